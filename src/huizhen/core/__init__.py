@@ -1,0 +1,1 @@
+"""The nouns: study, case, cohort, evidence, predictions; digests, random streams, whole files."""

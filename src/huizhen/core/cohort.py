@@ -1,0 +1,91 @@
+"""Cases and cohorts: what a site's readers found, one case a patient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from huizhen.core.digests import Digest
+
+
+class Part(StrEnum):
+    """The part of a split that a case stands in."""
+
+    TRAIN = "train"
+    TUNE = "tune"
+    TEST = "test"
+    EXTERNAL = "external"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageRecord:
+    """One image of one patient as a reader found it; pixels are loaded later by that reader.
+
+    `source` is the index of the source within its site, `key` what that reader needs to find the image
+    again (a relative path, "path#frame", or an npz row). `digest` is of the file, or of the pixel bytes for
+    npz rows.
+    """
+
+    patient_id: str
+    modality: str
+    source: int
+    key: str
+    digest: Digest
+    view: str = ""
+    """"L-CC", "slice 12", "frame 3"; empty when unknown."""
+    study_id: str = ""
+    scanner: str = ""
+    has_mask: bool = False
+    phantom: bool = False
+    duplicate_group: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One patient at one site. `images` and `covariates` hold only what is present: absence is a missing key.
+
+    `covariates` maps a table modality to its row: column -> number, text or None (missing value).
+    `outcome` is 1 (positive), 0 (negative) or None (unlabelled). `patient_id` never leaves the site;
+    reports show `pseudonym`.
+    """
+
+    pseudonym: str
+    patient_id: str
+    site: str
+    outcome: int | None
+    images: Mapping[str, tuple[ImageRecord, ...]] = field(default_factory=dict)
+    covariates: Mapping[str, Mapping[str, float | str | None]] = field(default_factory=dict)
+
+    @property
+    def modalities(self) -> frozenset[str]:
+        """The modalities that are present."""
+        return frozenset(self.images) | frozenset(self.covariates)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exclusion:
+    """Why something was left out: `unit` is "patient" or "image", `reason` a word key of the report.
+
+    Reasons: unreadable, blank, non_finite, wrong_modality, exact_duplicate, mixed_patients, missing_label,
+    other_class, conflicting_label, duplicate_id, no_usable_data, two_sites.
+    """
+
+    unit: str
+    reason: str
+    site: str
+    subject: str
+    """A pseudonym or a file's relative path; never a patient's value."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cohort:
+    """The cases of a study that passed intake, and what was left out on the way."""
+
+    cases: tuple[Case, ...]
+    exclusions: tuple[Exclusion, ...] = ()
+
+    def at(self, sites: Iterable[str]) -> tuple[Case, ...]:
+        """Return the cases at the named sites."""
+        wanted = set(sites)
+        return tuple(case for case in self.cases if case.site in wanted)

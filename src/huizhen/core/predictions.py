@@ -1,0 +1,47 @@
+"""The prediction table: one row a patient and model, what validation and the dossier recompute from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huizhen.core.cohort import Part
+from huizhen.errors import InvalidInputError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predictions:
+    """The locked models' calibrated risks for n evaluated patients, each patient once.
+
+    `patient` (n,) pseudonyms; `site` (n,); `part` TEST (internal) or EXTERNAL; `outcome` (n,) bool;
+    `decision` model name -> (n,) bool by the locked thresholds; `risk` model name -> (n,) in [0, 1] (NaN
+    where a model can't answer, e.g. a single-modality model of an absent modality); `present` modality ->
+    (n,) bool. Model names: "cman", "concatenation", "late_average", "single:MG", "table_lr", and
+    "cman|MG+US" for cman restricted to a subset of modalities.
+    """
+
+    patient: NDArray[np.str_]
+    site: NDArray[np.str_]
+    part: Part
+    outcome: NDArray[np.bool_]
+    risk: Mapping[str, NDArray[np.float64]]
+    decision: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    present: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n = len(self.patient)
+        columns = {"site": self.site, "outcome": self.outcome, **self.risk, **self.decision, **self.present}
+        for name, column in columns.items():
+            if len(column) != n:
+                raise InvalidInputError(
+                    f"column {name} has {len(column)} rows, patient has {n}", remedy="give one row a patient"
+                )
+        if len(set(self.patient.tolist())) != n:
+            raise InvalidInputError("a patient stands twice", remedy="aggregate to one row a patient")
+        for name, risk in self.risk.items():
+            known = risk[~np.isnan(risk)]
+            if known.size and (known.min() < 0 or known.max() > 1):
+                raise InvalidInputError(f"risks of {name} leave [0, 1]", remedy="calibrate them first")

@@ -1,0 +1,328 @@
+"""The study file: one question, its sites, modalities, endpoints and settings, all fixed before data is read.
+
+`study.toml` is parsed into these frozen models; unknown keys are errors. `Study.digest` is what gets signed.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from functools import cached_property
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from huizhen.core.digests import Digest, digest_value
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+
+
+class Frozen(BaseModel):
+    """A part of the study file: immutable, no unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ReaderKind(StrEnum):
+    """How a source's files are read."""
+
+    DICOM = "dicom"
+    NIFTI = "nifti"
+    IMAGES = "images"
+    NPZ = "npz"
+    TABLE = "table"
+
+
+class EncoderKind(StrEnum):
+    """The network that turns one image into tokens."""
+
+    RESNET50 = "resnet50"
+    RESNET18 = "resnet18"
+    EFFICIENTNET_LITE0 = "efficientnet-lite0"
+
+
+class Variant(StrEnum):
+    """The model and the baselines that it is compared with."""
+
+    CMAN = "cman"
+    CONCATENATION = "concatenation"
+    LATE_AVERAGE = "late_average"
+    SINGLE = "single"
+    """One model per modality, each trained on that modality alone."""
+    TABLE_LR = "table_lr"
+    """Logistic regression on the table modalities alone."""
+
+
+class Role(StrEnum):
+    """What a site's patients are used for."""
+
+    DEVELOPMENT = "development"
+    """Split into train, tune and internal test."""
+    EXTERNAL = "external"
+    """Never touched in training or tuning."""
+
+
+class Columns(Frozen):
+    """Which columns of a labels table hold what. `image` is the file name, npz key or row identifier."""
+
+    patient: str
+    outcome: str | None = None
+    image: str | None = None
+    view: str | None = None
+    duplicate_group: str | None = None
+    """Images that share a value are near-duplicates of each other (known from the data's publisher)."""
+
+
+class Source(Frozen):
+    """One folder, file or table of one site, read for one modality.
+
+    Paths are relative to the data root ($HUIZHEN_DATA) or else to the study file. `labels` is a CSV or
+    Parquet table; `where` keeps rows whose column equals the value or is one of the values. For npz, `array`
+    and `masks` name the arrays inside `path`; rows of the labels table and of the arrays go together in order
+    unless `columns.image` and `ids` (an array of identifiers in the npz) are given.
+    """
+
+    reader: ReaderKind
+    modality: Name
+    path: str
+    labels: str | None = None
+    columns: Columns | None = None
+    where: dict[str, str | int | float | list[str] | list[int] | list[float]] = {}
+    array: str = "images"
+    ids: str | None = None
+    masks: str | None = None
+    dicom_modality: str | None = None
+    """Only DICOM objects with this Modality (0008,0060) are taken; others are counted as wrong modality."""
+    bag: Literal["image", "frames", "slices"] = "image"
+    """How a volume or multi-frame object becomes a bag: one image, or up to `max_images` evenly spaced ones."""
+
+    @model_validator(mode="after")
+    def _labels_have_columns(self) -> Self:
+        if self.labels is not None and self.columns is None:
+            raise ValueError("a source with labels needs columns (patient = ..., outcome = ...)")
+        if self.reader is ReaderKind.TABLE and self.columns is None:
+            raise ValueError("a table source needs columns (patient = ...)")
+        return self
+
+
+class Site(Frozen):
+    """One hospital: its name, role, jurisdiction (ISO 3166 code, informative) and sources."""
+
+    name: Name
+    role: Role = Role.DEVELOPMENT
+    jurisdiction: str = ""
+    source: Annotated[list[Source], Field(min_length=1)]
+
+
+class ImageModality(Frozen):
+    """A modality whose payload is a bag of images: views, slices or frames, phases as channels."""
+
+    name: Name
+    kind: Literal["image"] = "image"
+    title: str = ""
+    encoder: EncoderKind = EncoderKind.EFFICIENTNET_LITE0
+    pretrained: bool = True
+    size: Annotated[int, Field(ge=32, le=1024, multiple_of=32)] = 128
+    """Side in pixels of the square that images are letterboxed into."""
+    channels: Annotated[int, Field(ge=1, le=3)] = 1
+    max_images: Annotated[int, Field(ge=1, le=64)] = 4
+    norm: Literal["batch", "group"] = "batch"
+
+
+class TableModality(Frozen):
+    """A modality whose payload is one row of covariates. Missing values are normal."""
+
+    name: Name
+    kind: Literal["table"]
+    title: str = ""
+    numeric: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    missing_codes: tuple[str, ...] = ("", "NA", "NaN", "NP", "NC")
+    leave_out: dict[str, str] = {}
+    """Columns that must not be used, each with its reason: known only afterwards, or the outcome itself."""
+
+    @model_validator(mode="after")
+    def _has_columns(self) -> Self:
+        if not self.numeric and not self.categorical:
+            raise ValueError("a table modality needs numeric or categorical columns")
+        used = {*self.numeric, *self.categorical}
+        if clash := used & set(self.leave_out):
+            raise ValueError(f"columns both used and left out: {', '.join(sorted(clash))}")
+        return self
+
+
+AnyModality = Annotated[ImageModality | TableModality, Field(discriminator="kind")]
+
+
+class Task(Frozen):
+    """What is predicted. Cases whose outcome is neither positive nor negative are excluded and counted."""
+
+    kind: Literal["binary"] = "binary"
+    outcome: str
+    positive: Annotated[tuple[str, ...], Field(min_length=1)]
+    negative: Annotated[tuple[str, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _classes_differ(self) -> Self:
+        if clash := set(self.positive) & set(self.negative):
+            raise ValueError(f"outcomes both positive and negative: {', '.join(sorted(clash))}")
+        return self
+
+
+class ThresholdRule(Frozen):
+    """How the decision threshold is chosen on tuning data, before the test set is opened."""
+
+    rule: Literal["sensitivity", "specificity", "youden"] = "sensitivity"
+    target: Annotated[float, Field(gt=0, lt=1)] = 0.9
+
+
+class Endpoint(Frozen):
+    """An acceptance bound, fixed beforehand."""
+
+    metric: Literal["auc", "auc_difference", "sensitivity", "specificity"] = "auc"
+    model: Variant = Variant.CMAN
+    against: Variant | None = None
+    """With auc_difference: the baseline."""
+    cohort: Literal["internal", "external"] = "internal"
+    at_least: float
+    on: Literal["lower", "estimate"] = "lower"
+
+    @model_validator(mode="after")
+    def _difference_names_baseline(self) -> Self:
+        if (self.metric == "auc_difference") != (self.against is not None):
+            raise ValueError("against goes with auc_difference, and auc_difference needs it")
+        return self
+
+
+class Split(Frozen):
+    """How development patients are divided, by patient and stratified by site and outcome.
+
+    holdout: `test` and `tune` are shares of the patients. folds: every patient is tested once, by a model
+    that never saw them; `tune` is the share of the remaining patients.
+    """
+
+    method: Literal["holdout", "folds"] = "holdout"
+    test: Annotated[float, Field(gt=0, lt=0.9)] = 0.25
+    tune: Annotated[float, Field(gt=0, lt=0.9)] = 0.15
+    folds: Annotated[int, Field(ge=2, le=20)] = 5
+    near_duplicate_distance: Annotated[int, Field(ge=0, le=16)] = 3
+    """Perceptual-hash Hamming distance (of 256 bits) up to which two images count as near-duplicates."""
+
+
+class Network(Frozen):
+    """CMAN's settings, shared by the baselines where they apply."""
+
+    variants: tuple[Variant, ...] = (
+        Variant.CMAN,
+        Variant.CONCATENATION,
+        Variant.LATE_AVERAGE,
+        Variant.SINGLE,
+    )
+    width: Annotated[int, Field(ge=16, le=1024)] = 96
+    heads: Annotated[int, Field(ge=1, le=16)] = 4
+    layers: Annotated[int, Field(ge=1, le=8)] = 1
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    modality_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    alignment_weight: Annotated[float, Field(ge=0)] = 0.1
+    alignment_temperature: Annotated[float, Field(gt=0)] = 0.1
+    unimodal_weight: Annotated[float, Field(ge=0)] = 0.5
+    mask_weight: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the loss that draws attention to lesion masks, where training images have one."""
+
+    @model_validator(mode="after")
+    def _has_cman(self) -> Self:
+        if Variant.CMAN not in self.variants:
+            raise ValueError("variants must hold cman: it is the model, the others are baselines")
+        if self.width % self.heads:
+            raise ValueError("width must be a multiple of heads")
+        return self
+
+
+class Training(Frozen):
+    """How networks are fitted. frozen: the encoders stay as they are and their features are cached."""
+
+    mode: Literal["frozen", "finetune"] = "frozen"
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 40
+    batch_size: Annotated[int, Field(ge=2, le=1024)] = 64
+    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    encoder_learning_rate: Annotated[float, Field(gt=0)] = 3e-4
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    members: Annotated[int, Field(ge=1, le=20)] = 1
+    """Networks per fold, differing in seed; their logits are averaged."""
+    augment: bool = True
+    """Fine-tuning only: flips, shifts, scale, gain, contrast, noise."""
+    view_augment: Annotated[int, Field(ge=1, le=8)] = 1
+    """Frozen only: how many augmented copies of each training image have their features cached."""
+    average_weights: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Decay of the exponential moving average of weights that is kept (0: none)."""
+
+
+class Study(Frozen):
+    """The whole study file."""
+
+    schema_version: Literal[1] = 1
+    name: Name
+    title: str
+    title_zh: str = ""
+    question: str
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    phantom: bool = False
+    """Declared by the study; a cohort with phantom files in an undeclared study is refused."""
+    task: Task
+    modality: Annotated[list[AnyModality], Field(min_length=1)]
+    site: Annotated[list[Site], Field(min_length=1)]
+    threshold: ThresholdRule = ThresholdRule()
+    endpoint: list[Endpoint] = []
+    split: Split = Split()
+    network: Network = Network()
+    training: Training = Training()
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Self:
+        problems: list[str] = []
+        for what, names in (
+            ("modality", [m.name for m in self.modality]),
+            ("site", [s.name for s in self.site]),
+        ):
+            if twice := sorted({n for n in names if names.count(n) > 1}):
+                problems.append(f"{what} names used twice: {', '.join(twice)}")
+        known = {m.name: m for m in self.modality}
+        for site in self.site:
+            for source in site.source:
+                if source.modality not in known:
+                    problems.append(f"site {site.name}: unknown modality {source.modality}")
+                elif (known[source.modality].kind == "table") != (source.reader is ReaderKind.TABLE):
+                    problems.append(f"site {site.name}: reader {source.reader.value} can't give {source.modality}")
+            if not any(s.columns and s.columns.outcome for s in site.source):
+                problems.append(f"site {site.name}: no source has columns.outcome")
+        if not any(s.role is Role.DEVELOPMENT for s in self.site):
+            problems.append("no site has role development")
+        if Variant.TABLE_LR in self.network.variants and not self.table_modalities:
+            problems.append("variant table_lr needs a table modality")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @property
+    def image_modalities(self) -> list[ImageModality]:
+        """The modalities that are bags of images, in order."""
+        return [m for m in self.modality if isinstance(m, ImageModality)]
+
+    @property
+    def table_modalities(self) -> list[TableModality]:
+        """The modalities that are rows of covariates, in order."""
+        return [m for m in self.modality if isinstance(m, TableModality)]
+
+    @cached_property
+    def digest(self) -> Digest:
+        """The digest that is signed before data is read."""
+        return digest_value(self.model_dump(mode="json"))
+
+
+def is_name(text: str) -> bool:
+    """Tell whether `text` may name a study, site or modality.
+
+    >>> is_name("north-clinic"), is_name("../x")
+    (True, False)
+    """
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", text) is not None

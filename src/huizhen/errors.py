@@ -1,0 +1,149 @@
+"""Every exception that huizhen raises, drawn as one tree.
+
+::
+
+    HuizhenError                     code, message, remedy, field, file
+    ├── InvalidInputError     HZ10   a function was given an argument it refuses
+    ├── StudyError            HZ20   the study file is wrong, or was changed after it was signed
+    ├── DataError             HZ30   a file, table or cohort can't be used
+    │   ├── UnreadableFileError HZ31 a file is broken, truncated or of another kind
+    │   └── LeakageError      HZ32   a patient or a near-duplicate image crosses a split
+    ├── ModelError            HZ40   weights, card or preprocessing don't fit together
+    ├── LedgerError           HZ50   the log can't be read or written
+    │   └── VerificationError HZ51   something was altered, or a signature doesn't hold
+    ├── DossierError          HZ60   the dossier can't be built from the ledger
+    ├── StageError            HZ70   a stage of the pipeline can't go on
+    └── StorageError          HZ80   the disk is full, a folder can't be written, a cache entry is damaged
+
+Only the command line turns them into exit codes (`exit_code`). A message names field, file, shape
+and pseudonym, never a patient's value.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "DataError",
+    "DossierError",
+    "HuizhenError",
+    "InvalidInputError",
+    "LeakageError",
+    "LedgerError",
+    "ModelError",
+    "StageError",
+    "StorageError",
+    "StudyError",
+    "UnreadableFileError",
+    "VerificationError",
+]
+
+
+class HuizhenError(Exception):
+    """The base of the tree: what went wrong, where, and what to do about it.
+
+    >>> raise_me = DataError("no label column", remedy="name it in [site.source] columns", field="columns")
+    >>> print(raise_me)
+    HZ30 columns: no label column. Remedy: name it in [site.source] columns.
+    """
+
+    code: ClassVar[str] = "HZ00"
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, remedy: str, field: str | None = None, file: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message.rstrip(".")
+        self.remedy = remedy.rstrip(".")
+        self.field = field
+        self.file = file
+
+    def __str__(self) -> str:
+        place = ": ".join(part for part in (self.file, self.field) if part)
+        return f"{self.code} {place + ': ' if place else ''}{self.message}. Remedy: {self.remedy}."
+
+    def to_json(self) -> dict[str, str | None]:
+        """Return the error as plain values, for `--json`."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "remedy": self.remedy,
+            "field": self.field,
+            "file": self.file,
+        }
+
+
+class InvalidInputError(HuizhenError, ValueError):
+    """A function was given an argument that it refuses."""
+
+    code = "HZ10"
+    exit_code = 10
+
+
+class StudyError(HuizhenError):
+    """The study file is wrong, or was changed after it was signed."""
+
+    code = "HZ20"
+    exit_code = 20
+
+
+class DataError(HuizhenError):
+    """A file, table or cohort can't be used."""
+
+    code = "HZ30"
+    exit_code = 30
+
+
+class UnreadableFileError(DataError):
+    """A file is broken, truncated or of another kind than expected."""
+
+    code = "HZ31"
+    exit_code = 31
+
+
+class LeakageError(DataError):
+    """A patient or a near-duplicate image stands on both sides of a split."""
+
+    code = "HZ32"
+    exit_code = 32
+
+
+class ModelError(HuizhenError):
+    """Weights, card, preprocessing or thresholds don't belong together."""
+
+    code = "HZ40"
+    exit_code = 40
+
+
+class LedgerError(HuizhenError):
+    """The log can't be read or written."""
+
+    code = "HZ50"
+    exit_code = 50
+
+
+class VerificationError(LedgerError):
+    """Something was altered after it was signed, or a signature doesn't hold."""
+
+    code = "HZ51"
+    exit_code = 51
+
+
+class DossierError(HuizhenError):
+    """The dossier can't be built from the ledger."""
+
+    code = "HZ60"
+    exit_code = 60
+
+
+class StageError(HuizhenError):
+    """A stage of the pipeline can't go on."""
+
+    code = "HZ70"
+    exit_code = 70
+
+
+class StorageError(HuizhenError):
+    """The disk is full, a folder can't be written, or a cache entry is damaged."""
+
+    code = "HZ80"
+    exit_code = 80
