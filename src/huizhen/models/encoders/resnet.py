@@ -104,7 +104,7 @@ class Bottleneck(nn.Module):
 
 @final
 class ResNet(Encoder):
-    """A residual network without its classifier: a token map at stride 32. Build it by `resnet18`, `resnet50`."""
+    """A residual network without its classifier; build it by `resnet18` or `resnet50`."""
 
     def __init__(
         self, block: type[BasicBlock | Bottleneck], stages: tuple[Stage, ...], in_channels: int, norm: Norm
@@ -126,16 +126,16 @@ class ResNet(Encoder):
         """Return token maps (B, channels, S/32, S/32) of `images` (B, in_channels, S, S)."""
         out: Tensor = torch.relu(self.stem(images))  # (B, 64, S/2, S/2)
         out = self.pool(out)  # (B, 64, S/4, S/4)
-        out = self.blocks(out)  # (B, channels, S/32, S/32)
-        return out
+        tokens: Tensor = self.blocks(out)  # (B, channels, S/32, S/32)
+        return tokens
 
 
 @torch.no_grad()
 def initialise(network: nn.Module, generator: torch.Generator | None = None) -> None:
     """Draw every convolution anew and set every normalisation to the identity.
 
-    Convolutions: normal with variance 2 / fan-out (He et al., Delving Deep into Rectifiers, ICCV 2015, section
-    2.2, backward form). Without a `generator` the draws come from torch's global one.
+    Convolutions: normal with variance 2 / fan-out (He et al., Delving Deep into Rectifiers, ICCV 2015,
+    section 2.2, backward form). Without a `generator` the draws come from torch's global one.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
