@@ -4,6 +4,7 @@
 
     HuizhenError                     code, message, remedy, field, file
     ├── InvalidInputError     HZ10   a function was given an argument it refuses
+    │   └── NotEstimableError HZ11   the input is valid, but the measure doesn't exist for it
     ├── StudyError            HZ20   the study file is wrong, or was changed after it was signed
     ├── DataError             HZ30   a file, table or cohort can't be used
     │   ├── UnreadableFileError HZ31 a file is broken, truncated or of another kind
@@ -31,6 +32,7 @@ __all__ = [
     "LeakageError",
     "LedgerError",
     "ModelError",
+    "NotEstimableError",
     "StageError",
     "StorageError",
     "StudyError",
@@ -77,6 +79,16 @@ class InvalidInputError(HuizhenError, ValueError):
 
     code = "HZ10"
     exit_code = 10
+
+
+class NotEstimableError(InvalidInputError):
+    """The input is valid, but the measure doesn't exist for it: too few events, or separated classes.
+
+    Validation turns it into the verdict "not assessed" with its message as the reason.
+    """
+
+    code = "HZ11"
+    exit_code = 11
 
 
 class StudyError(HuizhenError):
