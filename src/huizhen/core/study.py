@@ -111,6 +111,9 @@ class Site(Frozen):
     name: Name
     role: Role = Role.DEVELOPMENT
     jurisdiction: str = ""
+    patient_ids: Literal["shared", "own"] = "shared"
+    """shared: an id that another site uses too is the same person. own: this hospital numbers its patients
+    by itself, so that an equal id elsewhere is another person."""
     source: Annotated[list[Source], Field(min_length=1)]
 
 
@@ -205,7 +208,7 @@ class Split(Frozen):
     test: Annotated[float, Field(gt=0, lt=0.9)] = 0.25
     tune: Annotated[float, Field(gt=0, lt=0.9)] = 0.15
     folds: Annotated[int, Field(ge=2, le=20)] = 5
-    near_duplicate_distance: Annotated[int, Field(ge=0, le=16)] = 3
+    near_duplicate_distance: Annotated[int, Field(ge=0, le=64)] = 3
     """Perceptual-hash Hamming distance (of 256 bits) up to which two images count as near-duplicates."""
 
 
