@@ -1,1 +1,1 @@
-"""models"""
+"""Networks: encoders, cross-modal alignment and its baselines, and the bundle they are kept in."""

@@ -1,1 +1,1 @@
-"""tasks"""
+"""Tasks: what is predicted, and the loss that teaches it."""

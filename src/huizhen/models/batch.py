@@ -1,0 +1,59 @@
+"""What a network is given: cases as bags of images and rows of covariates, any of them absent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bag:
+    """The images of one modality in a batch of B cases, without padding.
+
+    `payload` (n, C, S, S) uint8 pixels or (n, T, D) encoder tokens; `case` (n,) rows 0..B-1, ascending;
+    `slot` (n,) place within the case's bag; `width` the largest bag.
+    """
+
+    payload: Tensor
+    case: Tensor
+    slot: Tensor
+    width: int
+
+    def spread(self, tokens: Tensor, batch: int) -> tuple[Tensor, Tensor]:
+        """Return `tokens` (n, T, D) as (B, width * T, D) and the mask (B, width * T) of what is there."""
+        _, length, depth = tokens.shape
+        padded = tokens.new_zeros(batch, self.width, length, depth)
+        padded[self.case, self.slot] = tokens
+        there = torch.zeros(batch, self.width, dtype=torch.bool, device=tokens.device)
+        there[self.case, self.slot] = True
+        return padded.flatten(1, 2), there.repeat_interleave(length, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """The covariates of one table modality: `values` (B, features), `there` (B, columns) bool."""
+
+    values: Tensor
+    there: Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseBatch:
+    """B cases. `present` (B, M) says which of the network's M modalities each case has."""
+
+    bags: Mapping[str, Bag]
+    rows: Mapping[str, Row]
+    present: Tensor
+    outcome: Tensor
+    """(B,) float, 1 positive, 0 negative."""
+
+    def __len__(self) -> int:
+        """Return B."""
+        return self.present.shape[0]
+
+    def restricted(self, keep: Tensor) -> CaseBatch:
+        """Return the batch with only the modalities that `keep` (M,) or (B, M) bool leaves present."""
+        return replace(self, present=self.present & keep)

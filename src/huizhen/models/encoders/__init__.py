@@ -1,0 +1,1 @@
+"""Image encoders: a network that turns an image into a grid of tokens."""

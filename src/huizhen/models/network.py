@@ -1,0 +1,72 @@
+"""What every multi-modal network here is: tokenizers below, a fusion above, one log-odds a case."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+from huizhen.models.batch import CaseBatch
+from huizhen.models.tokens import ImageTokenizer, TableTokenizer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """What a network says of B cases with M modalities.
+
+    `logit` (B,): log-odds of the positive class. `unimodal` (B, M): each present modality's own log-odds,
+    0 where absent (None for networks without). `aligned` (B, M, width): the modalities in the shared space
+    (None for networks without). `attention`: image modality -> (B, width of bag, T) over each bag's tokens.
+    """
+
+    logit: Tensor
+    unimodal: Tensor | None = None
+    aligned: Tensor | None = None
+    attention: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Network(nn.Module, ABC):
+    """Tokenizers for `names` (M modalities, in order) and an abstract fusion of their tokens."""
+
+    def __init__(self, tokenizers: Mapping[str, ImageTokenizer | TableTokenizer]) -> None:
+        super().__init__()
+        self.names: Sequence[str] = tuple(tokenizers)
+        self.tokenizers = nn.ModuleDict(dict(tokenizers))
+
+    def encode(self, batch: CaseBatch) -> dict[str, Tensor]:
+        """Return each image modality's encoder tokens (n, T, D); heatmaps take gradients here."""
+        found: dict[str, Tensor] = {}
+        for name in self.names:
+            tokenizer = self.tokenizers[name]
+            if isinstance(tokenizer, ImageTokenizer) and name in batch.bags:
+                found[name] = tokenizer.encode(batch.bags[name].payload)
+        return found
+
+    def forward(self, batch: CaseBatch, features: Mapping[str, Tensor] | None = None) -> Output:
+        """Return the output for `batch`; `features` are what `encode` gave, where the caller has them."""
+        features = self.encode(batch) if features is None else features
+        tokens: list[Tensor] = []
+        masks: list[Tensor] = []
+        for place, name in enumerate(self.names):
+            tokenizer = self.tokenizers[name]
+            if isinstance(tokenizer, ImageTokenizer):
+                found, there = tokenizer(batch.bags[name], features[name], len(batch))
+            else:
+                found, there = tokenizer(batch.rows[name])
+            tokens.append(found)
+            masks.append(there & batch.present[:, place : place + 1])
+        return self.fuse(tokens, masks, batch)
+
+    @abstractmethod
+    def fuse(self, tokens: Sequence[Tensor], masks: Sequence[Tensor], batch: CaseBatch) -> Output:
+        """Return the output from M token sets (B, L_m, width) and their masks (B, L_m)."""
+
+    def bag_attention(self, batch: CaseBatch, weights: Sequence[Tensor]) -> dict[str, Tensor]:
+        """Return per-modality token weights (B, L_m) as (B, bag width, T) for the image modalities."""
+        return {
+            name: weight.reshape(len(batch), batch.bags[name].width, -1)
+            for name, weight in zip(self.names, weights, strict=True)
+            if name in batch.bags
+        }

@@ -1,0 +1,101 @@
+"""Case data in arrays: what the training loop draws batches from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from huizhen.models.batch import Bag, CaseBatch, Row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageColumn:
+    """One image modality of n cases: case i's images are rows offsets[i]..offsets[i+1] of `payload`.
+
+    `payload` (N, C, S, S) uint8 pixels or (K, N, T, D) float16 features of K augmented copies (the first is
+    the plain image); it may be a memory map.
+    """
+
+    payload: NDArray[Any]
+    offsets: NDArray[np.int64]
+    features: bool
+
+    def rows(
+        self, cases: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return (rows of payload, batch position of each, slot of each) for `cases`, in order."""
+        counts = self.offsets[cases + 1] - self.offsets[cases]
+        position = np.repeat(np.arange(len(cases)), counts)
+        slot = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        return self.offsets[cases][position] + slot, position, slot
+
+    def bag(self, cases: NDArray[np.int64], rng: np.random.Generator | None) -> Bag:
+        """Return the bag of `cases`; with `rng`, features come from a random augmented copy per image."""
+        rows, position, slot = self.rows(cases)
+        if self.features:
+            copies = self.payload.shape[0]
+            copy = np.zeros(len(rows), int) if rng is None else rng.integers(copies, size=len(rows))
+            found = self.payload[copy, rows]
+        else:
+            found = self.payload[rows]
+        return Bag(
+            payload=torch.from_numpy(np.ascontiguousarray(found)),
+            case=torch.from_numpy(position),
+            slot=torch.from_numpy(slot),
+            width=int(slot.max(initial=0)) + 1,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableColumn:
+    """One table modality of n cases: encoded `values` (n, features) and `there` (n, columns)."""
+
+    values: NDArray[np.float32]
+    there: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseData:
+    """n cases: their payloads, presence (n, M) in the order of `names`, and outcome (n,)."""
+
+    names: tuple[str, ...]
+    images: Mapping[str, ImageColumn]
+    tables: Mapping[str, TableColumn]
+    present: NDArray[np.bool_]
+    outcome: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        """Return n."""
+        return len(self.outcome)
+
+    def batch(
+        self, cases: NDArray[np.int64], names: Sequence[str], rng: np.random.Generator | None = None
+    ) -> CaseBatch:
+        """Return `cases` with the modalities `names`; `rng` draws augmented copies of features."""
+        return CaseBatch(
+            bags={name: self.images[name].bag(cases, rng) for name in names if name in self.images},
+            rows={
+                name: Row(
+                    values=torch.from_numpy(self.tables[name].values[cases]),
+                    there=torch.from_numpy(self.tables[name].there[cases]),
+                )
+                for name in names
+                if name in self.tables
+            },
+            present=torch.from_numpy(self.present[cases][:, self.places(names)]),
+            outcome=torch.from_numpy(self.outcome[cases]),
+        )
+
+    def answerable(self, names: Sequence[str]) -> NDArray[np.bool_]:
+        """Return (n,): which cases have at least one of the modalities `names`."""
+        there: NDArray[np.bool_] = self.present[:, self.places(names)].any(1)
+        return there
+
+    def places(self, names: Sequence[str]) -> list[int]:
+        """Return where the modalities `names` stand in `present`."""
+        return [self.names.index(name) for name in names]

@@ -1,0 +1,228 @@
+"""Fitting one network: shuffled cases, modality dropout, averaged weights, checkpoints between epochs.
+
+Every draw is from a stream named by the epoch, so a fit that was killed goes on to the same weights, bit for
+bit, on the same machine and thread count.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from huizhen.core.progress import Progress, Silent
+from huizhen.core.streams import stream, stream_seed
+from huizhen.core.study import Study
+from huizhen.models.batch import CaseBatch
+from huizhen.models.network import Network
+from huizhen.tasks.binary import total_loss
+from huizhen.train.arrays import CaseData
+from huizhen.train.augment import augment
+from huizhen.train.checkpoints import History, load_checkpoint, save_checkpoint
+
+WARM_UP_SHARE = 0.1
+CLIP_NORM = 5.0
+CHECKPOINT_EVERY_S = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """A fitted network's weights by name, and how the fit went."""
+
+    weights: Mapping[str, Tensor]
+    history: History
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """One fit: which rows of `data` train and tune, over which modalities, from which seed."""
+
+    study: Study
+    data: CaseData
+    names: tuple[str, ...]
+    train: NDArray[np.int64]
+    tune: NDArray[np.int64]
+    seed: int
+
+    def run(
+        self, network: Network, checkpoint: Path, *, progress: Progress | None = None, about: str = ""
+    ) -> Fitted:
+        """Fit `network` and return its weights; goes on from `checkpoint` when that is there."""
+        training = self.study.training
+        average = self._average(network)
+        optimiser = make_optimiser(network, self.study)
+        history = load_checkpoint(checkpoint, network, average, optimiser)
+        saved = time.monotonic()
+        with (progress or Silent()).track("fit", training.epochs, about=about) as advance:
+            advance(len(history.loss))
+            for epoch in range(len(history.loss), training.epochs):
+                history.loss.append(self._epoch(network, average, optimiser, epoch))
+                history.tune_auc.append(self._tune_auc(network, average))
+                if time.monotonic() - saved > CHECKPOINT_EVERY_S:
+                    save_checkpoint(checkpoint, network, average, optimiser, history)
+                    saved = time.monotonic()
+                advance(1)
+        weights = network.state_dict() if average is None else average
+        return Fitted(
+            weights={name: value.detach().clone() for name, value in weights.items()}, history=history
+        )
+
+    def _average(self, network: Network) -> dict[str, Tensor] | None:
+        """Return the start of the weights' moving average, or None when none is wanted."""
+        if not self.study.training.average_weights:
+            return None
+        return {name: value.detach().clone() for name, value in network.state_dict().items()}
+
+    def _epoch(
+        self,
+        network: Network,
+        average: dict[str, Tensor] | None,
+        optimiser: torch.optim.Optimizer,
+        epoch: int,
+    ) -> float:
+        """Run one epoch and return its mean loss."""
+        rng = stream(self.seed, "epoch", epoch)
+        generator = torch.Generator().manual_seed(stream_seed(self.seed, "augment", epoch))
+        batches = self._batches(rng)
+        losses: list[float] = []
+        network.train()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(stream_seed(self.seed, "dropout", epoch))
+            for place, rows in enumerate(batches):
+                step = epoch * len(batches) + place
+                set_rate(optimiser, step / (len(batches) * self.study.training.epochs))
+                batch = self._drawn(rows, rng, generator)
+                loss = total_loss(network(batch), batch, self.study.network)
+                optimiser.zero_grad(set_to_none=True)
+                loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
+                nn.utils.clip_grad_norm_(network.parameters(), CLIP_NORM)
+                optimiser.step()
+                update_average(average, network, self.study.training.average_weights, step)
+                losses.append(float(loss.detach()))
+        return float(np.mean(losses))
+
+    def _batches(self, rng: np.random.Generator) -> list[NDArray[np.int64]]:
+        """Return the shuffled training rows in batches; a last batch of one joins the one before."""
+        rows = rng.permutation(self.train)
+        size = self.study.training.batch_size
+        batches = [rows[start : start + size] for start in range(0, len(rows), size)]
+        if len(batches) > 1 and len(batches[-1]) == 1:
+            batches[-2:] = [np.concatenate(batches[-2:])]
+        return batches
+
+    def _drawn(
+        self, rows: NDArray[np.int64], rng: np.random.Generator, generator: torch.Generator
+    ) -> CaseBatch:
+        """Return the training batch of `rows`: augmented, with modalities dropped at random."""
+        batch = self.data.batch(rows, self.names, rng)
+        if self.study.training.augment and self.study.training.mode == "finetune":
+            bags = {
+                name: replace(bag, payload=augment(bag.payload.float() / 255, generator)[0])
+                for name, bag in batch.bags.items()
+            }
+            batch = replace(batch, bags=bags)
+        return batch.restricted(
+            kept_modalities(batch.present.numpy(), self.study.network.modality_dropout, rng)
+        )
+
+    def _tune_auc(self, network: Network, average: dict[str, Tensor] | None) -> float | None:
+        """Return the tuning AUC of the weights that would be kept now; None when a class is missing."""
+        from sklearn.metrics import roc_auc_score
+
+        outcome = self.data.outcome[self.tune]
+        if len(self.tune) == 0 or outcome.min() == outcome.max():
+            return None
+        if average is None:
+            return float(roc_auc_score(outcome, predict_logits(network, self.data, self.tune, self.names)))
+        own = {name: value.detach().clone() for name, value in network.state_dict().items()}
+        network.load_state_dict(average)
+        score = roc_auc_score(outcome, predict_logits(network, self.data, self.tune, self.names))
+        network.load_state_dict(own)
+        return float(score)
+
+
+def make_optimiser(network: Network, study: Study) -> torch.optim.Optimizer:
+    """Return AdamW with the encoders at their own, lower rate."""
+    training = study.training
+    encoder = [p for name, p in network.named_parameters() if ".encoder." in name]
+    rest = [p for name, p in network.named_parameters() if ".encoder." not in name]
+    groups = [{"params": rest, "lr": training.learning_rate, "top": training.learning_rate}]
+    if encoder:
+        groups.append(
+            {"params": encoder, "lr": training.encoder_learning_rate, "top": training.encoder_learning_rate}
+        )
+    return torch.optim.AdamW(groups, weight_decay=training.weight_decay)
+
+
+def set_rate(optimiser: torch.optim.Optimizer, done: float) -> None:
+    """Set the rates for `done` in [0, 1) of the steps: linear warm-up, then a half cosine to a hundredth."""
+    share = min(1.0, (done + 1e-3) / WARM_UP_SHARE) * (0.495 * (1 + math.cos(math.pi * done)) + 0.01)
+    for group in optimiser.param_groups:
+        group["lr"] = group["top"] * share
+
+
+def update_average(average: dict[str, Tensor] | None, network: Network, decay: float, step: int) -> None:
+    """Move `average` towards the network's weights; the decay grows from 0 so that the start is forgotten."""
+    if average is None:
+        return
+    decay = min(decay, (1 + step) / (10 + step))
+    with torch.no_grad():
+        for name, value in network.state_dict().items():
+            if value.dtype.is_floating_point:
+                average[name].mul_(decay).add_(value, alpha=1 - decay)
+            else:
+                average[name].copy_(value)
+
+
+def kept_modalities(present: NDArray[np.bool_], rate: float, rng: np.random.Generator) -> Tensor:
+    """Return which present modalities (n, M) are kept: each dropped with `rate`, never a case's last one."""
+    kept = present & (rng.random(present.shape) >= rate)
+    spare = np.where(present, rng.random(present.shape), -1.0).argmax(1)
+    empty = ~kept.any(1)
+    kept[empty, spare[empty]] = True
+    return torch.from_numpy(kept)
+
+
+@torch.no_grad()
+def predict_logits(
+    network: Network,
+    data: CaseData,
+    rows: NDArray[np.int64],
+    names: Sequence[str],
+    *,
+    keep: Sequence[str] | None = None,
+    batch_size: int = 64,
+) -> NDArray[np.float64]:
+    """Return the log-odds (n,) of `rows`; only modalities in `keep` are shown when given.
+
+    Pixels are also shown mirrored and the two log-odds averaged. A case with none of them gets NaN.
+    """
+    network.eval()
+    found = np.full(len(rows), np.nan)
+    shown = torch.tensor([keep is None or name in keep for name in names])
+    for start in range(0, len(rows), batch_size):
+        part = slice(start, start + batch_size)
+        batch = data.batch(rows[part], names).restricted(shown)
+        logit = network(batch).logit
+        if any(bag.payload.ndim == 4 for bag in batch.bags.values()):
+            logit = (logit + network(mirrored(batch)).logit) / 2
+        answer = logit.double().numpy()
+        answer[~batch.present.any(1).numpy()] = np.nan
+        found[part] = answer
+    return found
+
+
+def mirrored(batch: CaseBatch) -> CaseBatch:
+    """Return the batch with its pixels flipped left to right; features stay."""
+    bags = {
+        name: replace(bag, payload=bag.payload.flip(-1)) if bag.payload.ndim == 4 else bag
+        for name, bag in batch.bags.items()
+    }
+    return replace(batch, bags=bags)
