@@ -1,0 +1,50 @@
+"""Assess locked predictions: all claims of one cohort, each as Evidence with its interval and n.
+
+    evidence = assess(predictions, study, phantom=study.phantom)
+
+The keys, where cohort is "internal" or "external" and a group is "all" or a site:
+
+- auc/<model>/<cohort>/<group>, auc_difference/cman~<model>/<cohort>/all, roc/<model>/<cohort>
+- sensitivity/<model>/<cohort>/<group>, specificity/<model>/<cohort>/<group>, ppv/cman/<cohort>/all,
+  npv/cman/<cohort>/all
+- calibration_slope/<model>/<cohort>/all, calibration_intercept/<model>/<cohort>/all,
+  brier/<model>/<cohort>/all, calibration_curve/cman/<cohort>
+- subset_auc/<subset>/<cohort>
+- endpoint/<number>/<metric>/<cohort>
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from huizhen.core.evidence import Evidence
+from huizhen.core.predictions import Predictions
+from huizhen.core.study import Study
+from huizhen.validate.assessments.calibration import calibration
+from huizhen.validate.assessments.decisions import decisions
+from huizhen.validate.assessments.discrimination import discrimination
+from huizhen.validate.assessments.endpoints import endpoints, endpoints_not_assessed
+from huizhen.validate.assessments.interface import Evaluation
+from huizhen.validate.assessments.subsets import subsets
+
+__all__ = ["assess", "endpoints_not_assessed"]
+
+FAMILIES: tuple[Callable[[Evaluation], list[Evidence]], ...] = (
+    endpoints,
+    discrimination,
+    decisions,
+    calibration,
+    subsets,
+)
+"""The families of claims, in the order in which their evidence is returned."""
+
+
+def assess(predictions: Predictions, study: Study, *, phantom: bool) -> list[Evidence]:
+    """Return the evidence of one cohort: internal for predictions of the test part, external for external.
+
+    What can't be measured (a site with one event, a model without predictions) is NOT_ASSESSED with the
+    reason. `phantom` marks every line. Raises `InvalidInputError` for predictions of another part, or
+    without cman.
+    """
+    evaluation = Evaluation(predictions=predictions, study=study, phantom=phantom)
+    return [evidence for family in FAMILIES for evidence in family(evaluation)]

@@ -1,0 +1,1 @@
+"""Families of claims about locked predictions: one file each, all of the shape in `interface`."""

@@ -1,0 +1,104 @@
+"""Claims of calibration: slope, intercept and Brier score of every full model, and cman's curve."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huizhen.core.evidence import Evidence
+from huizhen.validate.assessments.interface import EVERYONE, MODEL, Evaluation, Measured, sample_notes
+from huizhen.validate.calibration import brier, in_the_large, observed_expected, recalibrate
+from huizhen.validate.calibration_curve import calibration_curve, expected_calibration_error
+from huizhen.validate.estimates import Estimate
+
+BINS = 10
+
+Measure = Callable[[NDArray[np.bool_], NDArray[np.float64]], tuple[Estimate, dict[str, Any]]]
+"""From outcomes and risks (n,) to an estimate and what to say beside it."""
+
+
+def calibration(evaluation: Evaluation) -> list[Evidence]:
+    """Return slope, intercept and Brier score of every full model over all, and cman's calibration curve."""
+    measures: dict[str, Measure] = {
+        "calibration_slope": _slope,
+        "calibration_intercept": _intercept,
+        "brier": _brier,
+    }
+    found = [
+        evaluation.evidence(
+            f"{metric}/{model}/{evaluation.cohort}/{EVERYONE}",
+            metric,
+            partial(_measured, evaluation, model, measure),
+        )
+        for metric, measure in measures.items()
+        for model in evaluation.full_models
+    ]
+    key = f"calibration_curve/{MODEL}/{evaluation.cohort}"
+    return [*found, evaluation.evidence(key, "calibration_curve", partial(_curve, evaluation))]
+
+
+def _measured(evaluation: Evaluation, model: str, measure: Measure) -> Measured:
+    """Return `measure` of `model` on the patients that it answers."""
+    everyone = evaluation.everyone()
+    kept = evaluation.answered(everyone, model)
+    outcome, risk = evaluation.predictions.outcome[kept], evaluation.predictions.risk[model][kept]
+    found, beside = measure(outcome, risk)
+    return Measured(
+        estimate=found.value,
+        interval=found.interval,
+        n=outcome.size,
+        n_events=int(np.count_nonzero(outcome)),
+        detail=beside | sample_notes(everyone, kept, evaluation.predictions.outcome),
+    )
+
+
+def _slope(outcome: NDArray[np.bool_], risk: NDArray[np.float64]) -> tuple[Estimate, dict[str, Any]]:
+    """Return the calibration slope, and how many risks of 0 or 1 were moved inside."""
+    found = recalibrate(outcome, risk)
+    return found.slope, {"clipped": found.clipped} if found.clipped else {}
+
+
+def _intercept(outcome: NDArray[np.bool_], risk: NDArray[np.float64]) -> tuple[Estimate, dict[str, Any]]:
+    """Return the intercept beside that slope, with calibration-in-the-large and observed over expected."""
+    found = recalibrate(outcome, risk)
+    return found.intercept, {
+        "in_the_large": _plain(in_the_large(outcome, risk)),
+        "observed_expected": _plain(observed_expected(outcome, risk)),
+    }
+
+
+def _brier(outcome: NDArray[np.bool_], risk: NDArray[np.float64]) -> tuple[Estimate, dict[str, Any]]:
+    """Return the Brier score, and that of answering the prevalence for everybody."""
+    return brier(outcome, risk), {"of_prevalence": float(outcome.mean() * (1 - outcome.mean()))}
+
+
+def _plain(estimate: Estimate) -> dict[str, float]:
+    """Return an estimate as plain values for `detail`."""
+    return {"estimate": estimate.value, "low": estimate.interval.low, "high": estimate.interval.high}
+
+
+def _curve(evaluation: Evaluation) -> Measured:
+    """Return cman's calibration curve in bins of equal size, with its expected calibration error."""
+    everyone = evaluation.everyone()
+    kept = evaluation.answered(everyone, MODEL)
+    outcome, risk = evaluation.predictions.outcome[kept], evaluation.predictions.risk[MODEL][kept]
+    curve = calibration_curve(outcome, risk, bins=BINS)
+    return Measured(
+        n=outcome.size,
+        n_events=int(np.count_nonzero(outcome)),
+        detail={
+            "predicted": curve.predicted.tolist(),
+            "observed": curve.observed.tolist(),
+            "low": curve.low.tolist(),
+            "high": curve.high.tolist(),
+            "n": curve.n.tolist(),
+            "n_events": curve.n_events.tolist(),
+            "bins": BINS,
+            "expected_calibration_error": expected_calibration_error(curve),
+            **sample_notes(everyone, kept, evaluation.predictions.outcome),
+        },
+    )

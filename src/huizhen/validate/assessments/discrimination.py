@@ -1,0 +1,86 @@
+"""Claims of discrimination: AUC by model and site, differences from the baselines, ROC curves."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from huizhen.core.digests import plain
+from huizhen.core.evidence import Evidence
+from huizhen.validate.assessments.interface import EVERYONE, MODEL, Evaluation, Mask, Measured, sample_notes
+from huizhen.validate.discrimination import auc_interval, paired_difference
+from huizhen.validate.roc import roc_band, roc_curve
+
+
+def discrimination(evaluation: Evaluation) -> list[Evidence]:
+    """Return the AUC of every full model over all and by site, cman's lead over each, and their curves."""
+    cohort, models = evaluation.cohort, evaluation.full_models
+    found = [
+        evaluation.evidence(f"auc/{model}/{cohort}/{name}", "auc", partial(auc_of, evaluation, model, group))
+        for model in models
+        for name, group in evaluation.groups()
+    ]
+    for other in models[1:]:
+        key = f"auc_difference/{MODEL}~{other}/{cohort}/{EVERYONE}"
+        measure = partial(difference_of, evaluation, MODEL, other, evaluation.everyone())
+        found.append(evaluation.evidence(key, "auc_difference", measure))
+    curves = [
+        evaluation.evidence(f"roc/{model}/{cohort}", "roc", partial(curve_of, evaluation, model))
+        for model in models
+    ]
+    return found + curves
+
+
+def auc_of(evaluation: Evaluation, model: str, group: Mask) -> Measured:
+    """Return the AUC of `model` on the patients of `group` (n,) that it answers, with DeLong's interval.
+
+    Raises `NotEstimableError` with fewer than two events or non-events, or without such a model.
+    """
+    kept = evaluation.answered(group, model)
+    outcome = evaluation.predictions.outcome
+    found = auc_interval(outcome[kept], evaluation.predictions.risk[model][kept])
+    return Measured(
+        estimate=found.value,
+        interval=found.interval,
+        n=int(kept.sum()),
+        n_events=int(outcome[kept].sum()),
+        detail=sample_notes(group, kept, outcome),
+    )
+
+
+def difference_of(evaluation: Evaluation, a: str, b: str, group: Mask) -> Measured:
+    """Return AUC(a) - AUC(b) on the patients of `group` (n,) that both answer, by DeLong's paired test.
+
+    Raises as `auc_of`. `detail` holds z and p, None where no test exists.
+    """
+    kept = evaluation.answered(group, a, b)
+    predictions = evaluation.predictions
+    found = paired_difference(predictions.outcome[kept], predictions.risk[a][kept], predictions.risk[b][kept])
+    return Measured(
+        estimate=found.estimate,
+        interval=found.interval,
+        n=int(kept.sum()),
+        n_events=int(predictions.outcome[kept].sum()),
+        detail={
+            "p": plain(found.p),
+            "z": plain(found.z),
+            **sample_notes(group, kept, predictions.outcome),
+        },
+    )
+
+
+def curve_of(evaluation: Evaluation, model: str) -> Measured:
+    """Return the thinned ROC curve of `model`, for cman with its band. Raises as `auc_of`."""
+    kept = evaluation.answered(evaluation.everyone(), model)
+    outcome, risk = evaluation.predictions.outcome[kept], evaluation.predictions.risk[model][kept]
+    curve = roc_curve(outcome, risk)
+    detail = {"fpr": curve.fpr.tolist(), "tpr": curve.tpr.tolist()}
+    if model == MODEL:
+        band = roc_band(outcome, risk)
+        detail |= {
+            "band_fpr": band.fpr.tolist(),
+            "band_low": band.low.tolist(),
+            "band_high": band.high.tolist(),
+        }
+    return Measured(n=outcome.size, n_events=int(np.count_nonzero(outcome)), detail=detail)

@@ -1,0 +1,156 @@
+"""What every family of claims works on, and how a measure becomes Evidence or a reason for its absence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huizhen.core.cohort import Part
+from huizhen.core.evidence import Bound, Evidence, Interval, Verdict, judge
+from huizhen.core.predictions import Predictions
+from huizhen.core.study import Study
+from huizhen.errors import InvalidInputError, NotEstimableError
+
+MODEL = "cman"
+"""The model; all others are baselines."""
+SPECIALIST = "specialist"
+"""A model trained on a subset of the modalities alone, named "specialist|MG+US"."""
+EVERYONE = "all"
+STAGE = "validate"
+COHORTS: Mapping[Part, str] = {Part.TEST: "internal", Part.EXTERNAL: "external"}
+FEW = 10
+"""A result on fewer events or non-events than this carries `small` in its detail."""
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What a measure gives: the fields of Evidence that it decides."""
+
+    n: int
+    n_events: int
+    estimate: float | None = None
+    interval: Interval | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """Locked predictions of one cohort, with the study that fixed its endpoints beforehand."""
+
+    predictions: Predictions
+    study: Study
+    phantom: bool
+
+    def __post_init__(self) -> None:
+        if self.predictions.part not in COHORTS:
+            raise InvalidInputError(
+                f"predictions of the {self.predictions.part.value} part are not evaluated",
+                remedy="give those of the test or external part",
+                field="part",
+            )
+        if MODEL not in self.predictions.risk:
+            raise InvalidInputError(
+                f"no predictions of {MODEL}", remedy="predict with it first", field="risk"
+            )
+
+    @property
+    def cohort(self) -> str:
+        """The word for the cohort in keys: internal or external."""
+        return COHORTS[self.predictions.part]
+
+    @property
+    def full_models(self) -> list[str]:
+        """The models that aren't restricted to a subset of modalities: cman first, then by name."""
+        names = sorted(name for name in self.predictions.risk if "|" not in name and name != MODEL)
+        return [MODEL, *names]
+
+    def everyone(self) -> Mask:
+        """Return the mask (n,) of all patients."""
+        return np.ones(len(self.predictions.patient), dtype=np.bool_)
+
+    def groups(self) -> Iterator[tuple[str, Mask]]:
+        """Yield all patients as "all", then each site's; a site that is itself named "all" as "site:all"."""
+        yield EVERYONE, self.everyone()
+        for site in sorted(set(self.predictions.site.tolist())):
+            yield f"site:{site}" if site == EVERYONE else site, self.predictions.site == site
+
+    def answered(self, mask: Mask, *models: str) -> Mask:
+        """Return the patients of `mask` (n,) whom all `models` answer.
+
+        Raises `NotEstimableError` if there is no such patient or no such model.
+        """
+        for model in models:
+            if model not in self.predictions.risk:
+                raise NotEstimableError(
+                    f"there are no predictions of {model}", remedy="add it to the variants"
+                )
+            mask = mask & ~np.isnan(self.predictions.risk[model])
+        if not mask.any():
+            raise NotEstimableError(
+                f"no patient is answered by {' and '.join(models)}", remedy="gather cases"
+            )
+        return mask
+
+    def evidence(
+        self, key: str, metric: str, measure: Callable[[], Measured], *, bound: Bound | None = None
+    ) -> Evidence:
+        """Return what `measure` finds as Evidence `key`, judged by `bound`, or NOT_ASSESSED with the reason.
+
+        A measure without an estimate is descriptive.
+        """
+        try:
+            found = measure()
+        except NotEstimableError as error:
+            return self.not_assessed(key, metric, error.message, bound=bound)
+        verdict = Verdict.REPORTED
+        if found.estimate is not None and found.interval is not None:
+            verdict = judge(found.estimate, found.interval, bound)
+        return Evidence(
+            key=key,
+            metric=metric,
+            stage=STAGE,
+            estimate=found.estimate,
+            interval=found.interval,
+            n=found.n,
+            n_events=found.n_events,
+            bound=bound,
+            verdict=verdict,
+            descriptive=found.estimate is None,
+            phantom=self.phantom,
+            detail=found.detail,
+        )
+
+    def not_assessed(self, key: str, metric: str, reason: str, *, bound: Bound | None = None) -> Evidence:
+        """Return Evidence that says why `key` was not measured."""
+        return Evidence(
+            key=key,
+            metric=metric,
+            stage=STAGE,
+            bound=bound,
+            verdict=Verdict.NOT_ASSESSED,
+            reason=reason,
+            phantom=self.phantom,
+        )
+
+
+def sample_notes(group: Mask, kept: Mask, outcome: Mask) -> dict[str, Any]:
+    """Return what a reader must know of a sample: patients left unanswered, and whether a class is small.
+
+    `group`, `kept`, `outcome` (n,): the patients asked for, those answered, and who has the event.
+
+    >>> sample_notes(np.array([True, True]), np.array([True, False]), np.array([True, False]))
+    {'unanswered': 1, 'small': True}
+    """
+    notes: dict[str, Any] = {}
+    if unanswered := int(np.count_nonzero(group & ~kept)):
+        notes["unanswered"] = unanswered
+    events = int(np.count_nonzero(kept & outcome))
+    if min(events, int(np.count_nonzero(kept)) - events) < FEW:
+        notes["small"] = True
+    return notes
