@@ -1,0 +1,191 @@
+"""From what the readers found at one site to cases, one a patient: who is in, who is out, and why."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from huizhen.core.cohort import Case, Exclusion, ImageRecord
+from huizhen.core.study import Study, TableModality, Task
+from huizhen.data.flow import Step, Tally
+from huizhen.data.readers.bags import evenly
+from huizhen.data.readers.interface import Row
+from huizhen.data.readers.keys import natural_order
+
+Bags = Mapping[str, tuple[ImageRecord, ...]]
+"""A patient's images by modality."""
+Namer = Callable[[str], str]
+"""From a patient_id to its pseudonym."""
+
+
+@dataclass(slots=True, kw_only=True)
+class SiteFindings:
+    """All that a site's readers found, before it is judged. Filled source by source.
+
+    `images` are those that passed quality control; `found_images` counts those that were there at all.
+    `rows` maps modality -> patient -> row, `outcomes` patient -> outcome texts.
+    """
+
+    site: str
+    images: list[ImageRecord] = field(default_factory=list)
+    rows: dict[str, dict[str, Row]] = field(default_factory=dict)
+    outcomes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    exclusions: list[Exclusion] = field(default_factory=list)
+    patients: set[str] = field(default_factory=set)
+    found_images: int = 0
+    tallies: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteCases:
+    """A site's labelled cases with something to predict from, and the way there."""
+
+    cases: tuple[Case, ...]
+    exclusions: tuple[Exclusion, ...]
+    steps: tuple[Step, ...]
+    tallies: tuple[Tally, ...]
+
+
+def outcome_of(texts: Iterable[str], task: Task) -> int | str:
+    """Return 1 or 0, or the reason why neither: missing_label, other_class.
+
+    A patient is positive when any lesion is positive, negative when none is and at least one is negative.
+
+    >>> task = Task(outcome="malignancy", positive=("malignant",), negative=("benign",))
+    >>> [outcome_of(t, task) for t in (["benign", "malignant"], ["benign", "normal"], ["normal"], [" "])]
+    [1, 0, 'other_class', 'missing_label']
+    >>> outcome_of(["1.0"], Task(outcome="pCR", positive=("1",), negative=("0",)))
+    1
+    """
+    found = {text for text in map(_level, texts) if text}
+    if not found:
+        return "missing_label"
+    if found & set(map(_level, task.positive)):
+        return 1
+    return 0 if found & set(map(_level, task.negative)) else "other_class"
+
+
+def assemble_site(findings: SiteFindings, study: Study, *, pseudonym: Namer) -> SiteCases:
+    """Return the cases of one site and the count at each step; `pseudonym` maps a patient_id.
+
+    Steps: found; readable (something usable is left); labelled (with an outcome of the task).
+    """
+    site, tallies = findings.site, Counter(findings.tallies)
+    images, copies = _without_copies(findings)
+    rows = _usable_rows(findings.rows, study, tallies)
+    readable, unusable = _with_data(findings, images, rows, pseudonym)
+    labelled, unlabelled = _labelled(readable, findings.outcomes, study.task, tallies)
+    return SiteCases(
+        cases=tuple(labelled),
+        exclusions=(*findings.exclusions, *copies, *unusable, *unlabelled),
+        steps=(
+            Step(site=site, step="found", patients=len(findings.patients), images=findings.found_images),
+            Step.count(site, "readable", readable),
+            Step.count(site, "labelled", labelled),
+        ),
+        tallies=Tally.of(site, tallies),
+    )
+
+
+def reading_order(record: ImageRecord) -> tuple[object, ...]:
+    """Return the sort key of a bag: study, then source, then file and slice with numbers as numbers."""
+    return (natural_order(record.study_id), record.source, natural_order(record.key))
+
+
+def spread(records: Sequence[ImageRecord], most: int) -> tuple[ImageRecord, ...]:
+    """Return at most `most` of `records`, evenly spaced, as readers choose slices of a volume."""
+    return tuple(records[i] for i in evenly(len(records), most))
+
+
+def _with_data(
+    findings: SiteFindings,
+    images: Mapping[str, Bags],
+    rows: Mapping[str, Mapping[str, Row]],
+    pseudonym: Namer,
+) -> tuple[list[Case], list[Exclusion]]:
+    """Return the patients of whom something usable is left, sorted, and the others' exclusions."""
+    cases = [
+        Case(
+            pseudonym=pseudonym(patient),
+            patient_id=patient,
+            site=findings.site,
+            outcome=None,
+            images=images.get(patient, {}),
+            covariates={name: table[patient] for name, table in rows.items() if patient in table},
+        )
+        for patient in sorted(findings.patients)
+    ]
+    unusable = [_left_out(case, "no_usable_data") for case in cases if not case.modalities]
+    return [case for case in cases if case.modalities], unusable
+
+
+def _labelled(
+    cases: Sequence[Case], outcomes: Mapping[str, tuple[str, ...]], task: Task, tallies: Counter[str]
+) -> tuple[list[Case], list[Exclusion]]:
+    """Return the cases with their outcome, and exclusions of those without one."""
+    labelled: list[Case] = []
+    unlabelled: list[Exclusion] = []
+    for case in cases:
+        texts = outcomes.get(case.patient_id, ())
+        outcome = outcome_of(texts, task)
+        if isinstance(outcome, str):
+            unlabelled.append(_left_out(case, outcome))
+        else:
+            labelled.append(replace(case, outcome=outcome))
+            tallies["mixed_outcomes"] += _is_mixed(texts, task)
+    return labelled, unlabelled
+
+
+def _without_copies(findings: SiteFindings) -> tuple[dict[str, Bags], list[Exclusion]]:
+    """Return patient -> modality -> bag in reading order, each content once, and what was dropped."""
+    bags: dict[str, dict[str, dict[str, ImageRecord]]] = defaultdict(lambda: defaultdict(dict))
+    copies: list[Exclusion] = []
+    for record in sorted(findings.images, key=reading_order):
+        bag = bags[record.patient_id][record.modality]
+        if bag.setdefault(record.digest, record) is not record:
+            copies.append(
+                Exclusion(unit="image", reason="exact_duplicate", site=findings.site, subject=record.key)
+            )
+    return {p: {m: tuple(bag.values()) for m, bag in by.items()} for p, by in bags.items()}, copies
+
+
+def _usable_rows(
+    rows: Mapping[str, Mapping[str, Row]], study: Study, tallies: Counter[str]
+) -> dict[str, dict[str, Row]]:
+    """Return the rows with any value in a column that the study uses; infinite numbers become missing."""
+    usable: dict[str, dict[str, Row]] = {}
+    for modality in study.table_modalities:
+        for patient, row in rows.get(modality.name, {}).items():
+            values = {name: _finite(row.get(name), tallies) for name in _columns(modality)}
+            if any(value is not None for value in values.values()):
+                usable.setdefault(modality.name, {})[patient] = values
+    return usable
+
+
+def _finite(value: float | str | None, tallies: Counter[str]) -> float | str | None:
+    if isinstance(value, float) and not math.isfinite(value):
+        tallies["non_finite_values"] += not math.isnan(value)
+        return None
+    return value
+
+
+def _columns(modality: TableModality) -> tuple[str, ...]:
+    return (*modality.numeric, *modality.categorical)
+
+
+def _is_mixed(texts: Iterable[str], task: Task) -> bool:
+    found = set(map(_level, texts))
+    return bool(found & set(map(_level, task.positive)) and found & set(map(_level, task.negative)))
+
+
+def _left_out(case: Case, reason: str) -> Exclusion:
+    return Exclusion(unit="patient", reason=reason, site=case.site, subject=case.pseudonym)
+
+
+def _level(text: str) -> str:
+    """Return an outcome's text as it is compared: trimmed, and 1.0 as 1."""
+    text = text.strip()
+    return text[:-2] if re.fullmatch(r"-?\d+\.0", text) else text

@@ -1,0 +1,152 @@
+"""The survey of one site: scan its sources, look at every image once, and gather what was found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+import huizhen
+from huizhen.core.cohort import Exclusion, ImageRecord
+from huizhen.core.digests import Digest, digest_bytes, digest_value
+from huizhen.core.progress import Progress
+from huizhen.core.study import AnyModality, ImageModality, Site, Source, Study
+from huizhen.data.assembly import SiteFindings
+from huizhen.data.cache import Cache
+from huizhen.data.fingerprints import Fingerprint
+from huizhen.data.quality import inspect_images
+from huizhen.data.readers.interface import Reader, Row, Scan
+from huizhen.errors import DataError
+
+
+class OpenReader(Protocol):
+    """`huizhen.data.readers.open.open_source`, or what stands in for it in a test."""
+
+    def __call__(
+        self, source: Source, *, roots: Sequence[Path], site: str, index: int, modality: AnyModality
+    ) -> Reader:
+        """Return the reader of one source."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """What one site's sources hold, the readers that give its pixels, and its images' fingerprints."""
+
+    findings: SiteFindings
+    readers: dict[tuple[str, int], Reader] = field(default_factory=dict)
+    fingerprints: dict[Digest, Fingerprint] = field(default_factory=dict)
+
+
+def survey_site(
+    site: Site,
+    study: Study,
+    *,
+    roots: Sequence[Path],
+    cache: Cache,
+    progress: Progress,
+    open_reader: OpenReader,
+) -> Survey:
+    """Return what is found at `site`, source by source.
+
+    Raises `DataError` when an image is a phantom in a study that isn't declared one or the reverse, and what
+    the readers and the cache raise.
+    """
+    survey = Survey(findings=SiteFindings(site=site.name))
+    modalities = {modality.name: modality for modality in study.modality}
+    for index, source in enumerate(site.source):
+        modality = modalities[source.modality]
+        reader = open_reader(source, roots=roots, site=site.name, index=index, modality=modality)
+        scan = reader.scan(progress)
+        _refuse_phantoms(scan.images, study, site.name)
+        survey.readers[site.name, index] = reader
+        _take_texts(survey.findings, scan, modality)
+        if isinstance(modality, ImageModality):
+            _take_images(survey, scan, source, modality, reader, cache, progress)
+    return survey
+
+
+def _take_texts(findings: SiteFindings, scan: Scan, modality: AnyModality) -> None:
+    """Take over rows, outcomes and exclusions.
+
+    Whether a patient's label is missing is judged when all sources of the site are known, not here. What else
+    a reader leaves out as a patient is a row of a table: the patient may still have images, or no name.
+    """
+    for one in scan.exclusions:
+        if one.unit != "patient":
+            findings.exclusions.append(one)
+        elif one.reason != "missing_label":
+            findings.exclusions.append(replace(one, unit="row"))
+    findings.found_images += len(scan.images) + sum(one.unit == "image" for one in scan.exclusions)
+    findings.patients.update(record.patient_id for record in scan.images)
+    findings.patients.update(scan.rows, scan.outcomes)
+    for patient, texts in scan.outcomes.items():
+        findings.outcomes[patient] = (*findings.outcomes.get(patient, ()), *texts)
+    table = findings.rows.setdefault(modality.name, {})
+    for patient, row in scan.rows.items():
+        table[patient] = _merged(table.get(patient, {}), row, findings.tallies)
+
+
+def _merged(held: Row, row: Row, tallies: Counter[str]) -> Row:
+    """Return two rows of one patient as one: a column's first value stays, differing ones are counted."""
+    merged = dict(held)
+    for name, value in row.items():
+        if merged.get(name) is None:
+            merged[name] = value
+        elif value is not None and value != merged[name]:
+            tallies["conflicting_values"] += 1
+    return merged
+
+
+def _take_images(
+    survey: Survey,
+    scan: Scan,
+    source: Source,
+    modality: ImageModality,
+    reader: Reader,
+    cache: Cache,
+    progress: Progress,
+) -> None:
+    site = survey.findings.site
+    scope = digest_bytes((source.labels or source.path).encode())[:8]
+    found = inspect_images(
+        scan.images,
+        reader,
+        channels=modality.channels,
+        settings=reading_settings(source),
+        cache=cache,
+        progress=progress,
+        about=f"{site} {modality.name}",
+    )
+    for record, seen in zip(scan.images, found, strict=True):
+        if seen.fingerprint is None:
+            survey.findings.exclusions.append(
+                Exclusion(unit="image", reason=seen.problem, site=site, subject=record.key)
+            )
+            continue
+        survey.fingerprints[record.digest] = seen.fingerprint
+        group = f"{scope}:{record.duplicate_group}" if record.duplicate_group else ""
+        survey.findings.images.append(replace(record, duplicate_group=group))
+
+
+def reading_settings(source: Source) -> Digest:
+    """Return the digest of what decides the pixels read from a file, besides its content and the modality."""
+    where_not_how = {"path", "labels", "columns", "where", "ids", "modality"}
+    return digest_value([huizhen.__version__, source.model_dump(mode="json", exclude=where_not_how)])
+
+
+def _refuse_phantoms(images: Sequence[ImageRecord], study: Study, site: str) -> None:
+    wrong = sum(record.phantom != study.phantom for record in images)
+    if not wrong:
+        return
+    if study.phantom:
+        message = (
+            f"{wrong} images at site {site} are not marked as phantoms, but the study says phantom = true"
+        )
+        remedy = "use the folder that the phantom generator wrote, or declare phantom = false"
+    else:
+        message = f"{wrong} images at site {site} are phantoms, but the study doesn't say phantom = true"
+        remedy = "declare phantom = true, or take the phantoms out: their results are never clinical"
+    raise DataError(message, remedy=remedy, field="phantom")
