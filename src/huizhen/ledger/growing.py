@@ -7,11 +7,12 @@ each. What stands for "whole or absent" here is the signed head: what no head co
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 from huizhen.core.files import storage_error, write_bytes
 from huizhen.errors import VerificationError
-from huizhen.ledger.reading import ENTRIES_FILE, HEADS_FILE, read_part
+from huizhen.ledger.reading import ENTRIES_FILE, HEADS_FILE
 from huizhen.ledger.records import SignedHead
 
 
@@ -71,16 +72,32 @@ class GrowingFile:
             self._handle = None
 
 
-def set_torn_aside(folder: Path) -> tuple[Path, ...]:
-    """Cut unfinished commits off a log's files, after copying them beside. Return the copies."""
-    for name in (ENTRIES_FILE, HEADS_FILE):
-        _make(folder / name)
-    heads = read_part(folder / HEADS_FILE)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The content of a log's two files, and the rest of an unfinished commit that follows it in either."""
+
+    entries: bytes
+    heads: bytes
+    torn_entries: bytes
+    torn_heads: bytes
+
+
+def split_torn(entries: bytes, heads: bytes) -> Parts:
+    """Return the files' content up to the last whole head, and what follows. Raises `VerificationError`.
+
+    Nothing is verified but that the last head can be read.
+
+    >>> split_torn(b"no head covers this", b"")
+    Parts(entries=b'', heads=b'', torn_entries=b'no head covers this', torn_heads=b'')
+    """
     whole = _whole_heads(heads)
-    size = _last_size(heads[:whole])
-    entries = read_part(folder / ENTRIES_FILE)
-    cuts = ((HEADS_FILE, heads, whole), (ENTRIES_FILE, entries, _after_line(entries, size)))
-    return tuple(_cut(folder / name, data, keep) for name, data, keep in cuts if keep < len(data))
+    covered = _after_line(entries, _last_size(heads[:whole]))
+    return Parts(
+        entries=entries[:covered],
+        heads=heads[:whole],
+        torn_entries=entries[covered:],
+        torn_heads=heads[whole:],
+    )
 
 
 def _whole_heads(heads: bytes) -> int:
@@ -111,25 +128,21 @@ def _after_line(data: bytes, number: int) -> int:
     return end
 
 
-def _make(path: Path) -> None:
-    """Make an empty file at `path` if there is none, and its name durable."""
-    try:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
-        folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise storage_error(path, error) from error
+def set_aside(folder: Path, parts: Parts) -> tuple[Path, ...]:
+    """Cut what is torn off the log's files, after copying it beside. Return the copies. `StorageError`."""
+    cuts = (
+        (HEADS_FILE, len(parts.heads), parts.torn_heads),
+        (ENTRIES_FILE, len(parts.entries), parts.torn_entries),
+    )
+    return tuple(_cut(folder / name, keep, rest) for name, keep, rest in cuts if rest)
 
 
-def _cut(path: Path, data: bytes, keep: int) -> Path:
-    """Copy what follows the first `keep` bytes of `path` to a new file beside it, then cut it off."""
+def _cut(path: Path, keep: int, rest: bytes) -> Path:
+    """Copy `rest`, which follows the first `keep` bytes of `path`, to a new file beside it and cut it off."""
     number = 1
     while (aside := path.with_name(f"{path.name}.torn-{number}")).exists():
         number += 1
-    write_bytes(aside, data[keep:])
+    write_bytes(aside, rest)
     tail = GrowingFile(path, keep)
     try:
         tail.cut()
@@ -138,3 +151,17 @@ def _cut(path: Path, data: bytes, keep: int) -> Path:
     finally:
         tail.close()
     return aside
+
+
+def make_files(folder: Path) -> None:
+    """Make the log's files, empty, where there are none, durably. Raises `StorageError`."""
+    try:
+        for name in (ENTRIES_FILE, HEADS_FILE):
+            os.close(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
+        handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        raise storage_error(folder, error) from error

@@ -18,7 +18,7 @@ from huizhen import __version__
 from huizhen.core.digests import canonical_json
 from huizhen.core.files import storage_error
 from huizhen.errors import InvalidInputError, LedgerError
-from huizhen.ledger.growing import GrowingFile, set_torn_aside
+from huizhen.ledger.growing import GrowingFile, make_files, set_aside, split_torn
 from huizhen.ledger.lock import WriterLock
 from huizhen.ledger.merkle import Frontier, leaf_hash
 from huizhen.ledger.reading import ENTRIES_FILE, HEADS_FILE, located, read_part, verify_bytes
@@ -38,6 +38,8 @@ def utc_now() -> datetime:
 class Log:
     """A log open for writing. Made by `Log.open`; a context manager that closes it.
 
+    `set_aside` names the files that unfinished commits were moved to when it was opened.
+
     Times are the clock's, or the last entry's where the clock was set back: time in a log never goes back.
     """
 
@@ -47,15 +49,16 @@ class Log:
         self._pending: list[Entry] = []
         self._lines: list[bytes] = []
         with located(folder):
-            self.set_aside = set_torn_aside(folder)
-            entries, heads = read_part(folder / ENTRIES_FILE), read_part(folder / HEADS_FILE)
-            verified = verify_bytes(entries, heads) if heads else None
+            make_files(folder)
+            parts = split_torn(read_part(folder / ENTRIES_FILE), read_part(folder / HEADS_FILE))
+            verified = verify_bytes(parts.entries, parts.heads) if parts.heads else None
             _check_key(key, verified.head if verified else None)
+            self.set_aside = set_aside(folder, parts)
         self._entries = list(verified.entries if verified else ())
         self._heads = list(verified.heads if verified else ())
         self._frontier = Frontier().extend(verified.leaves if verified else ())
-        self._entries_file = GrowingFile(folder / ENTRIES_FILE, len(entries))
-        self._heads_file = GrowingFile(folder / HEADS_FILE, len(heads))
+        self._entries_file = GrowingFile(folder / ENTRIES_FILE, len(parts.entries))
+        self._heads_file = GrowingFile(folder / HEADS_FILE, len(parts.heads))
 
     @classmethod
     def open(cls, folder: Path, key: SigningKey, *, clock: Clock = utc_now) -> Log:

@@ -67,6 +67,7 @@ def verify_bytes(
         Entry.from_line(line, file=ENTRIES_FILE, field=f"entry {index}") for index, line in enumerate(lines)
     ]
     _check_entries(recorded, signed)
+    _check_times(recorded, signed)
     leaves = tuple(map(leaf_hash, lines))
     _check_roots(leaves, signed)
     for number, head in enumerate(signed):
@@ -104,8 +105,6 @@ def _check_follows(before: SignedHead | None, head: SignedHead, place: str) -> N
         raise altered("is signed by another key than the head before", file=HEADS_FILE, field=place)
     if head.size <= before.size:
         raise altered(f"has size {head.size} after {before.size}", file=HEADS_FILE, field=place)
-    if head.time < before.time:
-        raise altered(f"has time {head.time} after {before.time}", file=HEADS_FILE, field=place)
 
 
 def _check_external(heads: Sequence[SignedHead], external: SignedHead | None, exact: bool) -> None:
@@ -128,7 +127,7 @@ def _check_external(heads: Sequence[SignedHead], external: SignedHead | None, ex
 
 
 def _check_entries(entries: Sequence[Entry], heads: Sequence[SignedHead]) -> None:
-    """Check the entries' number, their indices, and that time never goes back over entries and heads."""
+    """Check that there is every entry that the heads cover and no other, each in its place."""
     size = heads[-1].size
     if len(entries) > size:
         raise VerificationError(
@@ -141,19 +140,24 @@ def _check_entries(entries: Sequence[Entry], heads: Sequence[SignedHead]) -> Non
         raise altered(
             f"missing: the last signed head has size {size}", file=ENTRIES_FILE, field=f"entry {len(entries)}"
         )
-    upcoming = iter(heads)
-    head, time = next(upcoming), ""
     for index, entry in enumerate(entries):
-        place = f"entry {index}"
         if entry.index != index:
-            raise altered(f"says that it is entry {entry.index}", file=ENTRIES_FILE, field=place)
-        if entry.time < time:
-            raise altered(f"has time {entry.time} after {time}", file=ENTRIES_FILE, field=place)
-        time = entry.time
-        if index == head.size - 1:
-            if head.time < time:
-                raise altered(f"has time {head.time} after {time}", file=HEADS_FILE, field=place)
-            time, head = head.time, next(upcoming, head)
+            raise altered(f"says that it is entry {entry.index}", file=ENTRIES_FILE, field=f"entry {index}")
+
+
+def _check_times(entries: Sequence[Entry], heads: Sequence[SignedHead]) -> None:
+    """Check that time never goes back, from entry to entry and over the head that closes each commit."""
+    time, first = "", 0
+    for number, head in enumerate(heads):
+        for index in range(first, head.size):
+            time = _not_before(time, entries[index].time, ENTRIES_FILE, f"entry {index}")
+        time, first = _not_before(time, head.time, HEADS_FILE, f"head {number}"), head.size
+
+
+def _not_before(earlier: str, time: str, file: str, place: str) -> str:
+    if time < earlier:
+        raise altered(f"has time {time} after {earlier}", file=file, field=place)
+    return time
 
 
 def _check_roots(leaves: Sequence[bytes], heads: Sequence[SignedHead]) -> None:

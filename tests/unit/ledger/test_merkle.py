@@ -122,14 +122,20 @@ def test_no_wrong_inclusion_proof_holds(size: int) -> None:
     for index in range(size):
         proof, top = tree.inclusion_proof(index), tree.root()
         wrong = [
-            dict(leaf=leaf_hash(b"other"), index=index, size=size, proof=proof, root=top),
-            dict(leaf=leaves[index], index=(index + 1) % size, size=size, proof=proof, root=top),
-            dict(leaf=leaves[index], index=index, size=size, proof=proof[:-1], root=top),
-            dict(leaf=leaves[index], index=index, size=size, proof=(*proof, top), root=top),
-            dict(leaf=leaves[index], index=index, size=size, proof=proof, root=EMPTY_ROOT),
-            dict(leaf=leaves[index], index=size, size=size, proof=proof, root=top),
-            dict(leaf=leaves[index], index=-1, size=size, proof=proof, root=top),
-            dict(leaf=leaves[index], index=index, size=size, proof=(proof[0][:31], *proof[1:]), root=top),
+            {"leaf": leaf_hash(b"other"), "index": index, "size": size, "proof": proof, "root": top},
+            {"leaf": leaves[index], "index": (index + 1) % size, "size": size, "proof": proof, "root": top},
+            {"leaf": leaves[index], "index": index, "size": size, "proof": proof[:-1], "root": top},
+            {"leaf": leaves[index], "index": index, "size": size, "proof": (*proof, top), "root": top},
+            {"leaf": leaves[index], "index": index, "size": size, "proof": proof, "root": EMPTY_ROOT},
+            {"leaf": leaves[index], "index": size, "size": size, "proof": proof, "root": top},
+            {"leaf": leaves[index], "index": -1, "size": size, "proof": proof, "root": top},
+            {
+                "leaf": leaves[index],
+                "index": index,
+                "size": size,
+                "proof": (proof[0][:31], *proof[1:]),
+                "root": top,
+            },
         ]
         for arguments in wrong:
             with pytest.raises(VerificationError):
@@ -140,7 +146,7 @@ def test_no_wrong_inclusion_proof_holds(size: int) -> None:
 def test_no_wrong_consistency_proof_holds(first: int, second: int) -> None:
     tree = Tree.over(numbered(second))
     old, new, proof = tree.root(first), tree.root(), tree.consistency_proof(first)
-    good = dict(first=first, second=second, first_root=old, second_root=new, proof=proof)
+    good = {"first": first, "second": second, "first_root": old, "second_root": new, "proof": proof}
     verify_consistency(**good)  # type: ignore[arg-type]  # deliberately loose table
     for change in (
         {"first_root": EMPTY_ROOT},

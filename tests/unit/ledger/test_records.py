@@ -119,7 +119,7 @@ def test_a_missing_or_unknown_field_is_refused(record: dict[str, Any]) -> None:
     ],
 )
 def test_only_canonical_lines_are_read(line: bytes) -> None:
-    with pytest.raises(VerificationError, match="is no JSON|not in canonical form") as caught:
+    with pytest.raises(VerificationError, match=r"is no JSON|not in canonical form") as caught:
         Entry.from_line(line, file="entries.jsonl", field="entry 7")
     assert (caught.value.file, caught.value.field) == ("entries.jsonl", "entry 7")
 
