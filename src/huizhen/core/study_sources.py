@@ -21,12 +21,16 @@ SMALLEST_CLASS = 5
 
 
 def find_path(relative: str, roots: Sequence[Path]) -> Path | None:
-    """Return the first of `roots` / `relative` that exists, or None.
+    """Return the first of `roots` / `relative` that exists and doesn't lead outside that root, or None.
 
     >>> find_path("no such file", [Path(".")]) is None
     True
     """
-    return next((root / relative for root in roots if (root / relative).exists()), None)
+    for root in roots:
+        found = (root.resolve() / relative).resolve()
+        if found.is_relative_to(root.resolve()) and found.exists():
+            return found
+    return None
 
 
 def source_problems(raw: Mapping[str, Any], roots: Sequence[Path]) -> Iterator[Problem]:
@@ -80,6 +84,12 @@ def _source_problems(
     labels = _labels_of(source, roots)
     if source.labels is not None and labels is None:
         yield _absent(f"{field}.labels", source.labels, roots)
+    if source.masks and source.reader is not ReaderKind.NPZ and find_path(source.masks, roots) is None:
+        yield _absent(f"{field}.masks", source.masks, roots)
+    if source.where and labels is None and source.labels is None:
+        yield Problem(
+            field=f"{field}.where", reason="chooses rows of no table", remedy="name the table in labels"
+        )
     if labels is not None and labels.is_file():
         yield from _label_problems(field, source, labels, table, task)
 
@@ -92,6 +102,9 @@ def _labels_of(source: Source, roots: Sequence[Path]) -> Path | None:
 
 def _absent(field: str, relative: str, roots: Sequence[Path]) -> Problem:
     """Return the problem of a path that is under no root, naming the nearest that is."""
+    if Path(relative).is_absolute() or ".." in Path(relative).parts:
+        remedy = "give a path below the data folder or the study file's folder, without .."
+        return Problem(field=field, reason="leads outside the data folder", remedy=remedy)
     for root in roots:
         parent = (root / relative).parent
         names = sorted(item.name for item in parent.iterdir()) if parent.is_dir() else []

@@ -56,6 +56,7 @@ class SiteAnswer:
     role: Role = Role.DEVELOPMENT
     sources: tuple[SourceAnswer, ...]
     jurisdiction: str = ""
+    patient_ids: str = "shared"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +115,10 @@ def site_toml(site: SiteAnswer) -> str:
     lines = ["[[site]]", f"name = {toml_value(site.name)}", f"role = {toml_value(site.role.value)}"]
     if site.jurisdiction:
         lines.append(f"jurisdiction = {toml_value(site.jurisdiction)}")
+    if site.patient_ids != "shared":
+        lines.append(
+            f"patient_ids = {toml_value(site.patient_ids)}  # the hospital numbers its patients by itself"
+        )
     for source in site.sources:
         lines += ["", "[[site.source]]", *_source_lines(source)]
     return "\n".join(lines) + "\n"

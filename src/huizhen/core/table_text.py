@@ -1,11 +1,14 @@
-"""A table's columns and cells as text, read a row at a time, without pandas: CSV, TSV, gzip, Parquet."""
+"""A table's columns and cells as text, without pandas: CSV in the forms hospitals write, and Parquet."""
 
 from __future__ import annotations
 
 import csv
 import gzip
+import io
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from huizhen.errors import DataError, UnreadableFileError
 
@@ -14,8 +17,8 @@ __all__ = ["cell_equals", "columns_of", "rows_of"]
 
 def columns_of(path: Path) -> list[str]:
     """Return the column names of a table. Raises `UnreadableFileError` if it is broken."""
-    if path.suffix.lower() == ".parquet":
-        return list(_parquet(path, None).schema_arrow.names)
+    if _is_parquet(path):
+        return list(_parquet(path).schema_arrow.names)
     return next(_lines(path), [])
 
 
@@ -28,7 +31,7 @@ def rows_of(path: Path, columns: Sequence[str]) -> Iterator[Mapping[str, str]]:
         raise DataError(
             f"no column {', '.join(absent)}", remedy="name a column that the table has", file=str(path)
         )
-    if path.suffix.lower() == ".parquet":
+    if _is_parquet(path):
         yield from _parquet_rows(path, columns)
         return
     lines = _lines(path)
@@ -55,17 +58,52 @@ def cell_equals(cell: str, value: object) -> bool:
 
 
 def _lines(path: Path) -> Iterator[list[str]]:
-    """Yield the lines of a CSV or TSV file, gzipped or not, as lists of cells."""
-    names = path.name.lower().removesuffix(".gz")
-    opener = gzip.open if path.name.lower().endswith(".gz") else open
+    """Yield the lines of a CSV file as lists of cells: the separator is the header's commonest of , ; tab."""
+    text = _text(path)
+    separator = max(",;\t", key=text.partition("\n")[0].count)
     try:
-        with opener(path, "rt", encoding="utf-8-sig", newline="") as stream:
-            yield from csv.reader(stream, delimiter="\t" if names.endswith(".tsv") else ",")
-    except (OSError, UnicodeDecodeError, csv.Error, EOFError) as error:
+        for line in csv.reader(io.StringIO(text, newline=""), delimiter=separator):
+            yield [cell.strip() for cell in line]
+    except csv.Error as error:
         raise _unreadable(path, error) from error
 
 
-def _parquet(path: Path, columns: Sequence[str] | None):  # type: ignore[no-untyped-def]  # pyarrow has no types
+def _text(path: Path) -> str:
+    """Return a file's text: gzipped or not, in UTF-16 by its mark, else in UTF-8 or GB 18030."""
+    try:
+        data = path.read_bytes()
+        if data.startswith(b"\x1f\x8b"):
+            data = gzip.decompress(data)
+        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+            return data.decode("utf-16")
+        if b"\x00" in data:
+            raise UnicodeError("a zero byte")
+    except (OSError, UnicodeError, EOFError, zlib.error) as error:
+        raise _unreadable(path, error) from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return _gb18030(path, data)
+
+
+def _gb18030(path: Path, data: bytes) -> str:
+    """Return the text of bytes in the encoding that many Chinese hospital systems write."""
+    try:
+        return data.decode("gb18030")
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, error) from error
+
+
+def _is_parquet(path: Path) -> bool:
+    """Tell whether a file begins as Parquet files do."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read(4) == b"PAR1"
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _parquet(path: Path) -> Any:
     """Return an open Parquet file."""
     import pyarrow as pa
     from pyarrow import parquet
@@ -78,7 +116,7 @@ def _parquet(path: Path, columns: Sequence[str] | None):  # type: ignore[no-unty
 
 def _parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[Mapping[str, str]]:
     """Yield the named columns of a Parquet file's rows as text."""
-    for batch in _parquet(path, columns).iter_batches(columns=list(columns)):
+    for batch in _parquet(path).iter_batches(columns=list(columns)):
         for row in batch.to_pylist():
             yield {name: "" if row[name] is None else str(row[name]) for name in columns}
 

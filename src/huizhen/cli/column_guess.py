@@ -1,0 +1,156 @@
+"""Which column of a labels table holds what, judged by its cells first and by its name only then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from huizhen.cli.source_guess import Found
+from huizhen.core.study import ReaderKind, Task
+from huizhen.core.study_wording import nearest
+from huizhen.core.table_text import cell_equals
+from huizhen.errors import DataError
+
+__all__ = ["Counts", "Guess", "count_rows", "guess_columns"]
+
+Rows = Sequence[Mapping[str, str]]
+
+ENOUGH = 0.5
+"""Share of a column's cells that must fit for it to be taken by its content."""
+
+NAMES: Mapping[str, tuple[str, ...]] = {
+    "patient": ("patient", "patientid", "case", "caseid", "subject", "subjectid", "pid", "mrn"),
+    "outcome": ("outcome", "label", "pathology", "diagnosis", "class", "target", "malignancy"),
+    "image": ("image", "imageid", "file", "filename", "imagefile", "path", "id"),
+    "view": ("view", "viewposition"),
+    "duplicate_group": ("duplicategroup", "dupgroup"),
+}
+"""What columns are commonly called, letters and digits only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guess:
+    """One column found: what it holds (`key`), its name, and why it was taken (a word key in import.why)."""
+
+    key: str
+    column: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What a labels table holds: rows, patients, rows of each class, rows whose image is absent."""
+
+    rows: int
+    patients: int
+    positive: int
+    negative: int
+    other: int
+    unmatched: int
+
+
+def guess_columns(
+    rows: Rows, found: Found, task: Task | None, given: Mapping[str, str | None]
+) -> tuple[Guess, ...]:
+    """Return which column holds what; `given` overrides by key.
+
+    Raises `DataError` if a given column is absent, or no column of outcomes (or, where rows must name images,
+    of image names) can be found.
+    """
+    columns = list(rows[0]) if rows else []
+    _check_given(given, columns)
+    guesses = {key: Guess(key=key, column=name, why="given") for key, name in given.items() if name}
+    if found.names:
+        _add(guesses, "image", _by_content(rows, lambda cell: cell in found.names), "content")
+    _add(guesses, "outcome", _by_classes(rows, task, guesses), "classes")
+    _add(guesses, "patient", _by_content(rows, lambda cell: cell in found.patients), "content")
+    for key in ("outcome", "patient", "view", "duplicate_group"):
+        taken = {guess.column for guess in guesses.values()}
+        _add(guesses, key, _by_name(key, [name for name in columns if name not in taken]), "name")
+    _settle(guesses, found, columns)
+    return tuple(guesses[key] for key in NAMES if key in guesses)
+
+
+def _check_given(given: Mapping[str, str | None], columns: list[str]) -> None:
+    """Refuse a given column that the table lacks."""
+    for key, name in given.items():
+        if name and name not in columns:
+            close = nearest(name, columns)
+            remedy = f"did you mean {close}?" if close else f"it has: {', '.join(columns[:20])}"
+            raise DataError(f"the table has no column {name}", remedy=remedy, field=f"--{key}")
+
+
+def _add(guesses: dict[str, Guess], key: str, column: str | None, why: str) -> None:
+    """Take a column for `key` unless one is taken, or none was found."""
+    if key not in guesses and column is not None:
+        guesses[key] = Guess(key=key, column=column, why=why)
+
+
+def _by_content(rows: Rows, fits: Callable[[str], bool]) -> str | None:
+    """Return the column most of whose filled cells fit, if enough do."""
+    shares = {}
+    for column in rows[0] if rows else ():
+        cells = [row[column].strip() for row in rows if row[column].strip()]
+        shares[column] = sum(fits(cell) for cell in cells) / len(cells) if cells else 0.0
+    best = max(shares, key=lambda column: shares[column], default=None)
+    return best if best is not None and shares[best] >= ENOUGH else None
+
+
+def _by_classes(rows: Rows, task: Task | None, guesses: Mapping[str, Guess]) -> str | None:
+    """Return the column whose cells are the task's classes; if those are numbers, it must be named so too."""
+    if task is None:
+        return None
+    classes = (*task.positive, *task.negative)
+    taken = {guess.column for guess in guesses.values()}
+    free = [{name: cell for name, cell in row.items() if name not in taken} for row in rows]
+    if all(name.strip("-.").isdigit() for name in classes):
+        return _by_name("outcome", list(free[0]) if free else [])
+    return _by_content(free, lambda cell: any(cell_equals(cell, name) for name in classes))
+
+
+def _by_name(key: str, columns: Sequence[str]) -> str | None:
+    """Return the column that is called as columns of `key` commonly are, the commonest name first.
+
+    >>> _by_name("patient", ["ID", "Patient_ID", "case"])
+    'Patient_ID'
+    """
+    plain = {"".join(char for char in name.lower() if char.isalnum()): name for name in reversed(columns)}
+    return next((plain[name] for name in NAMES[key] if name in plain), None)
+
+
+def _settle(guesses: dict[str, Guess], found: Found, columns: list[str]) -> None:
+    """Refuse what can't be read; take each image as a patient where no patient column is there."""
+    if found.reader in (ReaderKind.IMAGES, ReaderKind.NIFTI) and "image" not in guesses:
+        raise DataError(
+            "no column of the table names the images",
+            remedy="name it with --image; cells are paths or file names, with or without suffix",
+        )
+    if "outcome" not in guesses:
+        raise DataError(
+            "no column of outcomes found",
+            remedy=f"name it with --outcome; the table has: {', '.join(columns[:20])}",
+        )
+    if "patient" not in guesses:
+        source = guesses.get("image")
+        if source is None:
+            raise DataError("no column of patients found", remedy="name it with --patient")
+        guesses["patient"] = Guess(key="patient", column=source.column, why="fallback")
+
+
+def count_rows(rows: Rows, guesses: Sequence[Guess], found: Found, task: Task | None) -> Counts:
+    """Return how many rows, patients and classes the guessed columns give."""
+    column = {guess.key: guess.column for guess in guesses}
+
+    def of(classes: Sequence[str]) -> int:
+        return sum(any(cell_equals(row[column["outcome"]], name) for name in classes) for row in rows)
+
+    positive, negative = (of(task.positive), of(task.negative)) if task else (0, 0)
+    named = [row[column["image"]].strip() for row in rows] if found.names and "image" in column else []
+    return Counts(
+        rows=len(rows),
+        patients=len({row[column["patient"]] for row in rows}),
+        positive=positive,
+        negative=negative,
+        other=len(rows) - positive - negative,
+        unmatched=sum(name not in found.names for name in named),
+    )

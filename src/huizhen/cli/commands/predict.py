@@ -1,0 +1,27 @@
+"""`huizhen predict`: a locked model's risks for the patients of a study file's sources, as a CSV."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from huizhen.cli.screen import screen_of
+
+__all__ = ["command"]
+
+
+def command(
+    context: typer.Context,
+    model: Annotated[Path, typer.Argument()],
+    study: Annotated[Path, typer.Argument()],
+    out: Annotated[Path, typer.Option("--out")],
+) -> None:
+    """Predict, and print where the table is."""
+    screen = screen_of(context)
+    from huizhen.pipeline.predict import predict
+
+    written = predict(model, study, out=out, progress=screen.progress())
+    screen.answer({"predictions": str(written)})
+    screen.say("predict.done", path=written)

@@ -1,0 +1,87 @@
+"""The key numbers of a dossier or run: read from its verified log, newest of each claim."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from huizhen.core.words import Language
+from huizhen.errors import DossierError
+
+__all__ = ["claim_text", "find_page", "headline_of", "key_numbers"]
+
+FAMILIES = ("auc", "auc_difference", "sensitivity", "specificity", "endpoint")
+"""The families of claims that are shown, by the first piece of their key."""
+
+LEDGERS = ("ledger", "dossier/ledger", ".")
+"""Where a dossier or a run keeps its log."""
+
+PAGES = ("index.html", "dossier.html", "dossier/index.html", "dossier/dossier.html")
+"""What the page of a dossier is called, seen from the dossier or the run."""
+
+
+def headline_of(path: Path) -> list[dict[str, Any]]:
+    """Return the key numbers of a dossier or run as evidence records.
+
+    The log is verified while it is read. Raises `DossierError` if there is none, `VerificationError` if it was
+    altered.
+    """
+    from huizhen.ledger.reading import ENTRIES_FILE, read_log
+
+    folder = next((path / name for name in LEDGERS if (path / name / ENTRIES_FILE).is_file()), None)
+    if folder is None:
+        raise DossierError("holds no log", remedy="name the folder of a dossier or of a run", file=str(path))
+    entries = read_log(folder).entries
+    return key_numbers(entry.body for entry in entries if entry.kind == "evidence")
+
+
+def key_numbers(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the newest record of each key number, endpoints first, in the order of the log.
+
+    Those are the claims of `FAMILIES` about all patients of a cohort.
+
+    >>> [record["key"] for record in key_numbers([{"key": "auc/cman/internal/all"}, {"key": "flow"}])]
+    ['auc/cman/internal/all']
+    """
+    newest = {str(record["key"]): dict(record) for record in records}
+    shown = [record for key, record in newest.items() if _is_shown(key)]
+    return sorted(shown, key=lambda record: not str(record["key"]).startswith("endpoint/"))
+
+
+def _is_shown(key: str) -> bool:
+    """Tell whether a claim is a key number."""
+    family, *parts = key.split("/")
+    return family == "endpoint" or (family in FAMILIES and parts[-1:] == ["all"] and "|" not in key)
+
+
+def find_page(path: Path) -> Path:
+    """Return the page of a dossier or run. Raises `DossierError` if there is none."""
+    page = next((path / name for name in PAGES if (path / name).is_file()), None)
+    if page is None:
+        raise DossierError("holds no page", remedy="name the folder of a dossier or of a run", file=str(path))
+    return page
+
+
+def claim_text(key: str, language: Language) -> str:
+    """Return a claim's key in the words of the dossier.
+
+    >>> claim_text("auc/cman/internal/all", Language.EN)
+    'AUC, CMAN, internal test, all sites'
+    """
+    from huizhen.dossier import labels
+
+    family, *parts = key.split("/")
+    texts = [labels.metric_name(family)]
+    for part in parts:
+        if part in labels.COHORTS:
+            texts.append(labels.cohort_name(part))
+        elif part == "all":
+            texts.append(labels.site_name(part))
+        elif part in FAMILIES:
+            texts.append(labels.metric_name(part))
+        else:
+            first, second = labels.split_difference(part)
+            texts += [labels.model_name(first), *([labels.model_name(second)] if second else [])]
+    separator = ", " if language is Language.EN else "，"
+    return separator.join(text.en if language is Language.EN else text.zh for text in texts)

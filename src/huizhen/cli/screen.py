@@ -1,0 +1,75 @@
+"""What a command prints: words in the user's language, or one JSON object for a machine."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from huizhen.cli.settings import Settings
+from huizhen.core.progress import Progress, Silent
+from huizhen.core.words import Language, load_words, word
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["Screen", "screen_of"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screen:
+    """Where one command writes: results on stdout, progress and errors on stderr."""
+
+    settings: Settings
+
+    @property
+    def language(self) -> Language:
+        """The language that the user reads."""
+        return self.settings.language
+
+    def text(self, key: str, **values: object) -> str:
+        """Return the text of a word key of the command line."""
+        return word("huizhen.cli", self.language, key, **values)
+
+    def known(self, key: str, otherwise: str) -> str:
+        """Return the text of a word key, or `otherwise` where the table lacks it."""
+        return load_words("huizhen.cli", self.language).get(key, otherwise)
+
+    def say(self, key: str, **values: object) -> None:
+        """Print one line of words, unless the output is for a machine."""
+        if not self.settings.json:
+            typer.echo(self.text(key, **values))
+
+    def plain(self, text: str) -> None:
+        """Print text as it is, unless the output is for a machine."""
+        if not self.settings.json:
+            typer.echo(text)
+
+    def answer(self, result: Mapping[str, Any]) -> None:
+        """Print the result as one JSON object, if the output is for a machine."""
+        if self.settings.json:
+            typer.echo(json.dumps({"ok": True, **result}, ensure_ascii=False, allow_nan=False, default=str))
+
+    def console(self) -> Console:
+        """Return the rich console on stdout, for tables."""
+        from rich.console import Console
+
+        return Console(file=sys.stdout, soft_wrap=False, highlight=False)
+
+    def progress(self) -> Progress:
+        """Return where long work reports to: bars in a terminal, lines elsewhere, nothing when asked."""
+        if self.settings.json or self.settings.quiet:
+            return Silent()
+        from huizhen.cli.progress import LineProgress, RichProgress
+
+        return (RichProgress if sys.stderr.isatty() else LineProgress)(language=self.language)
+
+
+def screen_of(context: typer.Context) -> Screen:
+    """Return the screen of a command's context."""
+    screen = context.find_root().obj
+    return screen if isinstance(screen, Screen) else Screen(settings=Settings())
