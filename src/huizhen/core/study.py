@@ -49,6 +49,8 @@ class Variant(StrEnum):
     LATE_AVERAGE = "late_average"
     SINGLE = "single"
     """One model per modality, each trained on that modality alone."""
+    SPECIALIST = "specialist"
+    """One model per subset of two or more modalities (but not all), each trained on that subset alone."""
     TABLE_LR = "table_lr"
     """Logistic regression on the table modalities alone."""
 
@@ -229,8 +231,6 @@ class Network(Frozen):
     alignment_weight: Annotated[float, Field(ge=0)] = 0.1
     alignment_temperature: Annotated[float, Field(gt=0)] = 0.1
     unimodal_weight: Annotated[float, Field(ge=0)] = 0.5
-    mask_weight: Annotated[float, Field(ge=0)] = 0.0
-    """Weight of the loss that draws attention to lesion masks, where training images have one."""
 
     @model_validator(mode="after")
     def _has_cman(self) -> Self:
@@ -271,6 +271,8 @@ class Study(Frozen):
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     phantom: bool = False
     """Declared by the study; a cohort with phantom files in an undeclared study is refused."""
+    phantom_truth: str | None = None
+    """The phantoms' latent truth, opened only at validation to say what share of the best AUC was reached."""
     task: Task
     modality: Annotated[list[AnyModality], Field(min_length=1)]
     site: Annotated[list[Site], Field(min_length=1)]

@@ -42,7 +42,7 @@ def build_network(
         for modality in (m for m in study.modality if m.name in names):
             tokenizers[modality.name] = _tokenizer(modality, settings.width, settings.dropout, slices, frozen)
         match variant:
-            case Variant.CMAN | Variant.SINGLE:
+            case Variant.CMAN | Variant.SINGLE | Variant.SPECIALIST:
                 return Cman(
                     tokenizers,
                     width=settings.width,

@@ -15,13 +15,14 @@ from huizhen.models.batch import Bag, CaseBatch, Row
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageColumn:
-    """One image modality of n cases: case i's images are rows offsets[i]..offsets[i+1] of `payload`.
+    """One image modality of n cases: case i's images are `where[offsets[i]:offsets[i + 1]]`.
 
-    `payload` (N, C, S, S) uint8 pixels or (K, N, T, D) float16 features of K augmented copies (the first is
-    the plain image); it may be a memory map.
+    `where` holds rows of `payload`, which is (N, C, S, S) uint8 pixels, or (N, K, T, D) float16 features of
+    K copies (the first is the plain image, the others augmented); it may be a memory map.
     """
 
     payload: NDArray[Any]
+    where: NDArray[np.int64]
     offsets: NDArray[np.int64]
     features: bool
 
@@ -32,15 +33,15 @@ class ImageColumn:
         counts = self.offsets[cases + 1] - self.offsets[cases]
         position = np.repeat(np.arange(len(cases)), counts)
         slot = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-        return self.offsets[cases][position] + slot, position, slot
+        return self.where[self.offsets[cases][position] + slot], position, slot
 
     def bag(self, cases: NDArray[np.int64], rng: np.random.Generator | None) -> Bag:
         """Return the bag of `cases`; with `rng`, features come from a random augmented copy per image."""
         rows, position, slot = self.rows(cases)
         if self.features:
-            copies = self.payload.shape[0]
+            copies = self.payload.shape[1]
             copy = np.zeros(len(rows), int) if rng is None else rng.integers(copies, size=len(rows))
-            found = self.payload[copy, rows]
+            found = self.payload[rows, copy]
         else:
             found = self.payload[rows]
         return Bag(
@@ -93,8 +94,11 @@ class CaseData:
 
     def answerable(self, names: Sequence[str]) -> NDArray[np.bool_]:
         """Return (n,): which cases have at least one of the modalities `names`."""
-        there: NDArray[np.bool_] = self.present[:, self.places(names)].any(1)
-        return there
+        return np.asarray(self.present[:, self.places(names)].any(1))
+
+    def complete(self, names: Sequence[str]) -> NDArray[np.bool_]:
+        """Return (n,): which cases have all of the modalities `names`."""
+        return np.asarray(self.present[:, self.places(names)].all(1))
 
     def places(self, names: Sequence[str]) -> list[int]:
         """Return where the modalities `names` stand in `present`."""

@@ -1,0 +1,69 @@
+"""Heatmaps: where in each image a network's evidence for the positive class comes from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from huizhen.errors import InvalidInputError
+from huizhen.models.batch import CaseBatch
+from huizhen.models.network import Network
+
+
+def heatmaps(network: Network, batch: CaseBatch) -> Mapping[str, Tensor]:
+    """Return image modality -> heat (n, h, w), one map per image of its bag, at token resolution.
+
+    A token's heat is its positive contribution to the log-odds (features times gradient, summed over
+    channels) weighed by the attention that the network paid it, its own modality's and the others'. Maps of
+    one case share a scale: the case's strongest token is 1. An image without any positive evidence is all 0.
+    Raises `InvalidInputError` when a bag's tokens are not a square grid.
+
+    Source: gradient-weighted maps after Selvaraju et al., Grad-CAM, ICCV 2017, section 3, element-wise form
+    (Layer-CAM, Jiang et al., IEEE TIP 30, 2021), with attention as an extra weight.
+    """
+    network.eval()
+    with torch.no_grad():
+        found = network.encode(batch)
+    features = {name: tokens.detach().requires_grad_(True) for name, tokens in found.items()}
+    with torch.enable_grad():
+        output = network(batch, features)
+        gradients = torch.autograd.grad(output.logit.sum(), list(features.values()), allow_unused=True)
+    heat: dict[str, Tensor] = {}
+    for (name, tokens), gradient in zip(features.items(), gradients, strict=True):
+        given = torch.zeros_like(tokens) if gradient is None else gradient
+        contribution = (tokens.detach() * given).sum(-1).clamp(min=0)  # (n, T)
+        if name in output.attention:
+            bag = batch.bags[name]
+            weight = output.attention[name].detach()[bag.case, bag.slot]  # (n, T)
+            contribution = contribution * weight
+        heat[name] = contribution
+    return {name: _grid(value) for name, value in _on_case_scale(heat, batch).items()}
+
+
+def upsample(heat: Tensor, size: int) -> Tensor:
+    """Return heat (n, h, w) at (n, size, size), bilinear, still within [0, 1]."""
+    wide: Tensor = nn.functional.interpolate(
+        heat[:, None], size=(size, size), mode="bilinear", align_corners=False
+    )
+    return wide[:, 0].clamp(0, 1)
+
+
+def _on_case_scale(heat: Mapping[str, Tensor], batch: CaseBatch) -> dict[str, Tensor]:
+    """Return heat divided by the largest value of the same case and modality."""
+    scaled: dict[str, Tensor] = {}
+    for name, value in heat.items():
+        case = batch.bags[name].case
+        peak = torch.zeros(len(batch)).index_reduce(0, case, value.amax(1), "amax")
+        scaled[name] = value / peak[case, None].clamp(min=1e-12)
+    return scaled
+
+
+def _grid(heat: Tensor) -> Tensor:
+    """Return (n, T) as (n, sqrt T, sqrt T)."""
+    side = math.isqrt(heat.shape[1])
+    if side * side != heat.shape[1]:
+        raise InvalidInputError(f"{heat.shape[1]} tokens are no square grid", remedy="use square images")
+    return heat.reshape(-1, side, side)

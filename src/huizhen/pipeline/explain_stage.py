@@ -1,0 +1,244 @@
+"""The explanation stage: heatmaps of tested cases, measured against lesion masks, a gallery kept as files."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from huizhen.core.cohort import Case, ImageRecord, Part
+from huizhen.core.digests import digest_file
+from huizhen.core.evidence import Evidence
+from huizhen.core.files import write_bytes
+from huizhen.core.predictions import Predictions
+from huizhen.core.streams import stream
+from huizhen.core.study import Variant
+from huizhen.explain.heatmaps import heatmaps, upsample
+from huizhen.explain.localisation import (
+    LocalisationRow,
+    area_share,
+    energy_in_lesion,
+    localisation_evidence,
+    pointing_hit,
+)
+from huizhen.explain.overlay import overlay_png
+from huizhen.pipeline.fit_stage import FittedModel, load_network
+from huizhen.pipeline.lock_stage import Locked
+from huizhen.pipeline.material import Columns, Material, Readers, encodings_of, open_readers
+from huizhen.pipeline.phantom_truth import COHORT_WORDS
+from huizhen.pipeline.predict_stage import Opened
+from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage
+
+GALLERY_CASES = 8
+"""Cases per cohort whose heatmaps are kept as files: right and wrong, positive and negative alike."""
+BATCH = 16
+
+Heat = dict[str, dict[str, NDArray[np.float32]]]
+"""Pseudonym -> modality -> heat (images of the bag, S, S) in [0, 1]."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What the explanation works on: the opened test, its arrays, and where pixels come from."""
+
+    run: Run
+    opened: Opened
+    material: Material
+    locked: Locked
+    readers: Readers
+    made_at: datetime
+
+
+def explain_stage(run: Run, opened: Opened, fits: Sequence[FittedModel], locked: Locked) -> Stage | None:
+    """Explain the tested cases; None when the study has no image modality."""
+    if not run.study.image_modalities:
+        return None
+    made_at = next(datetime.fromisoformat(e.time) for e in run.log.entries if e.kind == "lock")
+
+    def body(folder: Path) -> Made:
+        tested = opened.cohort.within(*opened.predictions)
+        material = Material(run=run, cases=tested, columns=Columns(run, tested, augmented=False))
+        shown = Shown(
+            run=run,
+            opened=opened,
+            material=material,
+            locked=locked,
+            readers=open_readers(run),
+            made_at=made_at,
+        )
+        heat = _all_heat(shown, [f for f in fits if f.model.variant is Variant.CMAN])
+        evidence: list[Evidence] = []
+        for part, table in opened.predictions.items():
+            evidence += _localisation(shown, heat, part)
+            evidence += _gallery(shown, heat, part, table, folder)
+        return Made(evidence=evidence)
+
+    return run.stage("explain", [opened.stage.digest, locked.stage.digest], body)
+
+
+def _all_heat(shown: Shown, fits: Sequence[FittedModel]) -> Heat:
+    """Return every tested case's heat, averaged over the networks that predict it."""
+    run, cohort = shown.run, shown.opened.cohort
+    sums: Heat = defaultdict(dict)
+    asked: dict[str, int] = defaultdict(int)
+    sizes = {m.name: m.size for m in run.study.image_modalities}
+    with run.progress.track("explain", len(fits)) as advance:
+        for fitted in fits:
+            fold = cohort.folds[fitted.fold]
+            encodings = encodings_of(run, cohort.cases, fold)
+            network = load_network(run, fitted, encodings)
+            data = shown.material.data(encodings)
+            tested = (Part.TEST, Part.EXTERNAL)
+            rows = [r for r, c in enumerate(shown.material.cases) if fold.parts[c.pseudonym] in tested]
+            for start in range(0, len(rows), BATCH):
+                chosen = np.array(rows[start : start + BATCH], np.int64)
+                batch = data.batch(chosen, fitted.model.modalities)
+                for name, grid in heatmaps(network, batch).items():
+                    wide = upsample(grid, sizes[name]).numpy()
+                    for position in torch.unique(batch.bags[name].case).tolist():
+                        pseudonym = shown.material.cases[chosen[position]].pseudonym
+                        own = wide[(batch.bags[name].case == position).numpy()]
+                        sums[pseudonym][name] = sums[pseudonym].get(name, 0) + own
+                for row in chosen:
+                    asked[shown.material.cases[row].pseudonym] += 1
+            advance(1)
+    return {p: {m: np.clip(h / asked[p], 0, 1) for m, h in found.items()} for p, found in sums.items()}
+
+
+def _localisation(shown: Shown, heat: Heat, part: Part) -> list[Evidence]:
+    """Return both pointing games per modality over the part's positive cases with lesion masks."""
+    run = shown.run
+    evidence: list[Evidence] = []
+    members = {p for fold in shown.opened.cohort.folds for p in fold.members(part)}
+    for modality in run.study.image_modalities:
+        _, pack = shown.material.columns.made[modality.name]
+        rows: list[LocalisationRow] = []
+        for case in shown.material.cases:
+            if case.pseudonym not in members or case.outcome != 1 or pack.masks is None:
+                continue
+            for place, row in enumerate(pack.rows(case.images.get(modality.name, ()))):
+                if not pack.has_mask[row] or not pack.masks[row].any():
+                    continue
+                mask, found = np.asarray(pack.masks[row]), heat[case.pseudonym][modality.name][place]
+                rows.append(
+                    LocalisationRow(
+                        pseudonym=case.pseudonym,
+                        hit=pointing_hit(found, mask),
+                        energy=energy_in_lesion(found, mask),
+                        area_share=area_share(mask),
+                    )
+                )
+        evidence += localisation_evidence(
+            rows,
+            modality=modality.name,
+            cohort=COHORT_WORDS[part],
+            phantom=run.study.phantom,
+            seed=run.study.seed,
+        )
+    return evidence
+
+
+def _gallery(shown: Shown, heat: Heat, part: Part, table: Predictions, folder: Path) -> list[Evidence]:
+    """Keep overlays and DICOM heatmaps of a few cases, right and wrong."""
+    cases = {case.pseudonym: case for case in shown.material.cases}
+    evidence: list[Evidence] = []
+    for row in gallery_rows(table, shown.run.study.seed):
+        case = cases[str(table.patient[row])]
+        for modality, place, record in _first_images(case):
+            evidence.append(
+                _kept(shown, case, record, heat[case.pseudonym][modality][place], part, table, row, folder)
+            )
+    return evidence
+
+
+def gallery_rows(table: Predictions, seed: int) -> list[int]:
+    """Return rows for the gallery: the four cells of the confusion table in turn, drawn at random in each."""
+    rng = stream(seed, "gallery", table.part.value)
+    decision = table.decision["cman"]
+    cells = [
+        rng.permutation(np.flatnonzero((table.outcome == truth) & (decision == said))).tolist()
+        for truth, said in ((True, True), (True, False), (False, True), (False, False))
+    ]
+    rows: list[int] = []
+    while len(rows) < GALLERY_CASES and any(cells):
+        rows += [cell.pop() for cell in cells if cell]
+    return rows[:GALLERY_CASES]
+
+
+def _first_images(case: Case) -> Iterator[tuple[str, int, ImageRecord]]:
+    """Yield one image a modality: one with a lesion mask if there is any, else the middle one."""
+    for modality, bag in case.images.items():
+        masked = [place for place, record in enumerate(bag) if record.has_mask]
+        place = masked[0] if masked else len(bag) // 2
+        yield modality, place, bag[place]
+
+
+def _kept(
+    shown: Shown,
+    case: Case,
+    record: ImageRecord,
+    heat: NDArray[np.float32],
+    part: Part,
+    table: Predictions,
+    row: int,
+    folder: Path,
+) -> Evidence:
+    """Write one image's overlay and DICOM heatmap at image resolution, and return them as evidence."""
+    from huizhen.explain.dicom_export import heatmap_dicom
+
+    run = shown.run
+    _, pack = shown.material.columns.made[record.modality]
+    native = pack.geometry(int(pack.rows([record])[0])).to_native(heat).clip(0, 1)
+    reader = shown.readers[case.site, record.source]
+    pixels = np.asarray(reader.pixels(record))
+    image = pixels[0] if len(pixels) != 3 else pixels.transpose(1, 2, 0)
+    stem = f"heatmaps/{COHORT_WORDS[part]}/{case.pseudonym}-{record.modality}"
+    png, dcm = f"{stem}.png", f"{stem}.dcm"
+    write_bytes(folder / ARTEFACTS / png, overlay_png(image, native, beside=True, phantom=run.study.phantom))
+    source = reader.dataset_path(record)
+    write_bytes(
+        folder / ARTEFACTS / dcm,
+        heatmap_dicom(
+            source or Path(record.key),
+            native,
+            image=image,
+            pseudonym=case.pseudonym,
+            description=f"CMAN heatmap {record.modality}",
+            study_digest=run.study.digest,
+            model_digest=shown.locked.model_digest,
+            made_at=shown.made_at,
+            phantom=run.study.phantom,
+        ),
+    )
+    return Evidence(
+        key=f"heatmap/{case.pseudonym}/{record.modality}/0",
+        metric="heatmap",
+        stage="explain",
+        descriptive=True,
+        phantom=run.study.phantom,
+        inputs=(digest_file(folder / ARTEFACTS / png),),
+        detail=_caption(table, row, record, COHORT_WORDS[part], png, dcm),
+    )
+
+
+def _caption(
+    table: Predictions, row: int, record: ImageRecord, cohort: str, png: str, dcm: str
+) -> Mapping[str, object]:
+    """Return what the gallery says under one heatmap."""
+    return {
+        "file": png,
+        "dicom": dcm,
+        "risk": float(table.risk["cman"][row]),
+        "outcome": bool(table.outcome[row]),
+        "decision": bool(table.decision["cman"][row]),
+        "view": record.view,
+        "modality": record.modality,
+        "cohort": cohort,
+        "pseudonym": str(table.patient[row]),
+    }

@@ -1,0 +1,241 @@
+"""The lock: calibration and thresholds from tuning data, and the model's digest, signed before any test."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from huizhen.core.cohort import Part
+from huizhen.core.digests import Digest
+from huizhen.core.evidence import Evidence, Verdict
+from huizhen.core.files import write_json, write_text
+from huizhen.core.study import ImageModality, Role, Variant
+from huizhen.data.preprocess import PREPROCESSING_VERSION
+from huizhen.errors import NotEstimableError
+from huizhen.models.bundle import load_bundle, save_bundle
+from huizhen.models.card import check_card, model_card_markdown
+from huizhen.pipeline.cohort_stage import OpenCohort
+from huizhen.pipeline.fit_stage import TUNE, WEIGHTS, FittedModel
+from huizhen.pipeline.material import encodings_of
+from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage
+from huizhen.validate.calibration import Platt, apply_platt, fit_platt
+from huizhen.validate.thresholds import choose_threshold
+
+DECISIONS, MODEL = "decisions.json", "model"
+LEAST_SLOPE = 1e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """How one model's log-odds in one fold become a risk and a decision."""
+
+    platt: Platt
+    threshold: float
+
+
+Decisions = Mapping[str, Mapping[int, Decision]]
+"""Model name -> fold -> decision."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locked:
+    """The locked study: its decisions and the stage that holds the model."""
+
+    stage: Stage
+    decisions: Decisions
+    model_digest: Digest
+
+
+def lock_stage(run: Run, cohort: OpenCohort, fits: Sequence[FittedModel]) -> Locked:
+    """Fix calibration and thresholds on tuning data, save the model, and sign all of it."""
+
+    def body(folder: Path) -> Made:
+        decisions, evidence = _decide(run, cohort, fits)
+        plain = {m: {str(k): _plain(d) for k, d in by_fold.items()} for m, by_fold in decisions.items()}
+        write_json(folder / DECISIONS, plain)
+        card = _card(run, cohort, decisions)
+        digest = save_bundle(folder / MODEL, weights=_weights(run, fits), card=card)
+        checked = check_card(card, file="card.json")
+        write_json(folder / ARTEFACTS / "model_card.json", checked.model_dump(mode="json"))
+        write_text(folder / ARTEFACTS / "model_card.md", model_card_markdown(checked))
+        lock = {"model_digest": digest, "study_digest": run.study.digest, "decisions": plain}
+        return Made(
+            evidence=evidence,
+            entries=[("model", {"card": checked.model_dump(mode="json"), "digest": digest}), ("lock", lock)],
+        )
+
+    inputs = [[f.stage.digest for f in fits], run.study.threshold.model_dump(mode="json"), run.study.digest]
+    stage = run.stage("lock", inputs, body)
+    decisions = {
+        model: {int(fold): _decision(record) for fold, record in by_fold.items()}
+        for model, by_fold in stage.read(DECISIONS).items()
+    }
+    return Locked(stage=stage, decisions=decisions, model_digest=load_bundle(stage.folder / MODEL).digest)
+
+
+def _plain(decision: Decision) -> dict[str, Any]:
+    return {"platt": asdict(decision.platt), "threshold": decision.threshold}
+
+
+def _decision(record: Mapping[str, Any]) -> Decision:
+    return Decision(platt=Platt(**record["platt"]), threshold=record["threshold"])
+
+
+def _decide(
+    run: Run, cohort: OpenCohort, fits: Sequence[FittedModel]
+) -> tuple[dict[str, dict[int, Decision]], list[Evidence]]:
+    """Return every model's decision in every fold, with its evidence."""
+    outcome = {case.pseudonym: case.outcome for case in cohort.cases}
+    logits: dict[tuple[str, int], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for fitted in fits:
+        for name, values in fitted.stage.read(TUNE).items():
+            for pseudonym, logit in values.items():
+                logits[name, fitted.fold][pseudonym].append(logit)
+    decisions: dict[str, dict[int, Decision]] = defaultdict(dict)
+    evidence: list[Evidence] = []
+    for (name, fold), by_patient in logits.items():
+        mean = np.array([float(np.mean(values)) for values in by_patient.values()])
+        truth = np.array([outcome[p] == 1 for p in by_patient], bool)
+        key = f"threshold/{name}/fold{fold}"
+        try:
+            decision = decide(run, mean, truth)
+        except NotEstimableError as error:
+            evidence.append(
+                Evidence(
+                    key=key,
+                    metric="threshold",
+                    stage="lock",
+                    verdict=Verdict.NOT_ASSESSED,
+                    reason=error.message,
+                )
+            )
+            continue
+        decisions[name][fold] = decision
+        evidence.append(_threshold_evidence(run, key, decision, truth))
+    return decisions, evidence
+
+
+def decide(run: Run, logits: np.ndarray[Any, np.dtype[np.float64]], truth: Any) -> Decision:
+    """Return calibration and threshold from tuning log-odds (n,) and outcomes (n,).
+
+    A model that ranks no better than chance on tuning data keeps its order: the slope is held above 0.
+    Raises `NotEstimableError` when a class is missing.
+    """
+    platt = fit_platt(logits, truth)
+    if platt.slope < LEAST_SLOPE:
+        rate = float(np.mean(truth))
+        platt = Platt(intercept=math.log(rate / (1 - rate)), slope=LEAST_SLOPE)
+    return Decision(
+        platt=platt, threshold=choose_threshold(truth, apply_platt(platt, logits), run.study.threshold)
+    )
+
+
+def _threshold_evidence(run: Run, key: str, decision: Decision, truth: Any) -> Evidence:
+    """Return a threshold as evidence."""
+    rule = run.study.threshold
+    return Evidence(
+        key=key,
+        metric="threshold",
+        stage="lock",
+        estimate=decision.threshold,
+        n=len(truth),
+        n_events=int(truth.sum()),
+        descriptive=True,
+        phantom=run.study.phantom,
+        detail={
+            "rule": rule.rule,
+            "target": rule.target,
+            "tuning_n": len(truth),
+            "calibration_intercept": decision.platt.intercept,
+            "calibration_slope": decision.platt.slope,
+        },
+    )
+
+
+def _weights(run: Run, fits: Sequence[FittedModel]) -> dict[str, Any]:
+    """Return all tensors of the model: every CMAN fit, and the encoders it was fitted over."""
+    from safetensors.torch import load_file
+
+    tensors: dict[str, Any] = {}
+    for fitted in fits:
+        if fitted.model.variant is Variant.CMAN:
+            prefix = f"fold{fitted.fold}/member{fitted.member}/"
+            found = load_file(fitted.stage.folder / WEIGHTS)
+            tensors |= {prefix + name: value for name, value in found.items()}
+    if run.study.training.mode == "frozen":
+        from huizhen.train.features import frozen_encoder
+
+        for modality in run.study.image_modalities:
+            state = frozen_encoder(modality, run.study.seed).state_dict()
+            tensors |= {f"encoder/{modality.name}/{name}": value for name, value in state.items()}
+    return tensors
+
+
+def _card(run: Run, cohort: OpenCohort, decisions: Decisions) -> dict[str, Any]:
+    """Return the model's card as plain values."""
+    study = run.study
+    train = cohort.within(Part.TRAIN, Part.TUNE)
+    flat = {
+        f"{name}/fold{fold}": decision
+        for name, by_fold in decisions.items()
+        if name.startswith("cman")
+        for fold, decision in by_fold.items()
+    }
+    return {
+        "name": study.name,
+        "version": "1",
+        "study_digest": study.digest,
+        "task": study.task.model_dump(mode="json"),
+        "network": study.network.model_dump(mode="json"),
+        "modalities": [m.model_dump(mode="json") for m in study.modality],
+        "preprocessing": _preprocessing(run, cohort),
+        "thresholds": {name: decision.threshold for name, decision in flat.items()},
+        "calibration": {
+            name: {"method": "logistic", "slope": d.platt.slope, "intercept": d.platt.intercept}
+            for name, d in flat.items()
+        },
+        "training": {
+            "sites": [s.name for s in study.site if s.role is Role.DEVELOPMENT],
+            "n": len(train),
+            "n_events": sum(case.outcome == 1 for case in train),
+            "seed": study.seed,
+        },
+        "intended_use": f"Research: {study.question}",
+        "limits": _limits(run),
+        "phantom": study.phantom,
+    }
+
+
+def _preprocessing(run: Run, cohort: OpenCohort) -> dict[str, dict[str, Any]]:
+    """Return what turns each modality's payload into the network's input."""
+    found: dict[str, dict[str, Any]] = {}
+    encodings = [encodings_of(run, cohort.cases, fold) for fold in cohort.folds]
+    for modality in run.study.modality:
+        if isinstance(modality, ImageModality):
+            found[modality.name] = {
+                "letterbox": modality.size,
+                "version": PREPROCESSING_VERSION,
+                "mode": run.study.training.mode,
+            }
+        else:
+            found[modality.name] = {
+                f"fold{k}": by_modality[modality.name].to_json() for k, by_modality in enumerate(encodings)
+            }
+    return found
+
+
+def _limits(run: Run) -> list[str]:
+    """Return the limits that hold for any model of this version, and those of this study."""
+    limits = [
+        "Not a medical device: not for decisions about a patient.",
+        f"Seen only at {len(run.study.site)} sites; elsewhere its performance is unknown.",
+    ]
+    if run.study.phantom:
+        limits.append("Trained on simulated phantoms: no figure is clinical.")
+    return limits

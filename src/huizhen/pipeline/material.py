@@ -1,0 +1,147 @@
+"""The material of fits and predictions: cases as arrays, made when a stage first needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huizhen.core.cohort import Case, Part
+from huizhen.core.digests import Digest, digest_value
+from huizhen.core.study import ImageModality, TableModality
+from huizhen.data.pack import Pack, images_of, pack_images
+from huizhen.data.readers.interface import Reader
+from huizhen.data.readers.open import open_source
+from huizhen.data.splits import Fold
+from huizhen.data.tables import TableEncoding
+from huizhen.pipeline.stage import Run
+from huizhen.train.arrays import CaseData, ImageColumn, TableColumn
+from huizhen.train.features import cached_features
+
+Readers = Mapping[tuple[str, int], Reader]
+
+
+def open_readers(run: Run) -> Readers:
+    """Return the reader of every image source, by site and number."""
+    modalities = {m.name: m for m in run.study.modality}
+    return {
+        (site.name, index): open_source(
+            source, roots=run.roots, site=site.name, index=index, modality=modalities[source.modality]
+        )
+        for site in run.study.site
+        for index, source in enumerate(site.source)
+    }
+
+
+@dataclass(slots=True)
+class Columns:
+    """The image columns of some cases, packed (and, for frozen encoders, encoded) on first use."""
+
+    run: Run
+    cases: tuple[Case, ...]
+    augmented: bool
+    """Whether features of augmented copies are wanted as well: for training cases only."""
+    _made: dict[str, tuple[ImageColumn, Pack]] | None = None
+
+    @property
+    def made(self) -> dict[str, tuple[ImageColumn, Pack]]:
+        """Return modality -> (column, pack)."""
+        if self._made is None:
+            readers = open_readers(self.run)
+            self._made = {m.name: self._column(m, readers) for m in self.run.study.image_modalities}
+        return self._made
+
+    def _column(self, modality: ImageModality, readers: Readers) -> tuple[ImageColumn, Pack]:
+        """Return one modality's column and the pack behind it."""
+        run, study = self.run, self.run.study
+        images = images_of(self.cases, modality.name)
+        pack = pack_images(images, readers, modality, run.cache, run.progress)
+        frozen = study.training.mode == "frozen"
+        payload: NDArray[Any] = pack.pixels
+        if frozen:
+            copies = study.training.view_augment if self.augmented else 1
+            payload = cached_features(
+                pack, modality, run.cache, copies=copies, seed=study.seed, progress=run.progress
+            )
+        counts = [len(case.images.get(modality.name, ())) for case in self.cases]
+        column = ImageColumn(
+            payload=payload,
+            where=pack.rows(record for _, record in images),
+            offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            features=frozen,
+        )
+        return column, pack
+
+
+@dataclass(frozen=True)
+class Material:
+    """Cases with their columns; the tables are encoded by a fold's training patients."""
+
+    run: Run
+    cases: tuple[Case, ...]
+    columns: Columns
+
+    @cached_property
+    def place(self) -> dict[str, int]:
+        """Pseudonym -> row."""
+        return {case.pseudonym: row for row, case in enumerate(self.cases)}
+
+    def data(self, encodings: Mapping[str, TableEncoding]) -> CaseData:
+        """Return the cases as arrays, tables by `encodings` (modality -> encoding)."""
+        study = self.run.study
+        names = tuple(m.name for m in study.modality)
+        return CaseData(
+            names=names,
+            images={name: column for name, (column, _) in self.columns.made.items()},
+            tables={m.name: self._table(m, encodings[m.name]) for m in study.table_modalities},
+            present=np.array([[name in case.modalities for name in names] for case in self.cases], bool),
+            outcome=np.array(
+                [np.nan if case.outcome is None else case.outcome for case in self.cases], np.float32
+            ),
+        )
+
+    def _table(self, modality: TableModality, encoding: TableEncoding) -> TableColumn:
+        """Return one table modality's encoded rows; absent rows are all missing."""
+        empty = dict.fromkeys((*modality.numeric, *modality.categorical))
+        rows = [encoding.apply(case.covariates.get(modality.name, empty)) for case in self.cases]
+        return TableColumn(
+            values=np.stack([values for values, _ in rows]).astype(np.float32),
+            there=np.stack([there for _, there in rows]),
+        )
+
+
+def encodings_of(run: Run, cases: Sequence[Case], fold: Fold) -> dict[str, TableEncoding]:
+    """Return each table modality's encoding, fitted on the fold's training patients."""
+    train = [case for case in cases if fold.parts.get(case.pseudonym) is Part.TRAIN]
+    return {
+        m.name: TableEncoding.fit([c.covariates[m.name] for c in train if m.name in c.covariates], m)
+        for m in run.study.table_modalities
+    }
+
+
+def slices_of(encodings: Mapping[str, TableEncoding]) -> dict[str, list[tuple[int, int]]]:
+    """Return table modality -> each column's features within the encoded row."""
+    return {
+        name: [(column.start, column.stop) for column in encoding.columns]
+        for name, encoding in encodings.items()
+    }
+
+
+def cases_digest(cases: Sequence[Case]) -> Digest:
+    """Return a digest over what models may learn from: pseudonyms, sites, images, covariates, outcomes."""
+    return digest_value(
+        [
+            [
+                case.pseudonym,
+                case.site,
+                case.outcome,
+                {name: [record.digest for record in bag] for name, bag in case.images.items()},
+                {name: dict(row) for name, row in case.covariates.items()},
+            ]
+            for case in cases
+        ]
+    )

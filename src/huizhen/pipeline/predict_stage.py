@@ -1,0 +1,172 @@
+"""The prediction stage: the test is opened after the lock, and every locked model answers once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+from huizhen.core.cohort import Part
+from huizhen.core.digests import digest_file
+from huizhen.core.predictions import Predictions
+from huizhen.core.study import Variant
+from huizhen.errors import StageError
+from huizhen.pipeline.cohort_stage import SEALED, OpenCohort, read_cohort
+from huizhen.pipeline.fit_stage import FittedModel, load_network, load_regression
+from huizhen.pipeline.lock_stage import Decision, Locked
+from huizhen.pipeline.material import Columns, Material, encodings_of
+from huizhen.pipeline.plan import subsets
+from huizhen.pipeline.predictions_file import read_predictions, write_predictions
+from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage
+from huizhen.train.arrays import CaseData
+from huizhen.train.fit import predict_logits
+from huizhen.train.table_regression import table_features
+
+Logits = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """The opened test: all cases with outcomes, and the predictions of each evaluated cohort."""
+
+    stage: Stage
+    cohort: OpenCohort
+    predictions: Mapping[Part, Predictions]
+
+
+def predict_stage(run: Run, cohort: OpenCohort, fits: Sequence[FittedModel], locked: Locked) -> Opened:
+    """Open the sealed outcomes, predict internal test and external patients, keep the table."""
+    lock_entry = next((e.index for e in run.log.entries if e.kind == "lock"), None)
+    if lock_entry is None:
+        raise StageError("the model isn't locked", remedy="run the stages in order")
+    cohort = read_cohort(cohort.stage, unsealed=True)
+    parts = [
+        part
+        for part in (Part.TEST, Part.EXTERNAL)
+        if any(part in fold.parts.values() for fold in cohort.folds)
+    ]
+
+    def body(folder: Path) -> Made:
+        tested = cohort.within(*parts)
+        material = Material(run=run, cases=tested, columns=Columns(run, tested, augmented=False))
+        answers = _answers(run, cohort, material, fits)
+        for part in parts:
+            predictions = _predictions(run, cohort, material, part, answers, locked)
+            write_predictions(folder / ARTEFACTS / f"predictions_{part.value}.csv", predictions)
+        sealed = digest_file(cohort.stage.folder / SEALED)
+        return Made(entries=[("unseal", {"lock_entry": lock_entry, "sealed_outcomes": sealed})])
+
+    stage = run.stage("predict", [locked.stage.digest, cohort.stage.digest], body)
+    return Opened(
+        stage=stage,
+        cohort=cohort,
+        predictions={
+            part: read_predictions(stage.folder / ARTEFACTS / f"predictions_{part.value}.csv", part)
+            for part in parts
+        },
+    )
+
+
+def _answers(
+    run: Run, cohort: OpenCohort, material: Material, fits: Sequence[FittedModel]
+) -> dict[tuple[str, int], Logits]:
+    """Return (model name, fold) -> mean log-odds of all tested cases over that fold's members."""
+    found: dict[tuple[str, int], list[Logits]] = defaultdict(list)
+    with run.progress.track("predict", len(fits)) as advance:
+        for fold in cohort.folds:
+            encodings = encodings_of(run, cohort.cases, fold)
+            data = material.data(encodings)
+            for fitted in (f for f in fits if f.fold == fold.index):
+                for name, logits in _asked(run, fitted, data, encodings).items():
+                    found[name, fold.index].append(logits)
+                advance(1)
+    return {key: np.mean(values, axis=0) for key, values in found.items()}
+
+
+def _asked(
+    run: Run, fitted: FittedModel, data: CaseData, encodings: Mapping[str, object]
+) -> dict[str, Logits]:
+    """Return what one fit says of all cases, by name; CMAN is asked with every subset of modalities too.
+
+    A subset's answer, and a specialist's, counts only where every modality of it is present.
+    """
+    rows = np.arange(len(data))
+    names = fitted.model.modalities
+    able = data.answerable(names)
+    if fitted.model.variant is Variant.TABLE_LR:
+        logits = load_regression(fitted).logits(table_features(data, rows))
+        return {fitted.model.name: np.where(able, logits, np.nan)}
+    network = load_network(run, fitted, encodings)
+    found = {fitted.model.name: predict_logits(network, data, rows, names)}
+    if fitted.model.variant is Variant.SPECIALIST:
+        found = {fitted.model.name: np.where(data.complete(names), found[fitted.model.name], np.nan)}
+    if fitted.model.variant is Variant.CMAN:
+        for some in subsets(run.study):
+            logits = predict_logits(network, data, rows, names, keep=some)
+            found[f"{fitted.model.name}|{'+'.join(some)}"] = np.where(data.complete(some), logits, np.nan)
+    return found
+
+
+def _predictions(
+    run: Run,
+    cohort: OpenCohort,
+    material: Material,
+    part: Part,
+    answers: Mapping[tuple[str, int], Logits],
+    locked: Locked,
+) -> Predictions:
+    """Return the calibrated risks and decisions of one part's patients."""
+    n = len(material.cases)
+    risk: dict[str, NDArray[np.float64]] = {}
+    decision: dict[str, NDArray[np.bool_]] = {}
+    for model, by_fold in locked.decisions.items():
+        odds, cut = np.zeros(n), np.zeros(n)
+        asked = np.zeros(n)
+        for fold in cohort.folds:
+            if fold.index not in by_fold:
+                continue
+            here = np.array([fold.parts[c.pseudonym] is part for c in material.cases])
+            odds += np.where(here, _calibrated(answers[model, fold.index], by_fold[fold.index]), 0)
+            cut += np.where(here, _log_odds(by_fold[fold.index].threshold), 0)
+            asked += here
+        with np.errstate(invalid="ignore", divide="ignore"):
+            mean = odds / asked
+            risk[model] = expit(mean)
+            decision[model] = mean >= cut / asked
+    chosen = [
+        row for row, c in enumerate(material.cases) if any(f.parts[c.pseudonym] is part for f in cohort.folds)
+    ]
+    cases = [material.cases[row] for row in chosen]
+    table = Predictions(
+        patient=np.array([c.pseudonym for c in cases]),
+        site=np.array([c.site for c in cases]),
+        part=part,
+        outcome=np.array([c.outcome == 1 for c in cases]),
+        risk={name: values[chosen] for name, values in risk.items()},
+        decision={name: values[chosen] for name, values in decision.items()},
+        present={m.name: np.array([m.name in c.modalities for c in cases]) for m in run.study.modality},
+    )
+    return _with_single_specialists(table)
+
+
+def _with_single_specialists(table: Predictions) -> Predictions:
+    """Name each single-modality model as that subset's specialist too."""
+    twins = {f"specialist|{n.partition(':')[2]}": n for n in table.risk if n.startswith("single:")}
+    return replace(
+        table,
+        risk={**table.risk, **{twin: table.risk[name] for twin, name in twins.items()}},
+        decision={**table.decision, **{twin: table.decision[name] for twin, name in twins.items()}},
+    )
+
+
+def _calibrated(logits: Logits, decision: Decision) -> Logits:
+    return decision.platt.intercept + decision.platt.slope * logits
+
+
+def _log_odds(threshold: float) -> float:
+    return float(logit(np.clip(threshold, 1e-12, 1 - 1e-12)))

@@ -1,0 +1,66 @@
+"""The prediction table as CSV: exact numbers, pseudonyms only, readable by any statistics program."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huizhen.core.cohort import Part
+from huizhen.core.files import write_text
+from huizhen.core.predictions import Predictions
+
+
+def write_predictions(path: Path, table: Predictions) -> None:
+    """Write `table`: patient, site, outcome, present:<modality>, risk:<model>, decision:<model>.
+
+    A model that can't answer leaves its cells empty. Floats are written so that they read back exactly.
+    """
+    columns: dict[str, list[str]] = {
+        "patient": [str(v) for v in table.patient],
+        "site": [str(v) for v in table.site],
+        "outcome": [str(int(v)) for v in table.outcome],
+    }
+    columns |= {f"present:{n}": [str(int(v)) for v in values] for n, values in table.present.items()}
+    for name, risk in table.risk.items():
+        blank = np.isnan(risk)
+        columns[f"risk:{name}"] = ["" if b else repr(float(v)) for v, b in zip(risk, blank, strict=True)]
+        if name in table.decision:
+            columns[f"decision:{name}"] = [
+                "" if b else str(int(v)) for v, b in zip(table.decision[name], blank, strict=True)
+            ]
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*columns.values(), strict=True))
+    write_text(path, stream.getvalue())
+
+
+def read_predictions(path: Path, part: Part) -> Predictions:
+    """Return the table that `write_predictions` wrote."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else {})}
+
+    def group(prefix: str, parse: Callable[[str], Any], dtype: type) -> Mapping[str, NDArray[Any]]:
+        return {
+            name.removeprefix(prefix): np.array([parse(cell) for cell in cells], dtype)
+            for name, cells in columns.items()
+            if name.startswith(prefix)
+        }
+
+    return Predictions(
+        patient=np.array(columns["patient"]),
+        site=np.array(columns["site"]),
+        part=part,
+        outcome=np.array(columns["outcome"]) == "1",
+        present=group("present:", lambda cell: cell == "1", bool),
+        risk=group("risk:", lambda cell: float(cell) if cell else math.nan, float),
+        decision=group("decision:", lambda cell: cell == "1", bool),
+    )
