@@ -38,6 +38,9 @@ SERIES_NUMBER: Final = 9700
 MAKER: Final = "huizhen"
 UTF_8: Final = "ISO_IR 192"
 
+OF_PIXELS_SHOWN: Final = frozenset({"BurnedInAnnotation", "PatientOrientation"})
+"""What a Secondary Capture shares with its source, whose pixels it shows, and a Parametric Map doesn't."""
+
 STAND_IN_CLASS: Final = "1.2.840.10008.5.1.4.1.1.4"
 """MR Image: any class of single-frame images with a geometry would do; references are set afterwards."""
 
@@ -92,7 +95,7 @@ def parametric_map(geometry: Geometry, stored: NDArray[np.uint16], stamp: Stamp)
         slope=1 / FULL_SCALE,
         intercept=0.0,
     )
-    return ParametricMap(
+    made = ParametricMap(
         source_images=[_stand_in(geometry, stored.shape, stamp)],
         pixel_array=stored,
         series_instance_uid=stamp.series_uid,
@@ -116,6 +119,8 @@ def parametric_map(geometry: Geometry, stored: NDArray[np.uint16], stamp: Stamp)
         plane_orientation=PlaneOrientationSequence("PATIENT", geometry.orientation),
         plane_positions=[PlanePositionSequence("PATIENT", geometry.position_mm)],
     )
+    del made.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices  # of one slice
+    return made
 
 
 def _stand_in(geometry: Geometry, shape: tuple[int, ...], stamp: Stamp) -> Dataset:
@@ -224,14 +229,14 @@ def _item(**values: Any) -> Dataset:
 
 def _inherit(dataset: Dataset, source: SourceImage | None, stamp: Stamp) -> None:
     """Copy what holds for the source and for its heatmap, the patient's attributes only by `identity`."""
-    oriented = "PatientOrientation" in dataset
-    if oriented:
+    captured = "ConversionType" in dataset
+    if captured:
         dataset.PatientOrientation = None
     if source is None:
         return
     names = source.patient_and_study if stamp.identity is Identity.SOURCE else {}
     for keyword, element in (*source.image.items(), *names.items()):
-        if keyword != "PatientOrientation" or oriented:
+        if captured or keyword not in OF_PIXELS_SHOWN:
             dataset[keyword] = copy.deepcopy(element)
 
 

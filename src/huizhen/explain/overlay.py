@@ -29,7 +29,8 @@ def overlay_png(
     """
     pixels = overlay_rgb(image, heat, alpha=alpha)
     if beside:
-        pixels = np.concatenate([_to_bytes(_to_rgb(image)), pixels], axis=1)  # (H, 2 W, 3)
+        bare = np.stack([_to_bytes(_plane(image, channel)) for channel in range(3)], axis=2)
+        pixels = np.concatenate([bare, pixels], axis=1)  # (H, 2 W, 3)
     return png_bytes(pixels, comment=PHANTOM_MARK if phantom else "")
 
 
@@ -43,27 +44,31 @@ def overlay_rgb(
     if not 0 < alpha <= 1:
         raise InvalidInputError(f"an opacity of {alpha}", remedy="use 0 < alpha <= 1", field="alpha")
     check_unit(heat, field="heat", dimensions=2)
-    base = _to_rgb(image)
-    if base.shape[:2] != heat.shape:
+    _check_image(image)
+    if image.shape[:2] != heat.shape:
         raise InvalidInputError(
-            f"heat has shape {heat.shape}, the image {base.shape[:2]}",
+            f"heat has shape {heat.shape}, the image {image.shape[:2]}",
             remedy="resample the heat to the image",
             field="heat",
         )
     levels = np.rint(heat * 255).astype(np.uint8)  # (H, W)
-    opacity = (alpha * heat)[..., None]  # (H, W, 1)
-    return _to_bytes((1 - opacity) * base + opacity * colours()[levels])
+    opacity = alpha * heat.astype(np.float32)  # (H, W)
+    pixels = np.empty((*heat.shape, 3), dtype=np.uint8)
+    for channel in range(3):  # one plane at a time: a mammogram has 14 million pixels
+        plane = _plane(image, channel)
+        pixels[..., channel] = _to_bytes(plane + opacity * (colours()[levels, channel] - plane))
+    return pixels
 
 
 @cache
-def colours() -> NDArray[np.float64]:
+def colours() -> NDArray[np.float32]:
     """Return 256 colours (256, 3) in [0, 1] from dark to bright: lightness rises evenly with heat.
 
     The table is matplotlib's inferno, which is uniform in CAM02-UCS (Smith & van der Walt, SciPy 2015).
     """
     from matplotlib import colormaps
 
-    table: NDArray[np.float64] = colormaps["inferno"](np.arange(256))[:, :3].astype(np.float64)
+    table: NDArray[np.float32] = colormaps["inferno"](np.arange(256))[:, :3].astype(np.float32)
     table.setflags(write=False)
     return table
 
@@ -93,15 +98,17 @@ def check_unit(values: NDArray[np.floating], *, field: str, dimensions: int) -> 
         raise InvalidInputError("values leave [0, 1]", remedy="scale them to [0, 1]", field=field)
 
 
-def _to_rgb(image: NDArray[np.floating]) -> NDArray[np.float64]:
+def _check_image(image: NDArray[np.floating]) -> None:
     if image.ndim == 3 and image.shape[2] != 3:
         raise InvalidInputError(
             f"image has shape {image.shape}", remedy="give (H, W) or (H, W, 3)", field="image"
         )
     check_unit(image, field="image", dimensions=3 if image.ndim == 3 else 2)
-    grey_or_colour = image.astype(np.float64)
-    return grey_or_colour if image.ndim == 3 else np.repeat(grey_or_colour[..., None], 3, axis=2)
 
 
-def _to_bytes(values: NDArray[np.float64]) -> NDArray[np.uint8]:
+def _plane(image: NDArray[np.floating], channel: int) -> NDArray[np.float32]:
+    return (image if image.ndim == 2 else image[..., channel]).astype(np.float32)
+
+
+def _to_bytes(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     return np.rint(values * 255).astype(np.uint8)

@@ -152,6 +152,7 @@ def test_a_slice_with_geometry_becomes_a_parametric_map(tmp_path: Path) -> None:
     assert cosines == [1.0, 0.0, 0.0, 0.0, 0.8, 0.6]
     assert list(shared.PixelMeasuresSequence[0].PixelSpacing) == [0.7, 0.5]
     assert shared.PixelMeasuresSequence[0].SliceThickness == 2.0
+    assert "SpacingBetweenSlices" not in shared.PixelMeasuresSequence[0]  # unknown, and never made up
     assert (made.ContentQualification, made.Modality) == ("RESEARCH", "OT")
 
 
@@ -170,6 +171,16 @@ def test_an_image_without_frame_of_reference_becomes_a_secondary_capture(kind: s
     assert np.array_equal(made.pixel_array, overlay_rgb(image, a_heat()))
     assert made.get("PatientOrientation") == (["A", "R"] if kind == "MG" else "")
     assert made.get("BodyPartExamined") == ("BREAST" if kind == "MG" else None)
+
+
+@pytest.mark.parametrize("kind", sorted(MAKERS))
+def test_text_burned_into_the_source_is_declared_where_it_is_shown(
+    kind: str, tmp_path: Path
+) -> None:
+    dataset = MAKERS[kind]()
+    dataset.BurnedInAnnotation = "YES"
+    made = read(export(write(tmp_path, dataset)))
+    assert made.BurnedInAnnotation == ("NO" if kind == "MR" else "YES")
 
 
 @pytest.mark.parametrize("kind", sorted(MAKERS))
