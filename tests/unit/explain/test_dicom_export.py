@@ -174,9 +174,7 @@ def test_an_image_without_frame_of_reference_becomes_a_secondary_capture(kind: s
 
 
 @pytest.mark.parametrize("kind", sorted(MAKERS))
-def test_text_burned_into_the_source_is_declared_where_it_is_shown(
-    kind: str, tmp_path: Path
-) -> None:
+def test_text_burned_into_the_source_is_declared_where_it_is_shown(kind: str, tmp_path: Path) -> None:
     dataset = MAKERS[kind]()
     dataset.BurnedInAnnotation = "YES"
     made = read(export(write(tmp_path, dataset)))
