@@ -11,8 +11,11 @@ from scipy.special import expit
 from huizhen.errors import NotEstimableError
 
 _STEPS = 100
-_ENOUGH = 1e-9
-"""Newton's decrement, twice the log-likelihood still to be gained, under which the step taken is the last."""
+_ENOUGH = 1e-6
+"""The step that moves no linear predictor by more than this is the last: the error left is about its square.
+
+The likelihood is no measure of it: with separated classes it stops growing while the steps stay near 1.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +46,11 @@ def fit_logistic(
     base = np.zeros(len(target)) if offset is None else offset
     beta = np.zeros(design.shape[1])
     for _ in range(_STEPS):
-        step, decrement, _ = _newton(design, target, base, beta)
-        beta = _halved(design, target, base, beta, step)
-        if decrement < _ENOUGH:
-            return LogisticFit(coefficients=beta, covariance=_newton(design, target, base, beta)[2])
+        step, _ = _newton(design, target, base, beta)
+        step = _halved(design, target, base, beta, step)
+        beta = beta + step
+        if np.abs(design @ step).max() < _ENOUGH:
+            return LogisticFit(coefficients=beta, covariance=_newton(design, target, base, beta)[1])
     raise NotEstimableError("the logistic fit doesn't converge", remedy="check the classes for separation")
 
 
@@ -55,8 +59,8 @@ def _newton(
     target: NDArray[np.float64],
     base: NDArray[np.float64],
     beta: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], float, NDArray[np.float64]]:
-    """Return Newton's step (p,), its decrement, and the inverse information (p, p) at `beta`."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return Newton's step (p,) and the inverse information (p, p) at `beta`."""
     mean = expit(base + design @ beta)
     gradient = design.T @ (target - mean)
     information = (design.T * (mean * (1 - mean))) @ design
@@ -64,8 +68,7 @@ def _newton(
         inverse = np.asarray(np.linalg.inv(information), dtype=np.float64)
     except np.linalg.LinAlgError as error:
         raise NotEstimableError("the information matrix is singular", remedy="check the classes") from error
-    step = inverse @ gradient
-    return step, float(gradient @ step), inverse
+    return inverse @ gradient, inverse
 
 
 def _log_likelihood(eta: NDArray[np.float64], target: NDArray[np.float64]) -> float:
@@ -80,11 +83,11 @@ def _halved(
     beta: NDArray[np.float64],
     step: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Return `beta` + `step`, the step halved until the likelihood doesn't fall by more than rounding."""
+    """Return `step`, halved until the likelihood doesn't fall by more than rounding."""
     before = _log_likelihood(base + design @ beta, target)
     slack = 1e-12 * (1 + abs(before))
     for _ in range(40):
         if _log_likelihood(base + design @ (beta + step), target) >= before - slack:
             break
         step = step / 2
-    return beta + step
+    return step

