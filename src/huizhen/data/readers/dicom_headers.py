@@ -1,0 +1,192 @@
+"""One DICOM file's header: whose image it is, of what kind, where it lies in a series; is it whole?"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from huizhen.core.digests import Digest
+from huizhen.data.readers.dicom_length import check_pixel_data
+from huizhen.data.readers.dicom_planes import Plane, planes_of
+from huizhen.data.readers.dicom_views import view_of
+from huizhen.data.readers.labels import is_phantom
+from huizhen.errors import UnreadableFileError
+
+__all__ = ["MOST_PIXELS", "Header", "quiet", "read_dataset", "read_header", "text_of"]
+
+MOST_PIXELS = 150_000_000
+"""Pixels of one frame up to which an image is decoded (a digital mammogram has about 30 million)."""
+
+_NO_IMAGES = frozenset({"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"})
+"""Segmentations: they have pixels, but are no images of the patient."""
+
+_DIRECTORY = "1.2.840.10008.1.3.10"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What the scan needs of one file. `file` is its path below the source's folder."""
+
+    file: str
+    digest: Digest
+    patient: str
+    study: str
+    series: str
+    instance: str
+    modality: str
+    sop_class: str
+    rows: int
+    columns: int
+    frames: int
+    """0 for an object without pixels."""
+    view: str
+    scanner: str
+    phantom: bool
+    series_number: int
+    planes: tuple[Plane, ...]
+    """Empty for what is no slice of a volume."""
+
+    @property
+    def is_image(self) -> bool:
+        """Whether the object is an image of the patient: not a report, a waveform or a segmentation."""
+        return self.frames > 0 and self.sop_class not in _NO_IMAGES
+
+    @property
+    def is_directory(self) -> bool:
+        """Whether the file is a DICOMDIR: an index of others."""
+        return self.sop_class == _DIRECTORY
+
+
+def read_header(path: Path, file: str) -> Header:
+    """Return the header of the file at `path`, named `file` in the scan.
+
+    Raises `UnreadableFileError` when it is not DICOM, is truncated, has an image of no size or of more than
+    `MOST_PIXELS`, or is compressed in a way that nothing installed decodes.
+    """
+    try:
+        with quiet(), path.open("rb") as stream:
+            digest = Digest(hashlib.file_digest(stream, "sha256").hexdigest())
+            dataset = _parsed(stream)
+            header = _header(file, digest, dataset)
+            if header.is_image:
+                _check_size(header)
+                check_pixel_data(stream, dataset, header.frames)
+            return header
+    except Exception as error:  # pydicom raises many kinds on damaged files
+        raise _unreadable(path, error) from error
+
+
+def read_dataset(path: Path, *, pixels: bool = True) -> Dataset:
+    """Return a file's dataset, with its pixels or without, and its transfer syntax known.
+
+    Raises `UnreadableFileError`.
+    """
+    try:
+        with quiet(), path.open("rb") as stream:
+            return _parsed(stream, pixels=pixels)
+    except Exception as error:  # pydicom raises many kinds on damaged files
+        raise _unreadable(path, error) from error
+
+
+def text_of(dataset: Dataset, keyword: str) -> str:
+    """Return an element's value as text, "" when it is absent or empty; several values by backslash."""
+    value = dataset.get(keyword)
+    if value is None:
+        return ""
+    if not isinstance(value, str) and hasattr(value, "__iter__"):
+        return "\\".join(str(one).strip() for one in value)
+    return str(value).strip(" \x00")
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence pydicom's warnings of values that bend the standard: hospitals' files are full of them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _parsed(stream: Any, *, pixels: bool = False) -> Dataset:
+    """Return the dataset of an open file, up to the pixels unless they are wanted.
+
+    Files without the 128-byte preamble are read if they begin with a group 0002 or 0008 element.
+    """
+    stream.seek(0)
+    start = stream.read(132)
+    bare = start[128:] != b"DICM"
+    if bare and start[:2] not in (b"\x02\x00", b"\x08\x00", b"\x00\x08"):
+        raise ValueError("not DICOM")
+    stream.seek(0)
+    dataset = pydicom.dcmread(stream, stop_before_pixels=not pixels, force=bare)
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        dataset.file_meta.TransferSyntaxUID = _guessed_syntax(dataset)
+    return dataset
+
+
+def _guessed_syntax(dataset: Dataset) -> UID:
+    """Return the uncompressed transfer syntax in which a file without one was found to be written."""
+    implicit, little = dataset.original_encoding
+    if implicit:
+        return ImplicitVRLittleEndian
+    return ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+
+
+def _header(file: str, digest: Digest, dataset: Dataset) -> Header:
+    """Return the header of a parsed dataset. Raises `ValueError` when it lacks what identifies an object."""
+    sop_class = text_of(dataset, "SOPClassUID") or str(dataset.file_meta.get("MediaStorageSOPClassUID", ""))
+    if not sop_class:
+        raise ValueError("no SOP class")
+    sized = "Rows" in dataset and "Columns" in dataset
+    return Header(
+        file=file,
+        digest=digest,
+        patient=text_of(dataset, "PatientID"),
+        study=text_of(dataset, "StudyInstanceUID"),
+        series=text_of(dataset, "SeriesInstanceUID"),
+        instance=text_of(dataset, "SOPInstanceUID"),
+        modality=text_of(dataset, "Modality"),
+        sop_class=sop_class,
+        rows=int(dataset.Rows) if sized else 0,
+        columns=int(dataset.Columns) if sized else 0,
+        frames=max(1, int(dataset.get("NumberOfFrames") or 1)) if sized else 0,
+        view=view_of(dataset),
+        scanner=" ".join(
+            f"{text_of(dataset, 'Manufacturer')} {text_of(dataset, 'ManufacturerModelName')}".split()
+        ),
+        phantom=_says_phantom(dataset),
+        series_number=int(dataset.get("SeriesNumber") or 0),
+        planes=planes_of(dataset),
+    )
+
+
+def _says_phantom(dataset: Dataset) -> bool:
+    """Tell whether a file is marked as a phantom by its patient id, image type or comments."""
+    return (
+        is_phantom(text_of(dataset, "PatientID"))
+        or any("PHANTOM" in value for value in text_of(dataset, "ImageType").upper().split("\\")[2:])
+        or text_of(dataset, "ImageComments").upper().startswith("PHANTOM, NOT A PATIENT")
+    )
+
+
+def _check_size(header: Header) -> None:
+    """Check that a frame has a size, and one that can be decoded. Raises `ValueError`."""
+    if not 0 < header.rows * header.columns <= MOST_PIXELS:
+        raise ValueError("no image of this size")
+
+
+def _unreadable(path: Path, error: Exception) -> UnreadableFileError:
+    """Return the error for a file that can't be read; it tells the kind of error, never a value."""
+    return UnreadableFileError(
+        f"can't be read as DICOM ({type(error).__name__})",
+        remedy="send it again from the archive, if possible without compression",
+        file=path.name,
+    )

@@ -1,0 +1,103 @@
+"""Files and their labels: which row of a labels table names which file, and the scan of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import PurePosixPath
+
+from huizhen.core.cohort import Exclusion, ImageRecord
+from huizhen.core.progress import Progress
+from huizhen.data.readers.interface import Located, Scan, image_order
+from huizhen.data.readers.labels import Label, Labels
+from huizhen.errors import UnreadableFileError
+
+__all__ = ["Pairs", "Problems", "by_table", "own_label", "scan_pairs"]
+
+Pairs = list[tuple[str, Label]]
+"""Relative paths with their labels."""
+
+Problems = list[tuple[str, str]]
+"""(reason, subject) of what can't be used."""
+
+
+def by_table(labels: Labels, files: Sequence[str], stem: Callable[[str], str]) -> tuple[Pairs, Problems]:
+    """Return each file with its row of a labels table, and what has no counterpart.
+
+    `columns.image` may give the path below the folder or the name alone, with or without suffix (`stem`
+    removes it). A name that fits several files, and a file that several kept rows name, are left out as
+    duplicate_id; a file that no row names as missing_label; a row whose file is not there as unreadable.
+    """
+    names = _names(files, stem)
+    found: dict[str, list[Label]] = {}
+    problems: Problems = []
+    named: set[str] = set()
+    for label in labels.rows:
+        fits = _look_up(names, label.image)
+        named.update(fits)
+        if label.kept and label.patient and len(fits) == 1:
+            found.setdefault(fits[0], []).append(label)
+        elif label.kept and label.patient:
+            problems.append(("duplicate_id" if fits else "unreadable", label.place))
+    pairs = [(file, rows[0]) for file, rows in found.items() if len(rows) == 1]
+    problems += [("duplicate_id", file) for file, rows in found.items() if len(rows) > 1]
+    problems += [("missing_label", file) for file in files if file not in named]
+    return pairs, problems
+
+
+def own_label(file: str, position: int, *, patient: str, outcome: str = "") -> Label:
+    """Return the label of a file that no table describes."""
+    return Label(
+        patient=patient,
+        outcome=outcome,
+        image=file,
+        view="",
+        duplicate_group="",
+        position=position,
+        place=file,
+        kept=True,
+    )
+
+
+def scan_pairs(
+    pairs: Pairs,
+    problems: Problems,
+    labels: Labels,
+    *,
+    place: Located,
+    modality: str,
+    records_of: Callable[[str, Label], Sequence[ImageRecord]],
+    progress: Progress,
+) -> Scan:
+    """Return the scan of labelled files: their records, and an exclusion for each that can't be read."""
+    records: list[ImageRecord] = []
+    problems = list(problems)
+    with progress.track("ingest", len(pairs), about=f"{place.site} {modality}") as advance:
+        for file, label in pairs:
+            try:
+                records += records_of(file, label)
+            except UnreadableFileError:
+                problems.append(("unreadable", file))
+            advance(1)
+    records.sort(key=image_order)
+    exclusions = [
+        Exclusion(unit="image", reason=reason, site=place.site, subject=what) for reason, what in problems
+    ]
+    exclusions += [*labels.nameless(place.site), *labels.unlabelled(records, place.site)]
+    return Scan(images=tuple(records), outcomes=labels.outcomes(), exclusions=tuple(exclusions))
+
+
+def _names(files: Sequence[str], stem: Callable[[str], str]) -> dict[str, list[str]]:
+    """Return every name that a file may go by -> the files it fits."""
+    names: dict[str, list[str]] = {}
+    for file in files:
+        base = PurePosixPath(file).name
+        for name in {file, stem(file), base, stem(base)}:
+            names.setdefault(name, []).append(file)
+    return names
+
+
+def _look_up(names: dict[str, list[str]], image: str) -> list[str]:
+    """Return the files that a table's cell fits; an exact path goes before the rest."""
+    wanted = image.replace("\\", "/").removeprefix("./")
+    fits = names.get(wanted, [])
+    return [wanted] if wanted in fits else fits
