@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints, ValidationError, model_validator
@@ -14,7 +15,8 @@ CARD_VERSION: Final = 1
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Probability = Annotated[float, Field(ge=0, le=1)]
+Threshold = Annotated[float, Field(ge=0, le=math.nextafter(1, 2))]
+"""A risk, or the number above 1 by which nobody is called positive."""
 
 
 class Closed(Frozen):
@@ -57,7 +59,7 @@ class Card(Closed):
     network: Network = Network()
     modalities: Annotated[tuple[AnyModality, ...], Field(min_length=1)]
     preprocessing: dict[Name, dict[str, JsonValue]]
-    thresholds: Annotated[dict[Text, Probability], Field(min_length=1)]
+    thresholds: Annotated[dict[Text, Threshold], Field(min_length=1)]
     calibration: dict[Text, Calibration]
     training: TrainingRecord
     intended_use: Text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import pickle
 import random
@@ -192,6 +193,13 @@ def test_wrong_cards_are_not_saved(changes: dict[str, Any], message: str, tmp_pa
     with pytest.raises(ModelError, match=message):
         save_bundle(tmp_path / "model", weights=some_weights(), card=card_values(**changes))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_threshold_that_calls_nobody_positive_is_kept(tmp_path: Path) -> None:
+    never = math.nextafter(1, 2)
+    card = card_values(thresholds={"cman": never, "single:MR": 0.0})
+    save_bundle(tmp_path / "model", weights=some_weights(), card=card)
+    assert load_bundle(tmp_path / "model").card.thresholds["cman"] == never
 
 
 def test_2000_random_byte_flips_are_all_found(saved: tuple[Path, Digest]) -> None:
