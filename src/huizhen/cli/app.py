@@ -16,7 +16,7 @@ from huizhen.cli.settings import Settings, locale_language, take_settings
 from huizhen.core.words import Language
 from huizhen.errors import InvalidInputError
 
-__all__ = ["root_command"]
+__all__ = ["root_app", "root_command"]
 
 
 class RootGroup(LazyGroup):
@@ -50,11 +50,16 @@ class RootGroup(LazyGroup):
         return code if isinstance(code, int) else 0
 
 
-def root_command() -> RootGroup:
-    """Return the whole command line as one command."""
+def root_app() -> typer.Typer:
+    """Return the whole command line as a typer application."""
     app = typer.Typer(name="huizhen", cls=RootGroup, no_args_is_help=True)
     app.callback()(_root)
-    command: RootGroup = typer.main.get_command(app)  # type: ignore[assignment]  # a Typer with a callback is a group
+    return app
+
+
+def root_command() -> RootGroup:
+    """Return the whole command line as one command."""
+    command: RootGroup = typer.main.get_command(root_app())  # type: ignore[assignment]  # with a callback, a group
     return command
 
 

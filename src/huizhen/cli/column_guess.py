@@ -67,7 +67,7 @@ def guess_columns(
     for key in ("outcome", "patient", "view", "duplicate_group"):
         taken = {guess.column for guess in guesses.values()}
         _add(guesses, key, _by_name(key, [name for name in columns if name not in taken]), "name")
-    _settle(guesses, found, columns)
+    _settle(guesses, found, columns, len(rows))
     return tuple(guesses[key] for key in NAMES if key in guesses)
 
 
@@ -118,12 +118,17 @@ def _by_name(key: str, columns: Sequence[str]) -> str | None:
     return next((plain[name] for name in NAMES[key] if name in plain), None)
 
 
-def _settle(guesses: dict[str, Guess], found: Found, columns: list[str]) -> None:
+def _settle(guesses: dict[str, Guess], found: Found, columns: list[str], rows: int) -> None:
     """Refuse what can't be read; take each image as a patient where no patient column is there."""
     if found.reader in (ReaderKind.IMAGES, ReaderKind.NIFTI) and "image" not in guesses:
         raise DataError(
             "no column of the table names the images",
             remedy="name it with --image; cells are paths or file names, with or without suffix",
+        )
+    if found.reader is ReaderKind.NPZ and "image" not in guesses and rows != found.images:
+        raise DataError(
+            f"the table has {rows} rows, the array {found.images} images, and no identifiers link them",
+            remedy="give one row an image in the array's order, or save an array of ids and name its column",
         )
     if "outcome" not in guesses:
         raise DataError(

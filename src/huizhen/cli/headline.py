@@ -24,8 +24,8 @@ PAGES = ("index.html", "dossier.html", "dossier/index.html", "dossier/dossier.ht
 def headline_of(path: Path) -> list[dict[str, Any]]:
     """Return the key numbers of a dossier or run as evidence records.
 
-    The log is verified while it is read. Raises `DossierError` if there is none, `VerificationError` if it was
-    altered.
+    The log is verified while it is read. Raises `DossierError` if there is none, `VerificationError` if
+    it was altered.
     """
     from huizhen.ledger.reading import ENTRIES_FILE, read_log
 

@@ -21,6 +21,7 @@ def show_run(run: RunResult, screen: Screen, *, verified: VerifiedDossier | None
     record: dict[str, Any] = {
         "dossier": str(run.dossier),
         "run_folder": str(run.run_folder),
+        "model": str(run.model),
         "key_id": run.key_id,
         "entries": run.entries,
         "seconds": round(run.seconds, 3),
@@ -33,6 +34,7 @@ def show_run(run: RunResult, screen: Screen, *, verified: VerifiedDossier | None
 
     headline_table(run.headline, screen)
     screen.say("run.done", dossier=run.dossier, took=duration_text(screen.language, run.seconds))
+    screen.say("run.model", model=run.model)
     screen.say("run.key", key_id=run.key_id, entries=run.entries)
     if verified is None:
         screen.say("run.next", dossier=run.dossier)

@@ -82,7 +82,7 @@ class RichProgress:
 
     def note(self, text: str) -> None:
         """Print one finished line above the bars."""
-        self._console.print(text, markup=False, soft_wrap=True)
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from huizhen.core.study import Study
-from huizhen.core.study_problems import parse_study
+from huizhen.core.study_problems import parse_study, with_lines
 from huizhen.core.study_sources import source_problems
 from huizhen.core.study_wording import Problem
 from huizhen.errors import StudyError
@@ -32,8 +32,9 @@ def check_study(path: Path, *, data_root: Path | None) -> list[Problem]:
 
     Raises `StudyError` only if the file itself can't be read.
     """
-    _, raw, problems = parse_study(_text(path))
-    return [*problems, *source_problems(raw, study_roots(path, data_root))]
+    text = _text(path)
+    _, raw, problems = parse_study(text)
+    return [*problems, *with_lines(source_problems(raw, study_roots(path, data_root)), text)]
 
 
 def check_study_text(text: str) -> list[Problem]:

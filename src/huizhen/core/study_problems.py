@@ -7,7 +7,7 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from huizhen.core.study import Endpoint, Study
 from huizhen.core.study_lines import Place, dotted, key_lines, line_of
 from huizhen.core.study_wording import Problem, at, models_at, place_of, problems_of
 
-__all__ = ["parse_study"]
+__all__ = ["parse_study", "with_lines"]
 
 STAND_INS: Mapping[str, Any] = {
     "name": "stand-in",
@@ -43,9 +43,14 @@ def parse_study(text: str) -> tuple[Study | None, dict[str, Any], list[Problem]]
     if not problems:
         study, problems = _validate_in_passes(raw)
         problems += [*_endpoint_problems(raw, study), *_unused_modalities(study)]
+    return (None if problems else study), raw, with_lines(problems, text)
+
+
+def with_lines(problems: Iterable[Problem], text: str) -> list[Problem]:
+    """Return the problems with the lines of their fields in a study's text, in that order."""
     lines = key_lines(text)
     placed = [replace(problem, line=line_of(problem.field, lines)) for problem in problems]
-    return (None if placed else study), raw, sorted(placed, key=lambda p: p.line or 0)
+    return sorted(placed, key=lambda p: p.line or 0)
 
 
 def _syntax_problem(message: str) -> Problem:

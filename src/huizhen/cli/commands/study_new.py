@@ -50,7 +50,12 @@ def command(
         reader=reader,
         seed=seed,
     )
-    may_ask = sys.stdin.isatty() and not screen.settings.json
+    may_ask = in_terminal() and not screen.settings.json
     write_text(file, commented_study(answers_from(flags, screen, may_ask=may_ask)))
     screen.answer({"study": str(file)})
     screen.say("new.done", file=file)
+
+
+def in_terminal() -> bool:
+    """Tell whether a person can be asked."""
+    return sys.stdin.isatty()
