@@ -138,10 +138,9 @@ def _refuse_empty(study: Study, flow: Flow) -> None:
             continue
         why = ", ".join(f"{e.count} {e.unit} {e.reason}" for e in flow.exclusions if e.site == site.name)
         raise DataError(
-            f"site {site.name} has no case left of {found[site.name]} patients found;"
-            f" left out: {why or 'nothing'}",
+            f"no case is left of {found[site.name]} patients found; left out: {why or 'nothing'}",
             remedy="check the paths, `where` filters, label columns and task.positive / task.negative of this"
-            " site, or take the site out of the study",
+            " site (and, with two_sites, patient_ids), or take the site out of the study",
             field=f"site {site.name}",
         )
 

@@ -94,7 +94,7 @@ def pack_images(
     """
     if not records:
         raise DataError("no image to pack", remedy="check the sources of this modality", field=modality.name)
-    unique = list({record.digest: (site, record) for site, record in reversed(records)}.values())[::-1]
+    unique = _each_once(records)
     settings = [huizhen.__version__, PACK_VERSION, PREPROCESSING_VERSION, modality.size, modality.channels]
     settings += [SHARD_IMAGES, SHARD_BYTES]
     key = digest_value([*settings, _contents(unique)])
@@ -117,6 +117,13 @@ def shards(count: int, modality: ImageModality) -> list[slice]:
     each = modality.channels * modality.size**2
     step = max(1, min(SHARD_IMAGES, SHARD_BYTES // each))
     return [slice(start, min(start + step, count)) for start in range(0, count, step)]
+
+
+def _each_once(records: Sequence[Located]) -> list[Located]:
+    first: dict[Digest, Located] = {}
+    for site, record in records:
+        first.setdefault(record.digest, (site, record))
+    return list(first.values())
 
 
 def _contents(records: Sequence[Located]) -> list[list[Any]]:

@@ -209,7 +209,7 @@ def _check_shared(cases: Sequence[Case], where: NDArray[np.int64]) -> None:
         for record in (record for bag in case.images.values() for record in bag):
             for what, value in (
                 ("the same image", record.digest),
-                ("one duplicate group", record.duplicate_group),
+                ("a duplicate group", record.duplicate_group),
             ):
                 other = holder.setdefault((what, value), i) if value else i
                 if where[other] != where[i]:
