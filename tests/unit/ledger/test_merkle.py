@@ -188,6 +188,43 @@ def test_a_leaf_is_never_taken_for_a_node() -> None:
     assert leaf_hash(left + right) != node_hash(left, right)
 
 
+def test_an_inner_node_is_not_taken_for_a_leaf_by_a_shortened_proof() -> None:
+    tree = Tree.over(CT_LEAVES)
+    with pytest.raises(VerificationError, match="too short"):
+        verify_inclusion(tree.root(2), index=0, size=8, proof=tree.inclusion_proof(0)[1:], root=tree.root())
+
+
+def test_a_leaf_of_a_larger_tree_is_not_taken_for_one_of_a_smaller() -> None:
+    tree = Tree.over(CT_LEAVES)
+    with pytest.raises(VerificationError, match="too long"):
+        verify_inclusion(CT_LEAVES[7], index=0, size=1, proof=tree.inclusion_proof(7), root=tree.root())
+
+
+def test_the_border_between_two_hashes_cannot_be_moved() -> None:
+    left, right = CT_LEAVES[:2]
+    moved = left[31:] + right
+    with pytest.raises(VerificationError, match="32 bytes"):
+        verify_inclusion(left[:31], index=0, size=2, proof=(moved,), root=node_hash(left, right))
+    with pytest.raises(VerificationError, match="32 bytes"):
+        verify_consistency(
+            first=1, second=2, first_root=left[:31], second_root=node_hash(left, right), proof=(moved,)
+        )
+
+
+def test_an_old_tree_is_not_shown_by_a_path_of_another_length() -> None:
+    tree = Tree.over(CT_LEAVES)
+    with pytest.raises(VerificationError, match="too short"):
+        verify_consistency(first=2, second=8, first_root=tree.root(2), second_root=tree.root(2), proof=())
+    with pytest.raises(VerificationError, match="too long"):
+        verify_consistency(
+            first=1,
+            second=2,
+            first_root=tree.root(1),
+            second_root=tree.root(4),
+            proof=tree.consistency_proof(1, 4),
+        )
+
+
 def test_a_hundred_thousand_leaves_take_no_quadratic_work() -> None:
     leaves = numbered(100_000)
     begun = time.process_time()

@@ -142,6 +142,17 @@ def test_growth_is_proved_from_every_earlier_head(log: VerifiedLog, tmp_path: Pa
         check_growth_proof(foreign, log.head, growth_proof(log, 2))
 
 
+def test_growth_is_not_proved_between_unsigned_heads(log: VerifiedLog) -> None:
+    earlier, later, proof = log.heads[0], log.head, growth_proof(log, 2)
+    late = {"time": "2026-01-02T12:00:01Z"}
+    for pair in (
+        (SignedHead.from_json({**earlier.to_json(), **late}), later),
+        (earlier, SignedHead.from_json({**later.to_json(), **late})),
+    ):
+        with pytest.raises(VerificationError, match="signature"):
+            check_growth_proof(*pair, proof)
+
+
 def test_a_rewritten_log_has_no_proof_of_growth(log: VerifiedLog, tmp_path: Path, scribe: Scribe) -> None:
     with scribe.open(tmp_path / "rewritten") as rewritten:
         for number in range(11):
