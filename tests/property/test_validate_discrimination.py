@@ -49,7 +49,7 @@ def slow_delong(
 
 
 @given(samples(rows=3))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_delong_is_the_slow_definition(sample: Sample) -> None:
     outcome, scores = sample
     aucs, covariance = slow_delong(outcome, scores)
@@ -59,7 +59,7 @@ def test_delong_is_the_slow_definition(sample: Sample) -> None:
 
 
 @given(samples())
-@settings(deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_paired_difference_is_that_of_the_covariance(sample: Sample) -> None:
     outcome, scores = sample
     found, joint = paired_difference(outcome, *scores), delong(outcome, scores)
@@ -72,7 +72,7 @@ def test_a_paired_difference_is_that_of_the_covariance(sample: Sample) -> None:
 
 
 @given(samples(), st.sampled_from([lambda s: 3 * s + 1, lambda s: s**3, np.arctan]))
-@settings(deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_monotone_transforms_change_nothing(sample: Sample, transform: np.ufunc) -> None:
     outcome, scores = sample
     scores = scores.round(3)
@@ -87,7 +87,7 @@ def test_monotone_transforms_change_nothing(sample: Sample, transform: np.ufunc)
 
 
 @given(samples(rows=1))
-@settings(deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_flipped_labels_and_scores_mirror_the_auc(sample: Sample) -> None:
     outcome, (score,) = sample
     value = auc(outcome, score)
@@ -100,7 +100,7 @@ def test_flipped_labels_and_scores_mirror_the_auc(sample: Sample) -> None:
 
 
 @given(samples(rows=1))
-@settings(deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_identical_models_do_not_differ(sample: Sample) -> None:
     outcome, (score,) = sample
     found = paired_difference(outcome, score, score)
@@ -109,7 +109,7 @@ def test_identical_models_do_not_differ(sample: Sample) -> None:
 
 
 @given(samples(), st.sampled_from([0.5, 0.9, 0.95, 0.99]))
-@settings(deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_intervals_hold_their_estimate_and_have_a_width(sample: Sample, level: float) -> None:
     outcome, scores = sample
     for method in ("delong", "logit"):
@@ -121,7 +121,7 @@ def test_intervals_hold_their_estimate_and_have_a_width(sample: Sample, level: f
 
 
 @given(samples())
-@settings(deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_swapped_models_negate_the_difference(sample: Sample) -> None:
     outcome, (a, b) = sample
     one, other = paired_difference(outcome, a, b), paired_difference(outcome, b, a)
@@ -131,7 +131,7 @@ def test_swapped_models_negate_the_difference(sample: Sample) -> None:
 
 
 @given(samples(rows=1), st.integers(0, 2**32 - 1))
-@settings(deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_the_order_of_patients_does_not_matter(sample: Sample, seed: int) -> None:
     outcome, (score,) = sample
     order = np.random.default_rng(seed).permutation(outcome.size)
@@ -141,7 +141,7 @@ def test_the_order_of_patients_does_not_matter(sample: Sample, seed: int) -> Non
 
 
 @given(samples(rows=1))
-@settings(deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_the_curve_is_monotone_encloses_the_auc_and_lies_in_its_band(sample: Sample) -> None:
     outcome, (score,) = sample
     curve, band = roc_curve(outcome, score), roc_band(outcome, score, points=11)
@@ -155,7 +155,7 @@ def test_the_curve_is_monotone_encloses_the_auc_and_lies_in_its_band(sample: Sam
 
 
 @given(samples(rows=1), st.floats(0.01, 0.99))
-@settings(deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_thresholds_reach_their_target_and_none_beyond_does(sample: Sample, target: float) -> None:
     outcome, (score,) = sample
     risk = np.argsort(np.argsort(score)) // 2 / outcome.size

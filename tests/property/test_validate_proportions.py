@@ -38,7 +38,7 @@ def test_exact_limits_solve_their_tails(pair: tuple[int, int], level: float) -> 
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(10, 200), st.floats(-3, 3), st.floats(0.2, 3))
-@settings(deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_recalibration_undoes_a_shift_of_the_logit(seed: int, n: int, shift: float, scale: float) -> None:
     draw = np.random.default_rng(seed)
     lp = draw.normal(size=n)
@@ -55,7 +55,7 @@ def test_recalibration_undoes_a_shift_of_the_logit(seed: int, n: int, shift: flo
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(4, 200))
-@settings(deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_in_the_large_makes_expected_meet_observed(seed: int, n: int) -> None:
     draw = np.random.default_rng(seed)
     lp, outcome = 2 * draw.normal(size=n), draw.random(n) < 0.3
@@ -65,7 +65,7 @@ def test_in_the_large_makes_expected_meet_observed(seed: int, n: int) -> None:
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 100), st.floats(0.01, 100), st.floats(-1000, 1000))
-@settings(deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_platt_does_not_depend_on_the_scale_of_the_logits(
     seed: int, n: int, scale: float, shift: float
 ) -> None:
@@ -79,7 +79,7 @@ def test_platt_does_not_depend_on_the_scale_of_the_logits(
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 300), st.integers(1, 20), st.sampled_from(["mass", "width"]))
-@settings(deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_a_calibration_curve_keeps_every_case(seed: int, n: int, bins: int, by: str) -> None:
     draw = np.random.default_rng(seed)
     risk = draw.integers(0, 30, n) / 29

@@ -15,7 +15,7 @@ from huizhen.validate.estimates import normal_quantile
 from huizhen.validate.placements import place
 from huizhen.validate.proportions import clopper_pearson, wilson_limits
 
-STUDIES = 5000
+STUDIES = 3000
 BLOCK = 250
 
 
@@ -78,7 +78,7 @@ def test_auc_interval(by_logit: bool, n: int, true_auc: float, least: float) -> 
 def test_paired_difference(n: int) -> None:
     draw = np.random.default_rng(n + 1)
     outcome = np.arange(n) < round(0.3 * n)
-    shift, studies = math.sqrt(2) * float(ndtri(0.8)), 1500
+    shift, studies = math.sqrt(2) * float(ndtri(0.8)), 1000
     held = rejected = 0
     for _ in range(studies):
         common = draw.normal(size=n)

@@ -192,3 +192,13 @@ def test_a_missing_class_is_not_estimable() -> None:
 
 def test_infinite_scores_rank() -> None:
     assert auc(np.array([True, True, False]), [np.inf, -np.inf, 0.0]) == 0.5
+
+
+def test_the_unpaired_interval_touches_zero_at_the_level_of_its_p_value() -> None:
+    draw = np.random.default_rng(6)
+    outcome = np.arange(40) < 15
+    a, b = (draw.normal(size=40) + shift * outcome for shift in (2.0, 0.5))
+    found = unpaired_difference(outcome, a, outcome, b)
+    assert 0 < found.p < 0.5
+    at_p = unpaired_difference(outcome, a, outcome, b, level=1 - found.p).interval
+    assert min(abs(at_p.low), abs(at_p.high)) == pytest.approx(0, abs=1e-12)

@@ -47,6 +47,13 @@ def test_targets_that_are_shares_are_met_exactly(target: float, n: int) -> None:
     assert choose_threshold(outcome, risk, ThresholdRule(rule="youden")) == np.unique(risk)[np.argmax(sums)]
 
 
+def test_youden_weighs_shares_not_counts() -> None:
+    """At .9: sensitivity 1/2, specificity 1. At .5: sensitivity 1, specificity 7/10, although two more err."""
+    outcome = np.array([True, True] + [False] * 10)
+    risk = np.array([0.9, 0.5] + [0.8] * 3 + [0.1] * 7)
+    assert choose_threshold(outcome, risk, ThresholdRule(rule="youden")) == 0.5
+
+
 def test_refusals() -> None:
     with pytest.raises(NotEstimableError, match="0 events"):
         choose_threshold(np.array([False, False]), [0.1, 0.2], ThresholdRule())
