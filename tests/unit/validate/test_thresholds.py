@@ -48,7 +48,7 @@ def test_targets_that_are_shares_are_met_exactly(target: float, n: int) -> None:
 
 
 def test_youden_weighs_shares_not_counts() -> None:
-    """At .9: sensitivity 1/2, specificity 1. At .5: sensitivity 1, specificity 7/10, although two more err."""
+    """At .9: sensitivity 1/2, specificity 1. At .5: 1 and 7/10, although two more patients are misjudged."""
     outcome = np.array([True, True] + [False] * 10)
     risk = np.array([0.9, 0.5] + [0.8] * 3 + [0.1] * 7)
     assert choose_threshold(outcome, risk, ThresholdRule(rule="youden")) == 0.5
