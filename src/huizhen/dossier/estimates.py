@@ -1,0 +1,153 @@
+"""Estimates as table cells: number, interval, n, and what a reader must know of the sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from huizhen.dossier.blocks import Cell, Inline, Mark
+from huizhen.dossier.labels import column_name, label_of, metric_short, value_name
+from huizhen.dossier.numbers import Cited, Scalar, cite, decimal, p_value, plainly, size_of, span
+from huizhen.dossier.record import Measured
+from huizhen.dossier.wording import Text, join, listed, say, say_or
+
+DASH = Text.both("–")
+
+
+def estimate_of(measured: Measured, *, with_size: bool = True) -> Cited | None:
+    """Return the estimate of an evidence with its interval and n, or None when it has no estimate.
+
+    A level other than 95 % is printed; descriptive numbers are shown as they are.
+    """
+    evidence = measured.evidence
+    if evidence.estimate is None:
+        return None
+    shown = ["/estimate"]
+    if evidence.interval is not None:
+        shown += ["/interval/low", "/interval/high", "/interval/level"]
+    shown += [f"/{name}" for name in ("n", "n_events") if getattr(evidence, name) is not None]
+    shown += [f"/detail/{name}" for name in ("count", "of")] if _is_share(measured) else []
+    return cite(
+        measured.entry,
+        label_of(measured),
+        *shown,
+        show=_with_interval if evidence.interval is not None else _alone,
+        phantom=evidence.phantom,
+        method=evidence.interval.method if evidence.interval else "",
+        size=_size(measured) if with_size else None,
+    )
+
+
+def _is_share(measured: Measured) -> bool:
+    """Whether the estimate is a count of a number of cases, both given."""
+    return all(type(measured.evidence.detail.get(name)) is int for name in ("count", "of"))
+
+
+def _size(measured: Measured) -> Text | None:
+    evidence = measured.evidence
+    if _is_share(measured):
+        return Text.both(f"{evidence.detail['count']:,}/{evidence.detail['of']:,}")
+    return size_of(evidence.n, evidence.n_events, evidence.unit)
+
+
+def _with_interval(estimate: float, low: float, high: float, level: float, *_: Scalar) -> Text:
+    bounds = span(low, high)
+    if level != 0.95:
+        bounds = say("number.level", level=f"{100 * level:g}", bounds=bounds)
+    return join(Text.both(f"{decimal(estimate)} ("), bounds, Text.both(")"))
+
+
+def _alone(estimate: float, *_: Scalar) -> Text:
+    return plainly(int(estimate) if float(estimate).is_integer() else float(estimate))
+
+
+def estimate_cell(measured: Measured | None, *, with_size: bool = True) -> Cell:
+    """Return a table cell of an evidence: its number and flags, or why there is none, or a dash."""
+    if measured is None:
+        return (DASH,)
+    number = estimate_of(measured, with_size=with_size)
+    if number is None:
+        return (reason_of(measured),) if measured.evidence.reason else (DASH,)
+    return (number, *sample_flags(measured)) if with_size else (number,)
+
+
+def reason_of(measured: Measured) -> Cited:
+    """Return the reason of an evidence as it stands in the entry, or its Chinese from `detail.reason_zh`."""
+    paths = ["/reason"]
+    if isinstance(measured.evidence.detail.get("reason_zh"), str):
+        paths.append("/detail/reason_zh")
+
+    def show(reason: Scalar, translated: Scalar = None) -> Text:
+        known_reason = say_or(f"reason.{reason}", str(reason))
+        return Text(str(reason), str(translated or known_reason.zh))
+
+    return cite(measured.entry, label_of(measured), *paths, show=show, phantom=measured.evidence.phantom)
+
+
+def sample_flags(measured: Measured) -> tuple[Inline, ...]:
+    """Return the flags of a sample: too few of a class, and patients whom the model could not answer."""
+    flags: list[Inline] = []
+    if measured.evidence.detail.get("small") is True:
+        flags.append(Mark("warn", say("flag.small")))
+    if type(measured.evidence.detail.get("unanswered")) is int:
+        label = join(label_of(measured), column_name("unanswered"), by=Text.both(" · "))
+        flags.append(
+            cite(
+                measured.entry,
+                label,
+                "/detail/unanswered",
+                show=lambda n: say("flag.unanswered", n=n),
+                phantom=measured.evidence.phantom,
+            )
+        )
+    if isinstance(measured.evidence.detail.get("prevalence"), float):
+        label = join(label_of(measured), column_name("prevalence"), by=Text.both(" · "))
+
+        def show(share: float) -> Text:
+            return say("flag.prevalence", prevalence=decimal(share))
+
+        phantom = measured.evidence.phantom
+        flags.append(cite(measured.entry, label, "/detail/prevalence", show=show, phantom=phantom))
+    return tuple(flags)
+
+
+def detail_of(measured: Measured, field: str, *, p: bool = False) -> Cited | None:
+    """Return one scalar of an evidence's detail, or None when it isn't there. `p`: shown as a p-value."""
+    if not isinstance(measured.evidence.detail.get(field), int | float | str | bool):
+        return None
+    label = join(label_of(measured), column_name(field), by=Text.both(" · "))
+    show = p_value if p else readable
+    return cite(measured.entry, label, f"/detail/{field}", show=show, phantom=measured.evidence.phantom)
+
+
+def detail_estimate(measured: Measured, field: str) -> Cited | None:
+    """Return an estimate with limits that stands in a detail as {"estimate", "low", "high"}, or None."""
+    found = measured.evidence.detail.get(field)
+    names = ("estimate", "low", "high")
+    if not isinstance(found, dict) or not all(isinstance(found.get(n), int | float) for n in names):
+        return None
+    label = join(label_of(measured), column_name(field), by=Text.both(" · "))
+    paths = [f"/detail/{field}/{name}" for name in names]
+
+    def show(estimate: float, low: float, high: float) -> Text:
+        return join(Text.both(f"{decimal(estimate)} ("), span(low, high), Text.both(")"))
+
+    return cite(measured.entry, label, *paths, show=show, phantom=measured.evidence.phantom)
+
+
+def readable(value: Scalar) -> Text:
+    """Return a scalar readably; words that the dossier knows are translated."""
+    return value_name(value) if isinstance(value, str) else plainly(value)
+
+
+def methods_of(found: Sequence[Measured]) -> Text | None:
+    """Return a line that names how the intervals were computed, by measure, or None without intervals."""
+    by: dict[str, list[str]] = {}
+    for m in found:
+        if m.evidence.interval and m.evidence.interval.method not in by.setdefault(m.family, []):
+            by[m.family].append(m.evidence.interval.method)
+    named = [
+        join(metric_short(family), Text(" ", " "), Text.both(" / ".join(methods)))
+        for family, methods in by.items()
+        if methods
+    ]
+    return say("note.intervals", methods=listed(named)) if named else None

@@ -1,0 +1,38 @@
+"""Participants: the flow diagram of who was left out and why, the cohort by site, the checks on the data."""
+
+from __future__ import annotations
+
+from huizhen.dossier.blocks import Block, Section
+from huizhen.dossier.details import generic_table, table_of_rows
+from huizhen.dossier.record import Measured, Record
+from huizhen.dossier.sections.cohort import site_table
+from huizhen.dossier.sections.flow import flow_by_site, flow_diagram, tallies
+from huizhen.dossier.wording import say
+
+CHECKS = ("leakage", "data_damage", "split")
+
+
+def participants(record: Record) -> Section:
+    """Return the section on the participants."""
+    blocks: list[Block] = []
+    for measured in record.about("flow"):
+        made = (flow_diagram(measured), flow_by_site(measured), tallies(measured))
+        blocks += [block for block in made if block is not None]
+    for measured in record.about("cohort"):
+        blocks += _cohort(measured)
+    if checks := record.about(*CHECKS):
+        blocks.append(generic_table(checks, id="table-checks", caption=say("table.checks")))
+    return Section(
+        id="participants", title=say("section.participants"), blocks=tuple(blocks), phantom=record.phantom
+    )
+
+
+def _cohort(measured: Measured) -> list[Block]:
+    """Return a table for every list of rows in the detail; that of the sites in its own form."""
+    blocks: list[Block] = []
+    for field in measured.evidence.detail:
+        if made := site_table(measured, field) or table_of_rows(
+            measured, field, id=f"table-cohort-{field}", caption=say("table.cohort")
+        ):
+            blocks.append(made)
+    return blocks

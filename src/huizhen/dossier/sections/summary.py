@@ -1,0 +1,147 @@
+"""Summary: the question, its answer in a line, the endpoints' verdicts, the key numbers."""
+
+from __future__ import annotations
+
+from huizhen.core.evidence import Verdict
+from huizhen.dossier.blocks import Block, Cards, Facts, Mark, Paragraph, Phrase, Row, Section, Table, phrase
+from huizhen.dossier.details import verdict_mark
+from huizhen.dossier.estimates import estimate_cell, estimate_of
+from huizhen.dossier.labels import MAIN, cohort_name, metric_name, model_name
+from huizhen.dossier.numbers import Cited, cite, plainly
+from huizhen.dossier.record import Measured, Record
+from huizhen.dossier.sections.order import Held, rules
+from huizhen.dossier.wording import Text, join, say
+
+KEY_NUMBERS = ("auc", "sensitivity", "specificity", "calibration_slope")
+
+
+def summary(record: Record) -> Section:
+    """Return the summary."""
+    blocks: list[Block] = [*_phantom(record), *_question(record), *_answers(record), *_verdict(record)]
+    if endpoints := _endpoint_table(record):
+        blocks.append(endpoints)
+    for cohort in ("internal", "external"):
+        if cards := _cards(record, cohort):
+            blocks.append(cards)
+    blocks.append(_order(record))
+    return Section(id="summary", title=say("section.summary"), blocks=tuple(blocks), phantom=record.phantom)
+
+
+def _phantom(record: Record) -> list[Block]:
+    return [Paragraph(content=(say("phantom.explained"),), tone="phantom")] if record.phantom else []
+
+
+def _question(record: Record) -> list[Block]:
+    question = record.quote("question")
+    return [Facts(rows=((say("fact.question"), (question,)),))] if question else []
+
+
+def _answers(record: Record) -> list[Block]:
+    """Return one sentence a cohort with the main model's AUC."""
+    return [
+        Paragraph(content=(_answer(record, found, cohort),), tone="lead")
+        for cohort in ("internal", "external")
+        if (found := record.one(f"auc/{MAIN}/{cohort}/all"))
+    ]
+
+
+def _answer(record: Record, found: Measured, cohort: str) -> Text | Phrase:
+    number = estimate_of(found)
+    if number is None:
+        return say("answer.none", cohort=cohort_name(cohort))
+    outcome = record.quote("task", "outcome") or say("fact.outcome")
+    return phrase(
+        "answer.auc", model=model_name(MAIN), cohort=cohort_name(cohort), outcome=outcome, number=number
+    )
+
+
+def _verdict(record: Record) -> list[Block]:
+    """Return what the endpoints say together."""
+    verdicts = [m.evidence.verdict for m in record.family("endpoint")]
+    if not verdicts:
+        return [Paragraph(content=(say("answer.no_endpoint"),), tone="note")]
+    if all(v is Verdict.PASS for v in verdicts):
+        return [Paragraph(content=(Mark("pass", say("verdict.pass")), say("answer.all_met")), tone="pass")]
+    if any(v is Verdict.FAIL for v in verdicts):
+        return [
+            Paragraph(content=(Mark("fail", say("verdict.fail")), say("answer.not_all_met")), tone="fail")
+        ]
+    return [Paragraph(content=(Mark("none", say("verdict.not_assessed")), say("answer.open")), tone="note")]
+
+
+def _endpoint_table(record: Record) -> Table | None:
+    found = record.family("endpoint")
+    if not found:
+        return None
+    head = (say("head.endpoint"), say("head.bound"), say("head.measured"), say("head.verdict"))
+    rows = tuple(_endpoint_row(record, m) for m in found)
+    return Table(id="table-endpoints", caption=say("table.endpoints"), head=head, rows=rows)
+
+
+def _endpoint_row(record: Record, measured: Measured) -> Row:
+    evidence = measured.evidence
+    return Row(
+        cells=(
+            (_endpoint_name(record, measured),),
+            (_bound(measured),),
+            estimate_cell(measured),
+            (verdict_mark(evidence.verdict.value),),
+        ),
+        phantom=evidence.phantom,
+    )
+
+
+def _bound(measured: Measured) -> Cited | Text:
+    bound = measured.evidence.bound
+    if bound is None:
+        return Text.both("–")
+
+    def show(value: object) -> Text:
+        return say(f"bound.{bound.on}", value=plainly(float(str(value))))
+
+    return cite(
+        measured.entry, say("head.bound"), "/bound/at_least", show=show, phantom=measured.evidence.phantom
+    )
+
+
+def _endpoint_name(record: Record, measured: Measured) -> Cited:
+    """Return what an endpoint is of: endpoint/<i>/<metric>/<cohort>, the study's i-th from 1."""
+    parts = (*measured.parts, "", "", "")
+    planned = {**_planned(record, parts[0], parts[1], parts[2]), **measured.evidence.detail}
+    model = model_name(str(planned.get("model") or MAIN))
+    if planned.get("against"):
+        model = say("model.versus", first=model, second=model_name(str(planned["against"])))
+    name = join(metric_name(parts[1]), model, cohort_name(parts[2]), by=Text(", ", "，"))
+    return cite(measured.entry, name, "/key", show=lambda _: name, phantom=measured.evidence.phantom)
+
+
+def _planned(record: Record, index: str, metric: str, cohort: str) -> dict[str, object]:
+    """Return the study's endpoint that an evidence answers, or nothing if they don't agree.
+
+    Endpoints are numbered from 1.
+    """
+    endpoints = record.study.get("endpoint", [])
+    if not index.isdigit() or not 1 <= int(index) <= len(endpoints):
+        return {}
+    planned = dict(endpoints[int(index) - 1])
+    return planned if (planned.get("metric"), planned.get("cohort")) == (metric, cohort) else {}
+
+
+def _cards(record: Record, cohort: str) -> Cards | None:
+    found = [m for metric in KEY_NUMBERS if (m := record.one(f"{metric}/{MAIN}/{cohort}/all"))]
+    found += [m for metric in KEY_NUMBERS if (m := record.one(f"{metric}/{MAIN}/{cohort}"))]
+    made = tuple(
+        (join(metric_name(m.family), cohort_name(cohort), by=Text(", ", "，")), number)
+        for m in found
+        if (number := estimate_of(m))
+    )
+    return Cards(cards=made) if made else None
+
+
+def _order(record: Record) -> Paragraph:
+    held = {rule.held for rule in rules(record)}
+    tone = Held.NO if Held.NO in held else Held.UNKNOWN if Held.UNKNOWN in held else Held.YES
+    return Paragraph(
+        content=(Mark(tone.value, say(f"order.held.{tone.value}")), say(f"order.all.{tone.value}")),
+        tone="note",
+    )
