@@ -18,6 +18,7 @@ from huizhen.data.cache import Cache
 from huizhen.data.fingerprints import Fingerprint
 from huizhen.data.quality import inspect_images
 from huizhen.data.readers.interface import Reader, Row, Scan
+from huizhen.data.readers.keys import split_key
 from huizhen.errors import DataError
 
 
@@ -55,6 +56,7 @@ def survey_site(
     the readers and the cache raise.
     """
     survey = Survey(findings=SiteFindings(site=site.name))
+    files = _Files()
     modalities = {modality.name: modality for modality in study.modality}
     for index, source in enumerate(site.source):
         modality = modalities[source.modality]
@@ -62,24 +64,53 @@ def survey_site(
         scan = reader.scan(progress)
         _refuse_phantoms(scan.images, study, site.name)
         survey.readers[site.name, index] = reader
+        files.note(source, scan)
         _take_texts(survey.findings, scan, modality)
         if isinstance(modality, ImageModality):
             _take_images(survey, scan, source, modality, reader, cache, progress)
+    unused = files.unused()
+    survey.findings.found_images += len(unused)
+    survey.findings.exclusions[:0] = [*unused, *files.rows.values()]
     return survey
 
 
-def _take_texts(findings: SiteFindings, scan: Scan, modality: AnyModality) -> None:
-    """Take over rows, outcomes and exclusions.
+@dataclass(slots=True)
+class _Files:
+    """Which files of a site some source takes, and which all of them leave out.
 
-    Whether a patient's label is missing is judged when all sources of the site are known, not here. What else
-    a reader leaves out as a patient is a row of a table: the patient may still have images, or no name.
+    Sources for MG, MR and US may share a folder: what is wrong for one of them is right for another, and a
+    broken file is seen by all three but counts once. So does a row of a table that they share.
     """
-    for one in scan.exclusions:
-        if one.unit != "patient":
-            findings.exclusions.append(one)
-        elif one.reason != "missing_label":
-            findings.exclusions.append(replace(one, unit="row"))
-    findings.found_images += len(scan.images) + sum(one.unit == "image" for one in scan.exclusions)
+
+    taken: set[tuple[str, str]] = field(default_factory=set)
+    left_out: dict[tuple[str, str], Exclusion] = field(default_factory=dict)
+    rows: dict[tuple[str, Exclusion], Exclusion] = field(default_factory=dict)
+
+    def note(self, source: Source, scan: Scan) -> None:
+        """Take down what a source takes and leaves out. A sharper reason beats wrong_modality.
+
+        Whether a patient's label is missing is judged when all sources of the site are known, not here. What
+        else a reader leaves out as a patient is a row of a table: the patient may still have images, or no
+        name.
+        """
+        path, table = source.path, source.labels or source.path
+        self.taken.update((path, file) for record in scan.images for file, _ in split_key(record.key))
+        for one in scan.exclusions:
+            if one.unit == "image":
+                known = self.left_out.get((path, one.subject))
+                if known is None or known.reason == "wrong_modality":
+                    self.left_out[path, one.subject] = one
+            elif one.reason != "missing_label":
+                self.rows[table, one] = replace(one, unit="row") if one.unit == "patient" else one
+
+    def unused(self) -> list[Exclusion]:
+        """Return the exclusions of files that no source takes."""
+        return [one for place, one in self.left_out.items() if place not in self.taken]
+
+
+def _take_texts(findings: SiteFindings, scan: Scan, modality: AnyModality) -> None:
+    """Take over patients, rows and outcomes."""
+    findings.found_images += len(scan.images)
     findings.patients.update(record.patient_id for record in scan.images)
     findings.patients.update(scan.rows, scan.outcomes)
     for patient, texts in scan.outcomes.items():

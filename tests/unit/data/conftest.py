@@ -40,6 +40,7 @@ class Shelf:
     outcomes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     exclusions: list[Exclusion] = field(default_factory=list)
     source: int = 0
+    path: str = ""
     decoded: int = 0
 
     def put(
@@ -166,7 +167,7 @@ def _source(shelf: Shelf, site: str) -> dict[str, Any]:
     return {
         "reader": "table" if table else "images",
         "modality": shelf.modality,
-        "path": f"{site}/{shelf.modality}",
+        "path": shelf.path or f"{site}/{shelf.modality}",
         "labels": None if table else "labels.csv",
         "columns": {"patient": "patient", "outcome": "label"},
     }

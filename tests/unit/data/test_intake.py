@@ -269,12 +269,46 @@ def test_rows_that_a_reader_left_out_are_kept_apart_from_patients(hospitals):
     fill(shelf)
     shelf.exclusions = [
         Exclusion(unit="patient", reason="duplicate_id", site="north", subject="labels.csv:3"),
+        Exclusion(unit="cell", reason="non_finite", site="north", subject="labels.csv:4"),
         Exclusion(unit="patient", reason="missing_label", site="north", subject="p0/0.png"),
         Exclusion(unit="image", reason="mixed_patients", site="north", subject="q.dcm"),
     ]
     taken = hospitals.take()
-    assert reasons(taken.cohort.exclusions) == {("row", "duplicate_id"): 1, ("image", "mixed_patients"): 1}
+    assert reasons(taken.cohort.exclusions) == {
+        ("row", "duplicate_id"): 1,
+        ("cell", "non_finite"): 1,
+        ("image", "mixed_patients"): 1,
+    }
     assert steps(taken.flow, "north")["found"] == (6, 7)
+
+
+def test_files_that_another_source_takes_are_not_left_out(hospitals):
+    """Three sources on one folder: a mammogram is the wrong modality for two of them, and is used."""
+    hospitals.site("north", "US", "MG")
+    ultrasound, mammography = hospitals.shelves["north"]
+    ultrasound.path = mammography.path = "north/all"
+    fill(ultrasound, 4)
+    mammography.put("p0", None, key="mg.dcm|mg2.dcm#1")
+
+    def out(reason, subject):
+        return Exclusion(unit="image", reason=reason, site="north", subject=subject)
+
+    ultrasound.exclusions = [
+        out("wrong_modality", "mg.dcm"),
+        out("wrong_modality", "mg2.dcm"),
+        out("wrong_modality", "mg_magnified.dcm"),
+        out("unreadable", "broken.dcm"),
+    ]
+    mammography.exclusions = [
+        out("wrong_modality", "p0/0.png"),
+        out("other_series", "mg_magnified.dcm"),
+        out("unreadable", "broken.dcm"),
+    ]
+    taken = hospitals.take()
+    assert reasons(taken.cohort.exclusions) == {("image", "other_series"): 1, ("image", "unreadable"): 1}
+    assert steps(taken.flow, "north")["found"] == (4, 7)
+    ultrasound.path = "north/us"
+    assert len(hospitals.take().cohort.exclusions) == 7
 
 
 def test_patients_found_less_those_left_out_are_those_included(hospitals, picture):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -80,6 +85,49 @@ def test_a_killed_build_goes_on_where_it_stood(shelf, cache, picture, monkeypatc
     assert shelf.decoded == 3  # the shard that failed, and the one after it
     for i in range(7):
         np.testing.assert_array_equal(packed.pixels[i], letterbox(picture(i), size=32, channels=1))
+
+
+def test_a_build_that_is_really_killed_goes_on(shelf, picture, tmp_path):
+    """SIGKILL between two shards: the next process takes what is whole and ends with the same pack."""
+    code = f"""
+import sys, time
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pathlib import Path
+import huizhen.data.pack as packing
+from huizhen.core.progress import Silent
+from huizhen.core.study import ImageModality
+from huizhen.data.cache import Cache
+from conftest import Shelf, photo
+packing.SHARD_IMAGES = 2
+shelf = Shelf()
+for i in range(12):
+    shelf.put(f"p{{i}}", None, photo(i))
+read = shelf.pixels
+shelf.pixels = lambda record: time.sleep(float(sys.argv[2])) or read(record)
+records = [("north", r) for r in shelf.found]
+us = ImageModality(name="US", size=32, channels=1)
+packed = packing.pack_images(records, {{("north", 0): shelf}}, us, Cache(Path(sys.argv[1])), Silent())
+print(packed.digest, shelf.decoded)
+"""
+
+    def start(folder, pause):
+        return subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path / folder), str(pause)],
+            env={**os.environ, "PYTHONPATH": "src"},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    killed = start("killed", 0.2)
+    while len(list((tmp_path / "killed").rglob("[!.]*.safetensors"))) < 2:
+        assert killed.poll() is None
+        time.sleep(0.02)
+    killed.kill()
+    killed.communicate()
+    runs = [start(folder, 0).communicate(timeout=60)[0].split() for folder in ("killed", "whole")]
+    assert runs[0][0] == runs[1][0]
+    assert int(runs[0][1]) <= 8
+    assert int(runs[1][1]) == 12
 
 
 @pytest.mark.parametrize("part", ["pixels.npy", "manifest.json"])
