@@ -16,6 +16,7 @@ from huizhen.core.study import ImageModality, Source
 from huizhen.data.readers.dicom_headers import read_dataset, text_of
 from huizhen.data.readers.dicom_intake import find_headers
 from huizhen.data.readers.dicom_pixels import render
+from huizhen.data.readers.dicom_planes import spacing_of
 from huizhen.data.readers.dicom_records import Drawn, group_studies, images_of
 from huizhen.data.readers.interface import SILENT, Located, Scan, image_order
 from huizhen.data.readers.keys import join_key, planes_digest, split_key
@@ -86,11 +87,8 @@ class DicomReader:
 
     def spacing_mm(self, record: ImageRecord) -> tuple[float, float] | None:
         """Return the distance between rows and between columns, in the patient or else at the detector."""
-        dataset = read_dataset(self._first_file(record), pixels=False)
-        for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
-            if len(values := text_of(dataset, keyword).split("\\")) == 2:
-                return float(values[0]), float(values[1])
-        return None
+        frame = split_key(record.key)[0][1] or 0
+        return spacing_of(read_dataset(self._first_file(record), pixels=False), frame)
 
     def dataset_path(self, record: ImageRecord) -> Path | None:
         """Return the DICOM file behind an image, the first phase's."""

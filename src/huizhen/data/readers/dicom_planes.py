@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 
-__all__ = ["Plane", "frame_item", "planes_of", "seconds_of"]
+__all__ = ["Plane", "frame_item", "planes_of", "seconds_of", "spacing_of"]
 
 VOLUMES = frozenset({"MR", "CT", "PT"})
 """Values of Modality whose single images are slices of a volume."""
 
+_CENTIMETRES = 3
+"""Of Physical Units X Direction."""
 _TIME = re.compile(r"(\d{2}):?(\d{2})?:?(\d{2}(?:\.\d*)?)?.*")
 
 
@@ -63,6 +65,27 @@ def frame_item(dataset: Dataset, frame: int, keyword: str) -> Dataset:
                 found: Dataset = items[0]
                 return found
     return Dataset()
+
+
+def spacing_of(dataset: Dataset, frame: int) -> tuple[float, float] | None:
+    """Return the distance between rows and between columns in millimetres, None if unknown.
+
+    From Pixel Spacing (a frame's own, else the file's), Imager Pixel Spacing at the detector, or an ultrasound
+    region in centimetres. Source: DICOM PS3.3 10.7 and C.8.5.5.
+    """
+    measures = frame_item(dataset, frame, "PixelMeasuresSequence")
+    for value in (
+        measures.get("PixelSpacing"),
+        dataset.get("PixelSpacing"),
+        dataset.get("ImagerPixelSpacing"),
+    ):
+        if found := _numbers(value, 2):
+            return found[0], found[1]
+    for region in dataset.get("SequenceOfUltrasoundRegions") or ():
+        found = _numbers((region.get("PhysicalDeltaY", 0), region.get("PhysicalDeltaX", 0)), 2)
+        if region.get("PhysicalUnitsXDirection") == _CENTIMETRES and all(found):
+            return abs(found[0]) * 10, abs(found[1]) * 10
+    return None
 
 
 def seconds_of(day: str, time: str) -> float:

@@ -24,22 +24,27 @@ def by_table(labels: Labels, files: Sequence[str], stem: Callable[[str], str]) -
     """Return each file with its row of a labels table, and what has no counterpart.
 
     `columns.image` may give the path below the folder or the name alone, with or without suffix (`stem`
-    removes it). A name that fits several files, and a file that several kept rows name, are left out as
-    duplicate_id; a file that no row names as missing_label; a row whose file is not there as unreadable.
+    removes it). Several rows may name one file (a row a lesion), as long as they name one patient. Files of
+    which several fit one name, and files of two patients, are left out as duplicate_id; a file that no row
+    names as missing_label; a row whose file is not there as unreadable.
     """
     names = _names(files, stem)
     found: dict[str, list[Label]] = {}
     problems: Problems = []
     named: set[str] = set()
+    unclear: dict[str, None] = {}
     for label in labels.rows:
         fits = _look_up(names, label.image)
         named.update(fits)
         if label.kept and label.patient and len(fits) == 1:
             found.setdefault(fits[0], []).append(label)
+        elif label.kept and label.patient and not fits:
+            problems.append(("unreadable", label.place))
         elif label.kept and label.patient:
-            problems.append(("duplicate_id" if fits else "unreadable", label.place))
-    pairs = [(file, rows[0]) for file, rows in found.items() if len(rows) == 1]
-    problems += [("duplicate_id", file) for file, rows in found.items() if len(rows) > 1]
+            unclear.update(dict.fromkeys(fits))
+    unclear.update({file: None for file, rows in found.items() if len({row.patient for row in rows}) > 1})
+    pairs = [(file, rows[0]) for file, rows in found.items() if file not in unclear]
+    problems += [("duplicate_id", file) for file in unclear]
     problems += [("missing_label", file) for file in files if file not in named]
     return pairs, problems
 

@@ -32,7 +32,7 @@ _CANONICAL: Any = nib.as_closest_canonical
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Volume:
-    """Values (X, Y, Z, P) along canonical axes, the spacing along X, Y and Z, the axis across which slices lie."""
+    """Values (X, Y, Z, P) along canonical axes, spacing along X, Y and Z, the axis that slices lie across."""
 
     values: NDArray[np.float32]
     zooms_mm: tuple[float, float, float]
@@ -132,7 +132,7 @@ def _check_length(path: Path, image: Any, shape: tuple[int, ...]) -> None:
 
 
 def _unpacked_length(path: Path) -> int:
-    """Return the bytes that a gzip file of any number of members holds. Raises `EOFError` if it is cut off."""
+    """Return the bytes that all members of a gzip file hold. Raises `EOFError` if it is cut off."""
     with gzip.open(path) as stream:
         return sum(map(len, iter(partial(stream.read, 1 << 20), b"")))
 

@@ -30,7 +30,9 @@ def load_member(path: Path, name: str, *, field: str) -> NDArray[Any]:
     try:
         state = path.stat()
         return _load(path, name, field, state.st_mtime_ns, state.st_size)
-    except (OSError, zipfile.BadZipFile, ValueError, EOFError, struct.error, NotImplementedError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # zipfile, zlib and numpy raise many kinds on damaged files
         raise UnreadableFileError(
             f"the array {name} can't be read ({type(error).__name__})",
             remedy="save plain numbers with np.savez, no Python objects",

@@ -45,11 +45,15 @@ def pair_in_order(labels: Labels, count: int, *, file: str) -> Pairing:
 def pair_by_id(labels: Labels, ids: Sequence[str], *, site: str, file: str) -> Pairing:
     """Return array rows with the table rows of the same identifier.
 
-    Left out: identifiers that stand twice on either side (duplicate_id), array rows that the table doesn't
-    know (missing_label), table rows without an image (unreadable). `file` names the npz in exclusions.
+    Several table rows may name one image (a row a lesion), as long as they name one patient. Left out:
+    identifiers that stand twice in the array or for two patients (duplicate_id), array rows that the table
+    doesn't know (missing_label), table rows without an image (unreadable). `file` is the npz's name.
     """
     rows = {name: row for row, name in enumerate(ids)}
-    in_array, in_table = Counter(ids), Counter(label.image for label in labels.kept)
+    in_array = Counter(ids)
+    patients: dict[str, dict[str, None]] = {}
+    for label in labels.kept:
+        patients.setdefault(label.image, {})[label.patient] = None
     known = {label.image for label in labels.rows}
 
     def left_out() -> Iterator[Exclusion]:
@@ -61,11 +65,12 @@ def pair_by_id(labels: Labels, ids: Sequence[str], *, site: str, file: str) -> P
         for label in labels.kept:
             if not in_array[label.image]:
                 yield Exclusion(unit="image", reason="unreadable", site=site, subject=label.place)
-            elif in_table[label.image] > 1:
+            elif len(patients[label.image]) > 1:
                 yield Exclusion(unit="image", reason="duplicate_id", site=site, subject=label.place)
 
-    fits = (label for label in labels.kept if in_array[label.image] == in_table[label.image] == 1)
-    return Pairing(pairs=tuple((rows[label.image], label) for label in fits), exclusions=tuple(left_out()))
+    first = {label.image: label for label in reversed(labels.kept)}
+    fits = [name for name in patients if in_array[name] == len(patients[name]) == 1]
+    return Pairing(pairs=tuple((rows[name], first[name]) for name in fits), exclusions=tuple(left_out()))
 
 
 def _own_label(row: int, name: str) -> Label:

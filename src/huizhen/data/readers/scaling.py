@@ -39,7 +39,7 @@ def ramp(values: NDArray[np.float32], low: float, high: float) -> NDArray[np.flo
         return np.where(np.isfinite(values), np.float32(0), np.float32(np.nan))
     known = np.isfinite(values)
     scaled = (np.where(known, values, np.float32(np.nan)) - np.float32(low)) / np.float32(high - low)
-    return np.clip(scaled, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(scaled, 0, 1), dtype=np.float32)
 
 
 def robust_range(values: NDArray[np.float32]) -> tuple[float, float]:
