@@ -70,8 +70,8 @@ def frame_item(dataset: Dataset, frame: int, keyword: str) -> Dataset:
 def spacing_of(dataset: Dataset, frame: int) -> tuple[float, float] | None:
     """Return the distance between rows and between columns in millimetres, None if unknown.
 
-    From Pixel Spacing (a frame's own, else the file's), Imager Pixel Spacing at the detector, or an ultrasound
-    region in centimetres. Source: DICOM PS3.3 10.7 and C.8.5.5.
+    From Pixel Spacing (a frame's own, else the file's), Imager Pixel Spacing at the detector, or an
+    ultrasound region in centimetres. Source: DICOM PS3.3 10.7 and C.8.5.5.
     """
     measures = frame_item(dataset, frame, "PixelMeasuresSequence")
     for value in (
