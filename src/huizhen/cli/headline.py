@@ -11,14 +11,14 @@ from huizhen.errors import DossierError
 
 __all__ = ["claim_text", "find_page", "headline_of", "key_numbers"]
 
-FAMILIES = ("auc", "auc_difference", "sensitivity", "specificity", "endpoint")
+FAMILIES = ("auc", "auc_difference", "share_of_best", "sensitivity", "specificity", "endpoint")
 """The families of claims that are shown, by the first piece of their key."""
 
-LEDGERS = ("ledger", "dossier/ledger", ".")
+LEDGERS = ("ledger", ".")
 """Where a dossier or a run keeps its log."""
 
-PAGES = ("index.html", "dossier.html", "dossier/index.html", "dossier/dossier.html")
-"""What the page of a dossier is called, seen from the dossier or the run."""
+PAGES = ("index.html", "dossiers/*/index.html")
+"""The page of a dossier, and those of a run's dossiers, of which the newest counts."""
 
 
 def headline_of(path: Path) -> list[dict[str, Any]]:
@@ -56,11 +56,11 @@ def _is_shown(key: str) -> bool:
 
 
 def find_page(path: Path) -> Path:
-    """Return the page of a dossier or run. Raises `DossierError` if there is none."""
-    page = next((path / name for name in PAGES if (path / name).is_file()), None)
-    if page is None:
+    """Return the page of a dossier, or of a run's newest. Raises `DossierError` if there is none."""
+    pages = [page for pattern in PAGES for page in path.glob(pattern)]
+    if not pages:
         raise DossierError("holds no page", remedy="name the folder of a dossier or of a run", file=str(path))
-    return page
+    return max(pages, key=lambda page: page.stat().st_mtime_ns)
 
 
 def claim_text(key: str, language: Language) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from huizhen.cli.headline import claim_text
+from huizhen.cli.headline import claim_text, key_numbers
 from huizhen.cli.screen import Screen
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def show_run(run: RunResult, screen: Screen, *, verified: VerifiedDossier | None
     screen.answer(record)
     from huizhen.cli.progress import duration_text
 
-    headline_table(run.headline, screen)
+    headline_table(key_numbers(run.headline), screen)
     screen.say("run.done", dossier=run.dossier, took=duration_text(screen.language, run.seconds))
     screen.say("run.model", model=run.model)
     screen.say("run.key", key_id=run.key_id, entries=run.entries)

@@ -230,7 +230,7 @@ def commented_study(answers: StudyAnswers) -> str:
     """Return the text of a commented study file that `load_study` accepts."""
     has_external = any(site.role is Role.EXTERNAL for site in answers.sites)
     return TEMPLATE.format(
-        title=" ".join(answers.title.split()),
+        title=_one_line(answers.title),
         name=toml_value(answers.name),
         title_value=toml_value(answers.title),
         question=toml_value(answers.question),
@@ -243,6 +243,11 @@ def commented_study(answers: StudyAnswers) -> str:
         external_endpoint=EXTERNAL if has_external else "",
         variants=toml_value(_variants(answers)),
     )
+
+
+def _one_line(text: str) -> str:
+    """Return text as one line of printable characters, fit for a comment."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 def _variants(answers: StudyAnswers) -> list[str]:
