@@ -39,7 +39,7 @@ NAME_LENGTH: Final = 64
 
 
 def heatmap_dicom(
-    source_path: Path,
+    source_path: Path | None,
     heat: NDArray[np.floating],
     *,
     image: NDArray[np.floating],
@@ -57,7 +57,8 @@ def heatmap_dicom(
 ) -> bytes:
     """Return `heat` as a DICOM file: a Parametric Map where the source has a geometry, else a capture.
 
-    `heat` (H, W) in [0, 1] on the source's own pixel grid; `image` (H, W) or (H, W, 3) in [0, 1] is what a
+    `source_path` is None where the image came from no file of its own (an array, say). `heat` (H, W) in
+    [0, 1] on the source's own pixel grid; `image` (H, W) or (H, W, 3) in [0, 1] is what a
     Secondary Capture draws it over. `frame` counts from 0; `further` are other files and frames that the heat
     explains too (phases of one slice), of the same study. `made_at` is the content's date and time. UIDs
     follow from the arguments, so that the same arguments give the same bytes; without `series_uid`, heatmaps
@@ -70,7 +71,8 @@ def heatmap_dicom(
     check_unit(heat, field="heat", dimensions=2)
     _check_text(description, limit=DESCRIPTION_LENGTH, field="description")
     _check_text(pseudonym, limit=NAME_LENGTH, field="pseudonym")
-    sources = _read_sources(((source_path, frame), *further), heat.shape)
+    planes = [(source_path, frame), *further] if source_path else []
+    sources = _read_sources(planes, heat.shape)
     study_uid = sources[0].study_uid if sources else derived_uid("study", study_digest, pseudonym)
     series_of = sources[0].series_uid if sources else ""
     stamp = Stamp(
@@ -95,7 +97,7 @@ def heatmap_dicom(
         raise DataError(
             f"its attributes don't make a valid heatmap object ({type(error).__name__})",
             remedy="check the source's identifiers and geometry",
-            file=source_path.name,
+            file=source_path.name if source_path else None,
         ) from error
 
 

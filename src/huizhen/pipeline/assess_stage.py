@@ -53,7 +53,7 @@ def _not_assessed(run: Run) -> list[Evidence]:
         Evidence(
             key=f"not_assessed/{topic}",
             metric="not_assessed",
-            stage="assess",
+            stage="validate",
             verdict=Verdict.NOT_ASSESSED,
             reason=reason,
             phantom=run.study.phantom,

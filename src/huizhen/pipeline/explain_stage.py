@@ -19,6 +19,8 @@ from huizhen.core.files import write_bytes
 from huizhen.core.predictions import Predictions
 from huizhen.core.streams import stream
 from huizhen.core.study import Variant
+from huizhen.data.readers.interface import Reader
+from huizhen.data.readers.keys import split_key
 from huizhen.explain.heatmaps import heatmaps, upsample
 from huizhen.explain.localisation import (
     LocalisationRow,
@@ -201,12 +203,14 @@ def _kept(
     stem = f"heatmaps/{COHORT_WORDS[part]}/{case.pseudonym}-{record.modality}"
     png, dcm = f"{stem}.png", f"{stem}.dcm"
     write_bytes(folder / ARTEFACTS / png, overlay_png(image, native, beside=True, phantom=run.study.phantom))
-    source = reader.dataset_path(record)
+    first, *further = _planes(reader, record)
     write_bytes(
         folder / ARTEFACTS / dcm,
         heatmap_dicom(
-            source or Path(record.key),
+            first[0],
             native,
+            frame=first[1],
+            further=[(path, frame) for path, frame in further if path],
             image=image,
             pseudonym=case.pseudonym,
             description=f"CMAN heatmap {record.modality}",
@@ -225,6 +229,16 @@ def _kept(
         inputs=(digest_file(folder / ARTEFACTS / png),),
         detail=_caption(table, row, record, COHORT_WORDS[part], png, dcm),
     )
+
+
+def _planes(reader: Reader, record: ImageRecord) -> list[tuple[Path | None, int | None]]:
+    """Return the DICOM files and frames behind an image, its phases in order; one None if it isn't DICOM."""
+    path = reader.dataset_path(record)
+    if path is None:
+        return [(None, None)]
+    planes = split_key(record.key)
+    root = Path(str(path).removesuffix(planes[0][0]))
+    return [(root / relative, frame) for relative, frame in planes]
 
 
 def _caption(

@@ -42,14 +42,14 @@ def _share(
 ) -> list[Evidence]:
     """Return the best AUC on these patients and the share (AUC - .5) / (best - .5) that CMAN reached."""
     outcome, risk = table.outcome, table.risk["cman"]
-    top = auc_interval(outcome, best)
+    top = auc_interval(outcome, best, method="logit")
     share = (auc(outcome, risk) - 0.5) / (top.value - 0.5)
     n, events = len(outcome), int(outcome.sum())
     return [
         Evidence(
             key=f"best_reachable_auc/{cohort}",
             metric="best_reachable_auc",
-            stage="assess",
+            stage="validate",
             estimate=top.value,
             interval=top.interval,
             phantom=True,
@@ -60,7 +60,7 @@ def _share(
         Evidence(
             key=f"share_of_best/{cohort}",
             metric="share_of_best",
-            stage="assess",
+            stage="validate",
             estimate=share,
             interval=_share_interval(run.study.seed, outcome, risk, best, cohort),
             phantom=True,

@@ -89,7 +89,7 @@ def _answers(
 
 
 def _asked(
-    run: Run, fitted: FittedModel, data: CaseData, encodings: Mapping[str, object]
+    run: Run, fitted: FittedModel, data: CaseData, encodings: Mapping[str, TableEncoding]
 ) -> dict[str, Logits]:
     """Return what one fit says of all cases, by name; CMAN is asked with every subset of modalities too.
 

@@ -39,7 +39,7 @@ def encode_images(
     encoder: Encoder, pixels: NDArray[np.uint8], *, copies: int, generator: torch.Generator
 ) -> NDArray[np.float16]:
     """Return features (N, copies, T, D) of `pixels` (N, C, S, S); copy 0 is plain, the others augmented."""
-    plain = torch.from_numpy(np.ascontiguousarray(pixels)).float() / 255
+    plain = torch.from_numpy(np.array(pixels)).float() / 255
     shown = [plain, *(augment(plain, generator)[0] for _ in range(copies - 1))]
     wide = torch.channels_last
     grids = [encoder(normalise(x).contiguous(memory_format=wide)).flatten(2).transpose(1, 2) for x in shown]
