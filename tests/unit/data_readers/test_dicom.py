@@ -241,3 +241,22 @@ def test_absent_column_names_the_nearest(tmp_path, dicom, opened):
     write_labels(tmp_path, ("p1", "1"), header=("pid", "Label"))
     with pytest.raises(DataError, match="did you mean Label"):
         opened("dicom", labels="labels.csv", columns=COLUMNS).scan()
+
+
+def test_raw_mammograms_are_left_aside_for_those_to_be_shown(tmp_path, dicom, opened):
+    raw = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.1.2.1", "ImageLaterality": "L"}
+    dicom(tmp_path / "d/a/raw.dcm", PIXELS, PatientID="a", **raw)
+    dicom(tmp_path / "d/a/shown.dcm", PIXELS + 1, PatientID="a", ImageLaterality="L")
+    dicom(tmp_path / "d/b/raw.dcm", PIXELS, PatientID="b", **raw)
+    scan = opened("dicom").scan()
+    assert [record.key for record in scan.images] == ["a/shown.dcm", "b/raw.dcm"]
+    assert reasons(scan) == [("image", "other_series", "a/raw.dcm")]
+
+
+def test_a_changed_file_is_read_anew(tmp_path, dicom, opened):
+    dicom(tmp_path / "d/a.dcm", PIXELS)
+    before = opened("dicom").scan().images
+    dicom(tmp_path / "d/a.dcm", PIXELS + 1, PatientID="another")
+    [after] = opened("dicom").scan().images
+    assert after.patient_id == "another"
+    assert after.digest != before[0].digest

@@ -153,3 +153,18 @@ def test_other_files_are_refused(tmp_path, content):
 def test_a_report_is_no_image(tmp_path, dicom):
     dicom(tmp_path / "a.dcm", Modality="SR")
     assert not read_header(tmp_path / "a.dcm", "a.dcm").is_image
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value"), [("SeriesNumber", "17"), ("InstanceNumber", "12"), ("SliceLocation", "31")]
+)
+def test_a_number_that_is_none_does_not_cost_the_file(tmp_path, dicom, ramp16, keyword, value):
+    data = dicom(tmp_path / "a.dcm", ramp16, Modality="MR", **{keyword: value})
+    whole = (tmp_path / "a.dcm").read_bytes()
+    tag = data[keyword].tag
+    start = whole.index(bytes([tag.group & 255, tag.group >> 8, tag.element & 255, tag.element >> 8]))
+    (tmp_path / "a.dcm").write_bytes(whole[: start + 8] + b"x?" + whole[start + 10 :])
+    header = read_header(tmp_path / "a.dcm", "a.dcm")
+    assert header.series_number == 0
+    assert header.planes[0].instance == 0
+    assert header.planes[0].position_mm is None

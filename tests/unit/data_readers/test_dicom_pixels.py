@@ -224,3 +224,16 @@ def test_damaged_compressed_pixels_are_unreadable(tmp_path, dicom):
     data.save_as(tmp_path / "a.dcm")
     with pytest.raises(UnreadableFileError):
         render([(tmp_path / "a.dcm", None)], 1)
+
+
+def test_frames_of_compressed_and_of_deflated_clips(tmp_path, dicom):
+    clip = np.stack([np.full((16, 16), value, np.uint8) for value in (0, 51, 255)])
+    data = dicom(tmp_path / "a.dcm", clip, Modality="US")
+    data.compress("1.2.840.10008.1.2.5")
+    data.save_as(tmp_path / "rle.dcm")
+    plain = dicom(tmp_path / "a.dcm", clip, Modality="US")
+    plain.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1.99"
+    plain.save_as(tmp_path / "deflated.dcm")
+    (tmp_path / "bare.dcm").write_bytes((tmp_path / "a.dcm").read_bytes()[132:])
+    for name in ("rle", "deflated", "bare"):
+        np.testing.assert_allclose(render([(tmp_path / f"{name}.dcm", 1)], 1), 0.2, atol=1e-6)

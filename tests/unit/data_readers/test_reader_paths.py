@@ -91,3 +91,17 @@ def test_a_reader_that_cannot_give_the_modality(tmp_path):
     source = Source(reader="table", modality="I", path="d", columns={"patient": "p"})
     with pytest.raises(InvalidInputError, match="reader table"):
         open_source(source, roots=[tmp_path], site="s", index=0, modality=ImageModality(name="I"))
+
+
+def test_a_folder_that_may_not_be_read_is_counted(tmp_path, monkeypatch):
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "open.dcm").write_text("x")
+    scandir = os.scandir
+
+    def guarded(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    assert walk_folder(tmp_path) == (["open.dcm"], ["closed"])

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 from huizhen.core.cohort import Exclusion, ImageRecord
 from huizhen.core.progress import Progress
 from huizhen.core.study import ImageModality, Source
-from huizhen.data.readers.dicom_headers import read_dataset, text_of
+from huizhen.data.readers.dicom_headers import read_dataset
 from huizhen.data.readers.dicom_intake import find_headers
 from huizhen.data.readers.dicom_pixels import render
 from huizhen.data.readers.dicom_planes import spacing_of
 from huizhen.data.readers.dicom_records import Drawn, group_studies, images_of
+from huizhen.data.readers.dicom_values import text_of
 from huizhen.data.readers.interface import SILENT, Located, Scan, image_order
 from huizhen.data.readers.keys import join_key, planes_digest, split_key
 from huizhen.data.readers.labels import Label, read_labels

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +18,27 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 from huizhen.core.digests import Digest
 from huizhen.data.readers.dicom_length import check_pixel_data
 from huizhen.data.readers.dicom_planes import Plane, planes_of
+from huizhen.data.readers.dicom_values import text_of, whole_number_of
 from huizhen.data.readers.dicom_views import view_of
 from huizhen.data.readers.labels import is_phantom
 from huizhen.errors import UnreadableFileError
 
-__all__ = ["MOST_PIXELS", "Header", "quiet", "read_dataset", "read_header", "text_of"]
+__all__ = ["MOST_PIXELS", "Header", "quiet", "read_dataset", "read_header"]
 
 MOST_PIXELS = 150_000_000
 """Pixels of one frame up to which an image is decoded (a digital mammogram has about 30 million)."""
 
 _NO_IMAGES = frozenset({"1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"})
 """Segmentations: they have pixels, but are no images of the patient."""
+
+_RAW = frozenset(
+    {
+        "1.2.840.10008.5.1.4.1.1.1.1.1",
+        "1.2.840.10008.5.1.4.1.1.1.2.1",
+        "1.2.840.10008.5.1.4.1.1.1.3.1",
+    }
+)
+"""Digital X-ray and mammography images "for processing": what the detector gave, before any filter."""
 
 _DIRECTORY = "1.2.840.10008.1.3.10"
 
@@ -61,6 +72,11 @@ class Header:
         return self.frames > 0 and self.sop_class not in _NO_IMAGES
 
     @property
+    def is_raw(self) -> bool:
+        """Whether the image is for processing, not for a reader's eyes."""
+        return self.sop_class in _RAW
+
+    @property
     def is_directory(self) -> bool:
         """Whether the file is a DICOMDIR: an index of others."""
         return self.sop_class == _DIRECTORY
@@ -73,14 +89,8 @@ def read_header(path: Path, file: str) -> Header:
     `MOST_PIXELS`, or is compressed in a way that nothing installed decodes.
     """
     try:
-        with quiet(), path.open("rb") as stream:
-            digest = Digest(hashlib.file_digest(stream, "sha256").hexdigest())
-            dataset = _parsed(stream)
-            header = _header(file, digest, dataset)
-            if header.is_image:
-                _check_size(header)
-                check_pixel_data(stream, dataset, header.frames)
-            return header
+        state = path.stat()
+        return _read(path, file, state.st_mtime_ns, state.st_size)
     except Exception as error:  # pydicom raises many kinds on damaged files
         raise _unreadable(path, error) from error
 
@@ -97,22 +107,25 @@ def read_dataset(path: Path, *, pixels: bool = True) -> Dataset:
         raise _unreadable(path, error) from error
 
 
-def text_of(dataset: Dataset, keyword: str) -> str:
-    """Return an element's value as text, "" when it is absent or empty; several values by backslash."""
-    value = dataset.get(keyword)
-    if value is None:
-        return ""
-    if not isinstance(value, str) and hasattr(value, "__iter__"):
-        return "\\".join(str(one).strip() for one in value)
-    return str(value).strip(" \x00")
-
-
 @contextmanager
 def quiet() -> Iterator[None]:
     """Silence pydicom's warnings of values that bend the standard: hospitals' files are full of them."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+@lru_cache(maxsize=20_000)
+def _read(path: Path, file: str, changed_ns: int, size: int) -> Header:
+    """Return a file's header, remembered until the file changes: several sources may share a folder."""
+    with quiet(), path.open("rb") as stream:
+        digest = Digest(hashlib.file_digest(stream, "sha256").hexdigest())
+        dataset = _parsed(stream)
+        header = _header(file, digest, dataset)
+        if header.is_image:
+            _check_size(header)
+            check_pixel_data(stream, dataset, header.frames)
+        return header
 
 
 def _parsed(stream: Any, *, pixels: bool = False) -> Dataset:
@@ -157,13 +170,13 @@ def _header(file: str, digest: Digest, dataset: Dataset) -> Header:
         sop_class=sop_class,
         rows=int(dataset.Rows) if sized else 0,
         columns=int(dataset.Columns) if sized else 0,
-        frames=max(1, int(dataset.get("NumberOfFrames") or 1)) if sized else 0,
+        frames=max(1, whole_number_of(dataset, "NumberOfFrames", 1)) if sized else 0,
         view=view_of(dataset),
         scanner=" ".join(
             f"{text_of(dataset, 'Manufacturer')} {text_of(dataset, 'ManufacturerModelName')}".split()
         ),
         phantom=_says_phantom(dataset),
-        series_number=int(dataset.get("SeriesNumber") or 0),
+        series_number=whole_number_of(dataset, "SeriesNumber"),
         planes=planes_of(dataset),
     )
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 from pydicom.pixels.utils import pixel_array
 
@@ -89,8 +90,7 @@ def render(files: Sequence[File], channels: int) -> NDArray[np.float32]:
 
 def _load(path: Path, frame: int | None) -> Grey | NDArray[np.float32]:
     """Return one image: grey (H, W), or colour (H, W, 3) in [0, 1]."""
-    dataset = _remembered(path) if frame is not None else read_dataset(path)
-    stored: NDArray[Any] = pixel_array(dataset, index=frame or 0)
+    dataset, stored = _decoded(path, frame)
     if dataset.PhotometricInterpretation == "PALETTE COLOR":
         stored = apply_color_lut(stored, dataset)[..., :3]
         return stored.astype(np.float32) / np.float32(np.iinfo(stored.dtype).max)
@@ -99,16 +99,23 @@ def _load(path: Path, frame: int | None) -> Grey | NDArray[np.float32]:
     return _grey(dataset, stored, frame or 0)
 
 
-def _remembered(path: Path) -> Dataset:
-    """Return a multi-frame file's dataset; the last three are kept, since their frames are asked in turn."""
+def _decoded(path: Path, frame: int | None) -> tuple[Dataset, NDArray[Any]]:
+    """Return a file's elements and one decoded image. Of a multi-frame file only that frame is read."""
+    if frame is None:
+        dataset = read_dataset(path)
+        return dataset, pixel_array(dataset, index=0)
     state = path.stat()
-    return _kept(path, state.st_mtime_ns, state.st_size)
+    dataset = _remembered(path, state.st_mtime_ns, state.st_size)
+    try:
+        return dataset, pixel_array(path, index=frame)
+    except (InvalidDicomError, AttributeError, NotImplementedError):  # no preamble, or deflated as a whole
+        return dataset, pixel_array(read_dataset(path), index=frame)
 
 
-@lru_cache(maxsize=3)
-def _kept(path: Path, changed_ns: int, size: int) -> Dataset:
-    """Return a file's dataset."""
-    return read_dataset(path)
+@lru_cache(maxsize=4)
+def _remembered(path: Path, changed_ns: int, size: int) -> Dataset:
+    """Return a multi-frame file's elements without its pixels; its frames are asked for in turn."""
+    return read_dataset(path, pixels=False)
 
 
 def _grey(dataset: Dataset, stored: NDArray[Any], frame: int) -> Grey:

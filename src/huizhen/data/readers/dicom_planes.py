@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from pydicom.dataset import Dataset
 
+from huizhen.data.readers.dicom_values import number_of, numbers_of, text_of, value_of, whole_number_of
+
 __all__ = ["Plane", "frame_item", "planes_of", "seconds_of", "spacing_of"]
 
 VOLUMES = frozenset({"MR", "CT", "PT"})
@@ -45,12 +47,12 @@ class Plane:
 
 def planes_of(dataset: Dataset) -> tuple[Plane, ...]:
     """Return the planes of an object, none where it is no volume's: a mammogram, a clip, a colour picture."""
-    if str(dataset.get("Modality", "")) not in VOLUMES or int(dataset.get("SamplesPerPixel", 1)) != 1:
+    if text_of(dataset, "Modality") not in VOLUMES or whole_number_of(dataset, "SamplesPerPixel", 1) != 1:
         return ()
-    frames = int(dataset.get("NumberOfFrames") or 1)
+    frames = whole_number_of(dataset, "NumberOfFrames", 1)
     if "PerFrameFunctionalGroupsSequence" in dataset:
         return tuple(_enhanced(dataset, frame) for frame in range(frames))
-    return (_single(dataset),) if frames == 1 else ()
+    return (_single(dataset),) if frames <= 1 else ()
 
 
 def frame_item(dataset: Dataset, frame: int, keyword: str) -> Dataset:
@@ -73,18 +75,18 @@ def spacing_of(dataset: Dataset, frame: int) -> tuple[float, float] | None:
     From Pixel Spacing (a frame's own, else the file's), Imager Pixel Spacing at the detector, or an
     ultrasound region in centimetres. Source: DICOM PS3.3 10.7 and C.8.5.5.
     """
-    measures = frame_item(dataset, frame, "PixelMeasuresSequence")
-    for value in (
-        measures.get("PixelSpacing"),
-        dataset.get("PixelSpacing"),
-        dataset.get("ImagerPixelSpacing"),
-    ):
-        if found := _numbers(value, 2):
+    holders = (
+        (frame_item(dataset, frame, "PixelMeasuresSequence"), "PixelSpacing"),
+        (dataset, "PixelSpacing"),
+        (dataset, "ImagerPixelSpacing"),
+    )
+    for holder, keyword in holders:
+        if found := numbers_of(holder, keyword, 2):
             return found[0], found[1]
-    for region in dataset.get("SequenceOfUltrasoundRegions") or ():
-        found = _numbers((region.get("PhysicalDeltaY", 0), region.get("PhysicalDeltaX", 0)), 2)
-        if region.get("PhysicalUnitsXDirection") == _CENTIMETRES and all(found):
-            return abs(found[0]) * 10, abs(found[1]) * 10
+    for region in value_of(dataset, "SequenceOfUltrasoundRegions") or ():
+        row, column = number_of(region, "PhysicalDeltaY"), number_of(region, "PhysicalDeltaX")
+        if number_of(region, "PhysicalUnitsXDirection") == _CENTIMETRES and row and column:
+            return abs(row) * 10, abs(column) * 10
     return None
 
 
@@ -111,44 +113,43 @@ def _days(day: str) -> int:
 
 def _single(dataset: Dataset) -> Plane:
     """Return the plane of a file of one image."""
-    orientation = _numbers(dataset.get("ImageOrientationPatient"), 6)
-    position = _along_normal(_numbers(dataset.get("ImagePositionPatient"), 3), orientation)
-    times = (
-        _moment(dataset, "AcquisitionDateTime"),
-        seconds_of(_text(dataset, "AcquisitionDate"), _text(dataset, "AcquisitionTime")),
-        seconds_of(_text(dataset, "ContentDate"), _text(dataset, "ContentTime")),
-    )
+    orientation = numbers_of(dataset, "ImageOrientationPatient", 6)
+    position = _along_normal(numbers_of(dataset, "ImagePositionPatient", 3), orientation)
     return Plane(
         frame=None,
-        geometry=_geometry(dataset, orientation, _numbers(dataset.get("PixelSpacing"), 2), dataset),
-        position_mm=position if position is not None else _number(dataset.get("SliceLocation")),
-        temporal=int(_number(dataset.get("TemporalPositionIdentifier")) or 0),
-        time_s=next((time for time in times if not math.isnan(time)), math.nan),
-        trigger_ms=_number(dataset.get("TriggerTime")) or 0.0,
-        acquisition=int(_number(dataset.get("AcquisitionNumber")) or 0),
-        instance=int(_number(dataset.get("InstanceNumber")) or 0),
+        geometry=_geometry(dataset, orientation, numbers_of(dataset, "PixelSpacing", 2), dataset),
+        position_mm=position if position is not None else number_of(dataset, "SliceLocation"),
+        temporal=whole_number_of(dataset, "TemporalPositionIdentifier"),
+        time_s=_first_known(
+            _moment(dataset, "AcquisitionDateTime"),
+            seconds_of(text_of(dataset, "AcquisitionDate"), text_of(dataset, "AcquisitionTime")),
+            seconds_of(text_of(dataset, "ContentDate"), text_of(dataset, "ContentTime")),
+        ),
+        trigger_ms=number_of(dataset, "TriggerTime") or 0.0,
+        acquisition=whole_number_of(dataset, "AcquisitionNumber"),
+        instance=whole_number_of(dataset, "InstanceNumber"),
     )
 
 
 def _enhanced(dataset: Dataset, frame: int) -> Plane:
     """Return the plane of one frame of an Enhanced object."""
     content = frame_item(dataset, frame, "FrameContentSequence")
-    timing = frame_item(dataset, frame, "MREchoSequence")
-    orientation = _numbers(
-        frame_item(dataset, frame, "PlaneOrientationSequence").get("ImageOrientationPatient"), 6
-    )
-    position = _numbers(frame_item(dataset, frame, "PlanePositionSequence").get("ImagePositionPatient"), 3)
-    spacing = _numbers(frame_item(dataset, frame, "PixelMeasuresSequence").get("PixelSpacing"), 2)
-    times = (_moment(content, "FrameAcquisitionDateTime"), _moment(content, "FrameReferenceDateTime"))
+    placed = frame_item(dataset, frame, "PlanePositionSequence")
+    turned = frame_item(dataset, frame, "PlaneOrientationSequence")
+    measures = frame_item(dataset, frame, "PixelMeasuresSequence")
+    orientation = numbers_of(turned, "ImageOrientationPatient", 6)
+    spacing = numbers_of(measures, "PixelSpacing", 2)
     return Plane(
         frame=frame,
-        geometry=_geometry(dataset, orientation, spacing, timing),
-        position_mm=_along_normal(position, orientation),
-        temporal=int(_number(content.get("TemporalPositionIndex")) or 0),
-        time_s=next((time for time in times if not math.isnan(time)), math.nan),
+        geometry=_geometry(dataset, orientation, spacing, frame_item(dataset, frame, "MREchoSequence")),
+        position_mm=_along_normal(numbers_of(placed, "ImagePositionPatient", 3), orientation),
+        temporal=whole_number_of(content, "TemporalPositionIndex"),
+        time_s=_first_known(
+            _moment(content, "FrameAcquisitionDateTime"), _moment(content, "FrameReferenceDateTime")
+        ),
         trigger_ms=0.0,
-        acquisition=int(_number(content.get("FrameAcquisitionNumber")) or 0),
-        instance=int(_number(content.get("InStackPositionNumber")) or frame + 1),
+        acquisition=whole_number_of(content, "FrameAcquisitionNumber"),
+        instance=whole_number_of(content, "InStackPositionNumber", frame + 1),
     )
 
 
@@ -156,16 +157,16 @@ def _geometry(
     dataset: Dataset, orientation: tuple[float, ...], spacing: tuple[float, ...], timing: Dataset
 ) -> tuple[Any, ...]:
     """Return what planes of one acquisition share; `timing` holds the echo time."""
-    echo = _number(timing.get("EchoTime") or timing.get("EffectiveEchoTime"))
+    echo = number_of(timing, "EchoTime") or number_of(timing, "EffectiveEchoTime")
     return (
         int(dataset.Rows),
         int(dataset.Columns),
         tuple(round(value, 2) for value in orientation),
         tuple(round(value, 2) for value in spacing),
         None if echo is None else round(echo, 1),
-        _number(dataset.get("FlipAngle")),
-        _text(dataset, "ScanOptions"),
-        _text(dataset, "ImageType"),
+        number_of(dataset, "FlipAngle"),
+        text_of(dataset, "ScanOptions"),
+        text_of(dataset, "ImageType"),
         "DiffusionBValue" in dataset,
     )
 
@@ -178,32 +179,12 @@ def _along_normal(position: tuple[float, ...], orientation: tuple[float, ...]) -
     return float(np.dot(normal, position))
 
 
-def _numbers(value: Any, count: int) -> tuple[float, ...]:
-    """Return `count` finite numbers, or none at all."""
-    try:
-        found = tuple(float(one) for one in value or ())
-    except (TypeError, ValueError):
-        return ()
-    return found if len(found) == count and all(map(math.isfinite, found)) else ()
-
-
-def _number(value: Any) -> float | None:
-    """Return one finite number, or None."""
-    if value is None or value == "":
-        return None
-    found = _numbers([value], 1)
-    return found[0] if found else None
-
-
-def _text(dataset: Dataset, keyword: str) -> str:
-    """Return an element as text; several values by backslash."""
-    value = dataset.get(keyword)
-    if value is None or isinstance(value, str):
-        return value or ""
-    return "\\".join(map(str, value)) if hasattr(value, "__iter__") else str(value)
+def _first_known(*times: float) -> float:
+    """Return the first of several times that is known, NaN if none is."""
+    return next((time for time in times if not math.isnan(time)), math.nan)
 
 
 def _moment(dataset: Dataset, keyword: str) -> float:
     """Return a date-and-time element in seconds, NaN when it is absent."""
-    text = _text(dataset, keyword)
+    text = text_of(dataset, keyword)
     return seconds_of(text[:8], text[8:])

@@ -31,24 +31,32 @@ def group_studies(headers: Iterable[Header]) -> dict[tuple[str, str], list[Heade
 def images_of(
     headers: Iterable[Header], *, bag: Bag, most: int, channels: int
 ) -> tuple[tuple[Drawn, ...], tuple[Header, ...]]:
-    """Return the images of one study, and the first file of each series that is not used.
+    """Return the images of one study, and files that are not used: raw ones, the first of each other series.
 
     Slices of volumes give the middle slice or up to `most`, with contrast phases as channels; clips and other
-    multi-frame objects their middle frame or up to `most` frames; other files one image each.
+    multi-frame objects their middle frame or up to `most` frames; other files one image each. Mammograms "for
+    processing" are left aside where there are any for presentation.
     """
     study = list(headers)
-    flat = [header for header in study if not header.planes]
+    flat, raw = _without_raw([header for header in study if not header.planes])
     drawn = [image for header in flat for image in _frames(header, bag, most)]
     best = best_stack(header for header in study if header.planes)
     if best is None:
-        return tuple(drawn), ()
+        return tuple(drawn), raw
     stack, unused = best
     for place in chosen_slices(len(stack.slices), bag, most):
         slots = stack.slices[place]
         phases = chosen_phases(len(slots), channels) if len(slots) > 1 else (0,)
         planes = tuple((slots[phase].header, slots[phase].plane.frame) for phase in phases)
         drawn.append(Drawn(planes=planes, view=f"slice {place + 1}"))
-    return tuple(drawn), unused
+    return tuple(drawn), (*raw, *unused)
+
+
+def _without_raw(headers: list[Header]) -> tuple[list[Header], tuple[Header, ...]]:
+    """Return the images for presentation and those for processing; the latter are all there is, or unused."""
+    raw = tuple(header for header in headers if header.is_raw)
+    shown = [header for header in headers if not header.is_raw]
+    return (shown, raw) if shown else (headers, ())
 
 
 def _frames(header: Header, bag: Bag, most: int) -> Iterator[Drawn]:

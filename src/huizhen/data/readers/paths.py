@@ -12,7 +12,7 @@ from huizhen.errors import DataError
 __all__ = ["Walk", "find_path", "list_files", "walk_folder"]
 
 Walk = tuple[list[str], list[str]]
-"""Relative paths of the files of a folder, and of the links that lead out of it."""
+"""Relative paths of the files of a folder, and of what can't be entered: links out of it, closed folders."""
 
 _NOT_DATA = frozenset({"thumbs.db", "desktop.ini", "__macosx"})
 
@@ -50,15 +50,19 @@ def find_path(relative: str, roots: Sequence[Path], *, field: str) -> Path:
 
 
 def walk_folder(folder: Path, *, skip: Iterable[Path] = ()) -> Walk:
-    """Return the files below `folder` (as "a/b.dcm") in natural order, and the links that lead out of it.
+    """Return the files below `folder` (as "a/b.dcm") in natural order, and what can't be entered.
 
-    Hidden files, files that operating systems leave behind and everything in `skip` are passed over. Links
-    to folders are not followed.
+    That is links that lead out of it and folders that may not be read. Hidden files, files that operating
+    systems leave behind and everything in `skip` are passed over. Links to folders are not followed.
     """
     skipped = set(skip)
     files: list[str] = []
     strays: list[str] = []
-    for where, folders, names in os.walk(folder, followlinks=False):
+
+    def refused(error: OSError) -> None:
+        strays.append(Path(str(error.filename)).relative_to(folder).as_posix())
+
+    for where, folders, names in os.walk(folder, onerror=refused, followlinks=False):
         here = Path(where)
         links = [name for name in folders if (here / name).is_symlink()]
         folders[:] = [f for f in folders if _is_data(f) and f not in links and here / f not in skipped]
