@@ -69,7 +69,7 @@ size = 128
 max_images = 2
 
 [[modality]]
-name = "MR"
+name = "MRI"
 kind = "image"
 title = "Dynamic contrast-enhanced MRI"
 size = 128
@@ -125,9 +125,9 @@ modality = "{modality}"
 path = "phantoms/{name}/dicom"
 labels = "phantoms/{name}/labels.csv"
 columns = {{ patient = "patient", outcome = "outcome" }}
-dicom_modality = "{modality}"
+dicom_modality = "{dicom}"
 masks = "phantoms/{name}/masks"
-bag = "{"slices" if modality == "MR" else "frames" if modality == "US" else "image"}"
+bag = "{bag}"
 """
-        for modality in ("MG", "MR", "US")
+        for modality, dicom, bag in (("MG", "MG", "image"), ("MRI", "MR", "slices"), ("US", "US", "frames"))
     )

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huizhen.core.digests import digest_value
 from huizhen.core.files import whole_folder, write_bytes
 from huizhen.core.progress import Progress
 from huizhen.core.study import Study
@@ -142,12 +141,11 @@ def _enter_damage(run: Run) -> None:
 
 
 def _dossier(run: Run, stages: Sequence[Stage], language: Language) -> Path:
-    """Build the dossier of the ledger as it stands, unless it is there; an earlier one is kept."""
-    head = run.log.head
-    state = digest_value([head.to_json() if head else None, language.value])
-    out = run.folder / "dossiers" / state[:16]
+    """Build the dossier of the ledger as it stands, unless it is there; earlier ones stay."""
+    name = f"dossier-{run.log.size}-{language.value}"  # the log only grows: its size names its state
+    out = run.folder / name
     if not out.exists():
-        files = run.folder / "artefacts" / state[:16]
+        files = run.folder / f"files-{name}"
         if not files.exists():
             with whole_folder(files) as scratch:
                 for stage in stages:
