@@ -15,6 +15,7 @@ from huizhen.core.cohort import Part
 from huizhen.core.digests import digest_file
 from huizhen.core.predictions import Predictions
 from huizhen.core.study import Variant
+from huizhen.data.tables import TableEncoding
 from huizhen.errors import StageError
 from huizhen.pipeline.cohort_stage import SEALED, OpenCohort, read_cohort
 from huizhen.pipeline.fit_stage import FittedModel, load_network, load_regression
