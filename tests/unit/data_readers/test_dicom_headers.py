@@ -168,3 +168,13 @@ def test_a_number_that_is_none_does_not_cost_the_file(tmp_path, dicom, ramp16, k
     assert header.series_number == 0
     assert header.planes[0].instance == 0
     assert header.planes[0].position_mm is None
+
+
+def test_odd_values_reach_no_log(tmp_path, dicom, ramp16, caplog):
+    dicom(tmp_path / "a.dcm", ramp16, Modality="MR", AcquisitionDate="20240101")
+    whole = (tmp_path / "a.dcm").read_bytes()
+    (tmp_path / "a.dcm").write_bytes(whole.replace(b"20240101", b"WEIZHANG"))
+    with caplog.at_level("DEBUG"):
+        read_header(tmp_path / "a.dcm", "a.dcm")
+    assert "WEIZHANG" not in caplog.text
+    assert "WEIZHANG" in (tmp_path / "a.dcm").read_bytes().decode("latin-1")

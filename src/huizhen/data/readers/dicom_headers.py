@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -109,10 +110,16 @@ def read_dataset(path: Path, *, pixels: bool = True) -> Dataset:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Silence pydicom's warnings of values that bend the standard: hospitals' files are full of them."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """Silence pydicom's warnings and log: hospitals' files are full of odd values, and both print them."""
+    log = logging.getLogger("pydicom")
+    was = log.disabled
+    log.disabled = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.disabled = was
 
 
 @lru_cache(maxsize=20_000)

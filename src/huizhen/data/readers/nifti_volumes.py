@@ -8,7 +8,10 @@ so that models see the same picture whichever format a hospital keeps.
 from __future__ import annotations
 
 import gzip
+import logging
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -67,8 +70,7 @@ def count_slices(path: Path) -> int:
     volume of numbers.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _quiet():
             image: Any = nib.load(path)
             shape = _checked_shape(image)
             _check_length(path, image, shape)
@@ -92,8 +94,7 @@ def read_volume(path: Path) -> Volume:
 @lru_cache(maxsize=2)
 def _read(path: Path, changed_ns: int, size: int) -> Volume:
     """Return a volume in canonical orientation, 4-D."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with _quiet():
         image: Any = nib.load(path)
         shape = _checked_shape(image)
         canonical = _CANONICAL(image)
@@ -101,6 +102,20 @@ def _read(path: Path, changed_ns: int, size: int) -> Volume:
     values = values.reshape(*values.shape[:3], -1) if len(shape) > 3 else np.atleast_3d(values)[..., None]
     zooms = _zooms(canonical)
     return Volume(values=values, zooms_mm=zooms, axis=_slice_axis(zooms))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence nibabel's warnings, and its log that goes to the screen by itself."""
+    log = logging.getLogger("nibabel.global")
+    was = log.disabled
+    log.disabled = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.disabled = was
 
 
 def _checked_shape(image: Any) -> tuple[int, ...]:
