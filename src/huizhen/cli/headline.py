@@ -17,7 +17,7 @@ FAMILIES = ("auc", "auc_difference", "share_of_best", "sensitivity", "specificit
 LEDGERS = ("ledger", ".")
 """Where a dossier or a run keeps its log."""
 
-PAGES = ("index.html", "dossiers/*/index.html")
+PAGES = ("index.html", "dossier*/index.html")
 """The page of a dossier, and those of a run's dossiers, of which the newest counts."""
 
 
@@ -64,24 +64,27 @@ def find_page(path: Path) -> Path:
 
 
 def claim_text(key: str, language: Language) -> str:
-    """Return a claim's key in the words of the dossier.
+    """Return the key of a claim about all patients of a cohort in the words of the dossier.
 
     >>> claim_text("auc/cman/internal/all", Language.EN)
-    'AUC, CMAN, internal test, all sites'
+    'AUC, CMAN, internal test set'
     """
-    from huizhen.dossier import labels
-
     family, *parts = key.split("/")
-    texts = [labels.metric_name(family)]
-    for part in parts:
-        if part in labels.COHORTS:
-            texts.append(labels.cohort_name(part))
-        elif part == "all":
-            texts.append(labels.site_name(part))
-        elif part in FAMILIES:
-            texts.append(labels.metric_name(part))
-        else:
-            first, second = labels.split_difference(part)
-            texts += [labels.model_name(first), *([labels.model_name(second)] if second else [])]
-    separator = ", " if language is Language.EN else "，"
-    return separator.join(text.en if language is Language.EN else text.zh for text in texts)
+    pieces = [family, *(part for part in parts if part != "all")]
+    texts = [_piece(piece, language) for piece in pieces]
+    return (", " if language is Language.EN else "，").join(texts)
+
+
+def _piece(piece: str, language: Language) -> str:
+    """Return one piece of a key in words: a measure, a cohort, a model, or two models compared."""
+    from huizhen.dossier import labels
+    from huizhen.dossier.wording import say
+
+    first, second = labels.split_difference(piece)
+    if second:
+        text = say("model.versus", first=labels.model_name(first), second=labels.model_name(second))
+    elif piece in FAMILIES:
+        text = labels.metric_name(piece)
+    else:
+        text = labels.cohort_name(piece) if piece in labels.COHORTS else labels.model_name(piece)
+    return text.en if language is Language.EN else text.zh

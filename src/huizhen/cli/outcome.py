@@ -76,7 +76,8 @@ def headline_table(headline: Iterable[Mapping[str, Any]], screen: Screen) -> Non
 
     table = Table(box=None, pad_edge=False)
     for key in ("claim", "estimate", "interval", "n", "verdict"):
-        table.add_column(screen.text(f"table.{key}"), justify="right" if key in ("estimate", "n") else "left")
+        right = key in ("estimate", "n")
+        table.add_column(screen.text(f"table.{key}"), justify="right" if right else "left", overflow="fold")
     for record in headline:
         table.add_row(*_row(record, screen))
     if table.row_count:
@@ -86,7 +87,10 @@ def headline_table(headline: Iterable[Mapping[str, Any]], screen: Screen) -> Non
 def _row(record: Mapping[str, Any], screen: Screen) -> list[str]:
     """Return one evidence record as the cells of the table."""
     interval = record.get("interval")
-    bounds = f"{number_text(interval['low'])} to {number_text(interval['high'])}" if interval else ""
+    bounds = ""
+    if interval:
+        low, high = number_text(interval["low"]), number_text(interval["high"])
+        bounds = screen.text("table.span", low=low, high=high)
     verdict = str(record.get("verdict", "reported"))
     mark = screen.text("table.phantom") if record.get("phantom") else ""
     return [

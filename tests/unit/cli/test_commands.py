@@ -174,7 +174,7 @@ def test_show_refuses_an_altered_log(invoke, log):
 
 
 def test_show_open_prints_the_newest_page(invoke, log):
-    pages = [log.parent / "dossiers" / name / "index.html" for name in ("a", "b")]
+    pages = [log.parent / f"dossier-{name}" / "index.html" for name in ("a", "b")]
     for page in pages:
         write_text(page, "<html>")
     assert invoke("show", log.parent, "--open").stdout.strip() == str(pages[1])

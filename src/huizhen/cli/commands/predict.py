@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from huizhen.cli import paths
 from huizhen.cli.screen import screen_of
 
 __all__ = ["command"]
@@ -17,11 +18,14 @@ def command(
     model: Annotated[Path, typer.Argument()],
     study: Annotated[Path, typer.Argument()],
     out: Annotated[Path, typer.Option("--out")],
+    data: Annotated[Path | None, typer.Option("--data")] = None,
 ) -> None:
     """Predict, and print where the table is."""
     screen = screen_of(context)
     from huizhen.pipeline.predict import predict
 
-    written = predict(model, study, out=out, progress=screen.progress())
+    root = paths.data_root(data)
+    roots = [root.resolve()] if root else []
+    written = predict(model, study, out=out, progress=screen.progress(), roots=roots)
     screen.answer({"predictions": str(written)})
     screen.say("predict.done", path=written)
