@@ -10,7 +10,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
 
 from huizhen.core.digests import Digest, digest_value
 
@@ -156,7 +156,16 @@ class TableModality(Frozen):
         return self
 
 
-AnyModality = Annotated[ImageModality | TableModality, Field(discriminator="kind")]
+def _modality_kind(value: object) -> str:
+    """Return which form of modality a part of the study file is; an image unless it says otherwise."""
+    found = value.get("kind", "image") if isinstance(value, dict) else getattr(value, "kind", "image")
+    return str(found)
+
+
+AnyModality = Annotated[
+    Annotated[ImageModality, Tag("image")] | Annotated[TableModality, Tag("table")],
+    Discriminator(_modality_kind),
+]
 
 
 class Task(Frozen):
@@ -260,6 +269,12 @@ class Training(Frozen):
     """Decay of the exponential moving average of weights that is kept (0: none)."""
 
 
+def _gives_outcomes(source: Source) -> bool:
+    """Tell whether a source says what its patients' outcome is: by a column, or by a folder per class."""
+    by_folder = source.reader is ReaderKind.IMAGES and source.labels is None
+    return by_folder or bool(source.columns and source.columns.outcome)
+
+
 class Study(Frozen):
     """The whole study file."""
 
@@ -298,7 +313,7 @@ class Study(Frozen):
                     problems.append(f"site {site.name}: unknown modality {source.modality}")
                 elif (known[source.modality].kind == "table") != (source.reader is ReaderKind.TABLE):
                     problems.append(f"site {site.name}: reader {source.reader.value} can't give {source.modality}")
-            if not any(s.columns and s.columns.outcome for s in site.source):
+            if not any(_gives_outcomes(s) for s in site.source):
                 problems.append(f"site {site.name}: no source has columns.outcome")
         if not any(s.role is Role.DEVELOPMENT for s in self.site):
             problems.append("no site has role development")

@@ -74,13 +74,11 @@ def assemble_site(findings: SiteFindings, study: Study, *, pseudonym: Namer) -> 
     Steps: found; readable (something usable is left); labelled (with an outcome of the task).
     """
     site, tallies = findings.site, Counter(findings.tallies)
-    images, copies = _without_copies(findings)
-    rows = _usable_rows(findings.rows, study, tallies)
-    readable, unusable = _with_data(findings, images, rows, pseudonym)
+    readable, left_out = usable_cases(findings, study, pseudonym=pseudonym, tallies=tallies)
     labelled, unlabelled = _labelled(readable, findings.outcomes, study.task, tallies)
     return SiteCases(
         cases=tuple(labelled),
-        exclusions=(*findings.exclusions, *copies, *unusable, *unlabelled),
+        exclusions=(*left_out, *unlabelled),
         steps=(
             Step(site=site, step="found", patients=len(findings.patients), images=findings.found_images),
             Step.count(site, "readable", readable),
@@ -88,6 +86,19 @@ def assemble_site(findings: SiteFindings, study: Study, *, pseudonym: Namer) -> 
         ),
         tallies=Tally.of(site, tallies),
     )
+
+
+def usable_cases(
+    findings: SiteFindings, study: Study, *, pseudonym: Namer, tallies: Counter[str]
+) -> tuple[list[Case], list[Exclusion]]:
+    """Return the patients of one site of whom something usable is left, without outcomes, and what was not.
+
+    Counts what excluded nobody in `tallies`.
+    """
+    images, copies = _without_copies(findings)
+    rows = _usable_rows(findings.rows, study, tallies)
+    readable, unusable = _with_data(findings, images, rows, pseudonym)
+    return readable, [*findings.exclusions, *copies, *unusable]
 
 
 def reading_order(record: ImageRecord) -> tuple[object, ...]:

@@ -45,7 +45,7 @@ def demo_study(phantoms: PhantomFolder, *, seed: int = SEED, epochs: int = EPOCH
     """
     sites = "".join(_site(name, external=name == phantoms.hospitals[-1]) for name in phantoms.hospitals)
     chosen = variants or '"cman", "concatenation", "late_average", "single"'
-    return f'''# The demonstration study of huizhen. All images are simulated phantoms: no figure is clinical.
+    return f"""# The demonstration study of huizhen. All images are simulated phantoms: no figure is clinical.
 schema_version = 1
 name = "three-hospital-demo"
 title = "Malignancy of a breast lesion from mammography, MRI and ultrasound (phantoms)"
@@ -110,7 +110,7 @@ mode = "frozen"       # encoders stay as pretrained, their features are cached
 epochs = {epochs}
 view_augment = 3
 average_weights = 0.95
-'''
+"""
 
 
 def _site(name: str, *, external: bool) -> str:

@@ -97,21 +97,19 @@ class Material:
         return CaseData(
             names=names,
             images={name: column for name, (column, _) in self.columns.made.items()},
-            tables={m.name: self._table(m, encodings[m.name]) for m in study.table_modalities},
+            tables={m.name: table_column(self.cases, m, encodings[m.name]) for m in study.table_modalities},
             present=np.array([[name in case.modalities for name in names] for case in self.cases], bool),
             outcome=np.array(
                 [np.nan if case.outcome is None else case.outcome for case in self.cases], np.float32
             ),
         )
 
-    def _table(self, modality: TableModality, encoding: TableEncoding) -> TableColumn:
-        """Return one table modality's encoded rows; absent rows are all missing."""
-        empty = dict.fromkeys((*modality.numeric, *modality.categorical))
-        rows = [encoding.apply(case.covariates.get(modality.name, empty)) for case in self.cases]
-        return TableColumn(
-            values=np.stack([values for values, _ in rows]).astype(np.float32),
-            there=np.stack([there for _, there in rows]),
-        )
+
+def table_column(cases: Sequence[Case], modality: TableModality, encoding: TableEncoding) -> TableColumn:
+    """Return one table modality's encoded rows of `cases`; absent rows are all missing."""
+    empty = dict.fromkeys((*modality.numeric, *modality.categorical))
+    values, there = encoding.apply_all(case.covariates.get(modality.name, empty) for case in cases)
+    return TableColumn(values=values, there=there)
 
 
 def encodings_of(run: Run, cases: Sequence[Case], fold: Fold) -> dict[str, TableEncoding]:

@@ -121,7 +121,6 @@ def test_digest_is_of_the_content_not_of_comments_or_order(study: Path) -> None:
         ('kind = "image"', 'kind = "image"\nencodr = "x"', "modality[0].encodr", "did you mean encoder?"),
         ('kind = "table"', 'kind = "table"\nencoder = "x"', "modality[1].encoder",
          "it belongs in [[modality]]"),
-        ('kind = "image"\n', "", "modality[0]", "has no kind"),
         ('kind = "image"\n', 'kind = "sound"\n', "modality[0]", "unknown kind"),
         ('reader = "npz"', 'reader = "npzz"', "site[1].source[0].reader", "did you mean npz?"),
         ('role = "external"', 'role = "development2"', "site[1].role", "did you mean development?"),

@@ -1,0 +1,239 @@
+"""Prediction with a locked model: risks for new patients, streamed, from the bundle alone."""
+
+from __future__ import annotations
+
+import csv
+import io
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+from torch import Tensor
+
+from huizhen.core.cohort import Case
+from huizhen.core.files import write_text
+from huizhen.core.progress import Progress
+from huizhen.core.study import ImageModality, Study, Variant
+from huizhen.core.study_file import load_study
+from huizhen.data.cache import Cache
+from huizhen.data.preprocess import PREPROCESSING_VERSION, letterbox
+from huizhen.data.readers.interface import Reader
+from huizhen.data.tables import TableEncoding
+from huizhen.data.unlabelled import Unlabelled, unlabelled_cases
+from huizhen.errors import ModelError, StorageError
+from huizhen.models.build import build_network
+from huizhen.models.bundle import Bundle, load_bundle
+from huizhen.models.encoders.choose import make_encoder
+from huizhen.models.encoders.interface import Encoder
+from huizhen.models.network import Network
+from huizhen.pipeline.material import slices_of, table_column
+from huizhen.train.arrays import CaseData, ImageColumn
+from huizhen.train.features import encode_images
+from huizhen.train.fit import predict_logits
+
+CHUNK = 64
+"""Cases predicted at a time: what is in memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One network of the model, of one fold, with that fold's table encodings."""
+
+    fold: int
+    network: Network
+    encodings: Mapping[str, TableEncoding]
+
+
+def predict(model: Path, sources: Path, *, out: Path, progress: Progress, roots: Sequence[Path] = ()) -> Path:
+    """Write the risks of all patients at the sites of the study file `sources` to the CSV `out`.
+
+    Columns: patient, site, present:<modality>, risk, decision. Labels are not read. The patients' own ids
+    are in the table, so it stays at the hospital. An existing `out` is not overwritten. Raises `ModelError`
+    when the bundle is not whole or doesn't fit the sources, and what the readers raise.
+    """
+    if out.exists():
+        raise StorageError("exists already", remedy="choose another --out", file=str(out))
+    bundle = load_bundle(model)
+    study = _study_of(bundle, load_study(sources))
+    members, encoders = _members(bundle, study), _encoders(bundle, study)
+    with tempfile.TemporaryDirectory(prefix="huizhen-") as scratch:
+        found = unlabelled_cases(
+            study,
+            roots=[*roots, sources.parent.resolve()],
+            cache=Cache(Path(scratch)),
+            progress=progress,
+        )
+        rows = [row for part in _chunks(found, study, bundle, members, encoders, progress) for row in part]
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    names = [f"present:{m.name}" for m in study.modality]
+    writer.writerow(["patient", "site", *names, "risk", "decision"])
+    writer.writerows(rows)
+    write_text(out, stream.getvalue())
+    return out
+
+
+def _study_of(bundle: Bundle, sources: Study) -> Study:
+    """Return the sources' study with everything scientific taken from the model's card."""
+    card = bundle.card
+    if {m.name for m in sources.modality} != {m.name for m in card.modalities}:
+        raise ModelError(
+            "the study file names other modalities than the model",
+            remedy=f"use {', '.join(m.name for m in card.modalities)}",
+            field="modality",
+        )
+    stated = {p["version"] for p in card.preprocessing.values() if "version" in p}
+    if stated - {PREPROCESSING_VERSION}:
+        raise ModelError(
+            "was made with another version of preprocessing", remedy="use the huizhen version that made it"
+        )
+    modes = {str(p["mode"]) for p in card.preprocessing.values() if "mode" in p}
+    training = sources.training.model_copy(update={"mode": modes.pop() if modes else "frozen"})
+    return sources.model_copy(
+        update={
+            "modality": list(card.modalities),
+            "network": card.network,
+            "task": card.task,
+            "training": training,
+        }
+    )
+
+
+def _members(bundle: Bundle, study: Study) -> list[Member]:
+    """Return the model's networks with their weights."""
+    by_prefix: dict[tuple[int, str], dict[str, Tensor]] = {}
+    for name, value in bundle.weights.items():
+        if name.startswith("fold"):
+            number, member, rest = name.split("/", 2)
+            by_prefix.setdefault((int(number.removeprefix("fold")), member), {})[rest] = value
+    names = [m.name for m in study.modality]
+    members: list[Member] = []
+    for (fold, _), weights in sorted(by_prefix.items()):
+        encodings = {
+            m.name: TableEncoding.from_json(_record(bundle, m.name, fold)) for m in study.table_modalities
+        }
+        network = build_network(
+            study,
+            Variant.CMAN,
+            names,
+            slices_of(encodings),
+            frozen=study.training.mode == "frozen",
+            seed=0,
+        )
+        network.load_state_dict(weights)
+        members.append(Member(fold=fold, network=network.eval(), encodings=encodings))
+    return members
+
+
+def _record(bundle: Bundle, modality: str, fold: int) -> dict[str, Any]:
+    """Return a table modality's encoding in one fold, as the card holds it."""
+    record = bundle.card.preprocessing[modality].get(f"fold{fold}")
+    if not isinstance(record, dict):
+        raise ModelError("lacks a table encoding", remedy="save the model again", field=modality)
+    return record
+
+
+def _encoders(bundle: Bundle, study: Study) -> dict[str, Encoder]:
+    """Return the frozen encoders that the bundle carries; none for a fine-tuned model."""
+    if study.training.mode != "frozen":
+        return {}
+    found: dict[str, Encoder] = {}
+    for modality in study.image_modalities:
+        encoder = make_encoder(modality.model_copy(update={"pretrained": False}))
+        prefix = f"encoder/{modality.name}/"
+        encoder.load_state_dict(
+            {n.removeprefix(prefix): value for n, value in bundle.weights.items() if n.startswith(prefix)}
+        )
+        found[modality.name] = encoder.eval().requires_grad_(False)
+    return found
+
+
+def _chunks(
+    found: Unlabelled,
+    study: Study,
+    bundle: Bundle,
+    members: Sequence[Member],
+    encoders: Mapping[str, Encoder],
+    progress: Progress,
+) -> Iterator[list[list[object]]]:
+    """Yield the rows of the table, some cases at a time."""
+    with progress.track("predict", len(found.cases)) as advance:
+        for start in range(0, len(found.cases), CHUNK):
+            cases = found.cases[start : start + CHUNK]
+            images = {m.name: _images(m, cases, found.readers, encoders) for m in study.image_modalities}
+            risk, decision = _risk(study, bundle, members, cases, images)
+            yield [
+                [
+                    c.patient_id,
+                    c.site,
+                    *(int(m.name in c.modalities) for m in study.modality),
+                    repr(float(r)),
+                    int(d),
+                ]
+                for c, r, d in zip(cases, risk, decision, strict=True)
+            ]
+            advance(len(cases))
+
+
+def _images(
+    modality: ImageModality,
+    cases: Sequence[Case],
+    readers: Mapping[tuple[str, int], Reader],
+    encoders: Mapping[str, Encoder],
+) -> ImageColumn:
+    """Return one modality's images of some cases, as pixels or as features."""
+    bags = [case.images.get(modality.name, ()) for case in cases]
+    shape = (modality.channels, modality.size, modality.size)
+    pixels = [
+        letterbox(readers[case.site, r.source].pixels(r), size=modality.size, channels=modality.channels)
+        for case, bag in zip(cases, bags, strict=True)
+        for r in bag
+    ]
+    payload: NDArray[Any] = np.stack(pixels) if pixels else np.zeros((0, *shape), np.uint8)
+    frozen = modality.name in encoders
+    if frozen and pixels:
+        payload = encode_images(encoders[modality.name], payload, copies=1, generator=torch.Generator())
+    elif frozen:
+        side = modality.size // encoders[modality.name].stride
+        payload = np.zeros((0, 1, side * side, encoders[modality.name].channels), np.float16)
+    return ImageColumn(
+        payload=payload,
+        where=np.arange(len(payload), dtype=np.int64),
+        offsets=np.concatenate([[0], np.cumsum([len(bag) for bag in bags])]).astype(np.int64),
+        features=frozen,
+    )
+
+
+def _risk(
+    study: Study,
+    bundle: Bundle,
+    members: Sequence[Member],
+    cases: Sequence[Case],
+    images: Mapping[str, ImageColumn],
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return risks and decisions: members averaged within a fold, calibrated folds averaged on log-odds."""
+    names = tuple(m.name for m in study.modality)
+    present = np.array([[name in case.modalities for name in names] for case in cases], bool)
+    by_fold: dict[int, list[NDArray[np.float64]]] = {}
+    for member in members:
+        data = CaseData(
+            names=names,
+            images=images,
+            tables={m.name: table_column(cases, m, member.encodings[m.name]) for m in study.table_modalities},
+            present=present,
+            outcome=np.full(len(cases), np.nan, np.float32),
+        )
+        rows = np.arange(len(cases))
+        by_fold.setdefault(member.fold, []).append(predict_logits(member.network, data, rows, names))
+    odds, cut = np.zeros(len(cases)), 0.0
+    for fold, logits in by_fold.items():
+        how = bundle.card.calibration[f"cman/fold{fold}"]
+        odds += how.intercept + how.slope * np.mean(logits, axis=0)
+        cut += float(logit(np.clip(bundle.card.thresholds[f"cman/fold{fold}"], 1e-12, 1 - 1e-12)))
+    return expit(odds / len(by_fold)), odds / len(by_fold) >= cut / len(by_fold)
