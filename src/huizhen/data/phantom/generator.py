@@ -26,7 +26,7 @@ from huizhen.data.phantom.spec import PhantomSpec
 from huizhen.data.phantom.truth import latent_of, write_tables
 from huizhen.errors import DataError, InvalidInputError
 
-VERSION = 1
+VERSION = 2
 """Raised whenever the same seed and specification would give other bytes."""
 
 
@@ -101,6 +101,18 @@ def _claim(folder: Path, spec: PhantomSpec, identity: dict[str, Any]) -> None:
             "the folder holds something else", remedy="choose an empty or new folder", file=str(folder)
         )
     write_json(path, record)
+    _tidy(folder, spec)
+
+
+def _tidy(folder: Path, spec: PhantomSpec) -> None:
+    """Drop what a killed run left half written, and make the mask folders, even if nobody has a lesion."""
+    try:
+        for stale in sorted(folder.rglob(".*.part"), reverse=True):
+            shutil.rmtree(stale) if stale.is_dir() else stale.unlink()
+        for hospital in spec.hospitals:
+            (folder / hospital.name / "masks").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(folder, error) from error
 
 
 def _write_patients(

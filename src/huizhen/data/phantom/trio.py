@@ -8,7 +8,7 @@ from huizhen.data.phantom.spec import Hospital, PhantomSpec, Photometric, Scanne
 _ALDER = {
     "MG": Scanner(manufacturer="huizhen phantom A", model="Alder MG", rows=256, spacing_mm=0.55),
     "MRI": Scanner(manufacturer="huizhen phantom A", model="Alder MR", rows=100, spacing_mm=1.3, noise=0.02),
-    "US": Scanner(manufacturer="huizhen phantom A", model="Alder US", rows=160, spacing_mm=0.4, blur_px=0.9),
+    "US": Scanner(manufacturer="huizhen phantom A", model="Alder US", rows=160, spacing_mm=0.46, blur_px=0.9),
 }
 _BIRCH = {
     "MG": Scanner(
@@ -37,7 +37,7 @@ _BIRCH = {
         manufacturer="huizhen phantom B",
         model="Birch US",
         rows=160,
-        spacing_mm=0.4,
+        spacing_mm=0.46,
         gain=1.05,
         contrast=0.95,
         blur_px=1.05,
@@ -73,7 +73,7 @@ _CEDAR = {
         manufacturer="huizhen phantom C",
         model="Cedar US",
         rows=152,
-        spacing_mm=0.42,
+        spacing_mm=0.48,
         gain=0.95,
         contrast=1.05,
         blur_px=0.8,
@@ -109,7 +109,7 @@ _DOGWOOD = {
         manufacturer="huizhen phantom D",
         model="Dogwood US",
         rows=168,
-        spacing_mm=0.38,
+        spacing_mm=0.44,
         gain=1.08,
         contrast=0.92,
         blur_px=1.2,

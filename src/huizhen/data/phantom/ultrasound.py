@@ -50,9 +50,9 @@ class _Layers(NamedTuple):
     @classmethod
     def draw(cls, traits: Traits, rng: np.random.Generator) -> _Layers:
         fat = 3.5 + 11.0 * traits.obscurity + rng.uniform(-0.7, 0.7)
-        gland = 48.0 + rng.uniform(-2.0, 2.0)
+        gland = 54.0 + rng.uniform(-2.0, 2.0)
         loss = 0.02 + 0.30 * traits.obscurity + rng.uniform(-0.02, 0.02)
-        return cls(fat=fat, gland=gland, muscle=gland + 8.0, loss_db_per_mm=float(loss))
+        return cls(fat=fat, gland=gland, muscle=gland + 9.0, loss_db_per_mm=float(loss))
 
 
 def _anatomy(
