@@ -45,7 +45,7 @@ def finished(folder: Path) -> SimpleNamespace:
 def called(monkeypatch, tmp_path):
     """Replace the pipeline by functions that remember how they were called."""
     from huizhen.dossier import verification
-    from huizhen.pipeline import demo, run
+    from huizhen.pipeline import demo, predict, run
 
     calls: dict[str, tuple[tuple[object, ...], dict[str, object]]] = {}
 
@@ -59,6 +59,7 @@ def called(monkeypatch, tmp_path):
     verified = SimpleNamespace(entries=12, numbers=30, files=7, key_id="0123456789abcdef", head="h")
     monkeypatch.setattr(run, "run_study", remember("run", finished(tmp_path)))
     monkeypatch.setattr(demo, "run_demo", remember("demo", finished(tmp_path)))
+    monkeypatch.setattr(predict, "predict", remember("predict", tmp_path / "risks.csv"))
     monkeypatch.setattr(verification, "verify_dossier", remember("verify", verified))
     return calls
 
@@ -105,6 +106,15 @@ def test_demo_ends_by_saying_where_the_dossier_is_and_that_it_verified(invoke, a
     assert last[0].startswith(f"{tmp_path / 'd'}: verified. 12 entries, 30 numbers and 7 files")
     assert "no figure of this run is clinical" in result.stdout
     assert as_json(invoke("demo", tmp_path / "x", "--json"))["verified"]["numbers"] == 30
+
+
+def test_predict_passes_model_sources_and_data_folder_on(invoke, as_json, called, tmp_path):
+    line = ("predict", "m", "s.toml", "--out", "risks.csv", "--data", tmp_path, "--json")
+    assert as_json(invoke(*line)) == {"ok": True, "predictions": str(tmp_path / "risks.csv")}
+    arguments, named = called["predict"]
+    assert arguments == (Path("m"), Path("s.toml"))
+    assert (named["out"], named["roots"]) == (Path("risks.csv"), [tmp_path])
+    assert invoke("predict", "m", "s.toml").exit_code == 2
 
 
 @pytest.mark.parametrize("patients", ["5", "many"])

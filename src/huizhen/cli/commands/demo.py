@@ -16,7 +16,7 @@ __all__ = ["command"]
 def command(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument()] = Path("huizhen-demo"),
-    patients: Annotated[int | None, typer.Option("--patients", min=20, max=10_000)] = None,
+    patients: Annotated[int | None, typer.Option("--patients", min=12, max=10_000)] = None,
 ) -> None:
     """Run the demo, then verify its dossier."""
     screen = screen_of(context)

@@ -22,10 +22,10 @@ def command(
 ) -> None:
     """Predict, and print where the table is."""
     screen = screen_of(context)
+    root = paths.data_root(data)
     from huizhen.pipeline.predict import predict
 
-    root = paths.data_root(data)
-    roots = [root.resolve()] if root else []
+    roots = [root] if root is not None else []
     written = predict(model, study, out=out, progress=screen.progress(), roots=roots)
     screen.answer({"predictions": str(written)})
     screen.say("predict.done", path=written)
