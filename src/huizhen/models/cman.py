@@ -114,7 +114,7 @@ class Cman(Network):
     def _align(
         self, summaries: Tensor, tokens: Sequence[Tensor], masks: Sequence[Tensor]
     ) -> tuple[Tensor, list[Tensor]]:
-        """Return aligned summaries and, per modality, the attention its tokens got from the others (B, L_m)."""
+        """Return aligned summaries and, per modality, the attention its tokens got from others (B, L_m)."""
         lengths = [found.shape[1] for found in tokens]
         everything = torch.cat(list(tokens), 1)
         there = torch.cat(list(masks), 1)  # (B, L)

@@ -41,8 +41,7 @@ def encode_images(
     """Return features (N, copies, T, D) of `pixels` (N, C, S, S); copy 0 is plain, the others augmented."""
     plain = torch.from_numpy(np.array(pixels)).float() / 255
     shown = [plain, *(augment(plain, generator)[0] for _ in range(copies - 1))]
-    wide = torch.channels_last
-    grids = [encoder(normalise(x).contiguous(memory_format=wide)).flatten(2).transpose(1, 2) for x in shown]
+    grids = [encoder(normalise(x)).flatten(2).transpose(1, 2) for x in shown]
     return torch.stack(grids, 1).to(torch.float16).numpy()
 
 
@@ -79,7 +78,7 @@ def _make(
     path: Path, pack: Pack, modality: ImageModality, *, copies: int, seed: int, progress: Progress
 ) -> None:
     """Encode a pack's images batch by batch into a `.npy` file, so that none but a batch is in memory."""
-    encoder = frozen_encoder(modality, seed).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks this form
+    encoder = frozen_encoder(modality, seed)
     with path.open("wb") as file, progress.track("encode", len(pack), about=modality.name) as advance:
         for start in range(0, len(pack), BATCH):
             generator = torch.Generator().manual_seed(stream_seed(seed, "copies", modality.name, start))
