@@ -34,6 +34,7 @@ def show_run(run: RunResult, screen: Screen, *, verified: VerifiedDossier | None
 
     headline_table(key_numbers(run.headline), screen)
     screen.say("run.done", dossier=run.dossier, took=duration_text(screen.language, run.seconds))
+    screen.say("run.page", page=run.dossier / "index.html")
     screen.say("run.model", model=run.model)
     screen.say("run.key", key_id=run.key_id, entries=run.entries)
     if verified is None:

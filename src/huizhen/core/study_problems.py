@@ -166,10 +166,8 @@ def _names_along(raw: Any, path: Place) -> set[str]:
 
 def _endpoint_problems(raw: Mapping[str, Any], study: Study | None) -> Iterator[Problem]:
     """Yield the endpoints that nothing in the study can answer."""
-    sites = [site for site in raw.get("site", []) if isinstance(site, Mapping)]
-    has_external = any(site.get("role") == "external" for site in sites)
-    endpoints = raw.get("endpoint", [])
-    for index, given in enumerate(endpoints if isinstance(endpoints, list) else []):
+    has_external = any(site.get("role") == "external" for site in _tables(raw, "site"))
+    for index, given in enumerate(_tables(raw, "endpoint")):
         try:
             endpoint = Endpoint.model_validate(given)
         except ValidationError:
@@ -190,6 +188,12 @@ def _endpoint_problems(raw: Mapping[str, Any], study: Study | None) -> Iterator[
                     reason=f"names {variant.value}, which the study doesn't train",
                     remedy=f"add {variant.value} to network.variants",
                 )
+
+
+def _tables(raw: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    """Return the list of tables under `key`; what is no table counts as an empty one."""
+    items = raw.get(key, [])
+    return [item if isinstance(item, Mapping) else {} for item in items] if isinstance(items, list) else []
 
 
 def _unused_modalities(study: Study | None) -> Iterator[Problem]:

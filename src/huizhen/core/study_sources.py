@@ -27,9 +27,12 @@ def find_path(relative: str, roots: Sequence[Path]) -> Path | None:
     True
     """
     for root in roots:
-        found = (root.resolve() / relative).resolve()
-        if found.is_relative_to(root.resolve()) and found.exists():
-            return found
+        try:
+            found = (root.resolve() / relative).resolve()
+            if found.is_relative_to(root.resolve()) and found.exists():
+                return found
+        except (OSError, ValueError):  # a name too long, or one that no file can have
+            continue
     return None
 
 
@@ -106,8 +109,7 @@ def _absent(field: str, relative: str, roots: Sequence[Path]) -> Problem:
         remedy = "give a path below the data folder or the study file's folder, without .."
         return Problem(field=field, reason="leads outside the data folder", remedy=remedy)
     for root in roots:
-        parent = (root / relative).parent
-        names = sorted(item.name for item in parent.iterdir()) if parent.is_dir() else []
+        names = _names_in((root / relative).parent)
         if close := nearest(Path(relative).name, names):
             found = (Path(relative).parent / close).as_posix()
             return Problem(field=field, reason=f"{relative} does not exist", remedy=f"did you mean {found}?")
@@ -117,6 +119,14 @@ def _absent(field: str, relative: str, roots: Sequence[Path]) -> Problem:
         reason=f"{relative} does not exist under {places}",
         remedy="correct the path, or name the data folder with --data or $HUIZHEN_DATA",
     )
+
+
+def _names_in(folder: Path) -> list[str]:
+    """Return the names in a folder, or none if it can't be listed."""
+    try:
+        return sorted(item.name for item in folder.iterdir())
+    except (OSError, ValueError):
+        return []
 
 
 def _kind_problems(field: str, source: Source, path: Path) -> Iterator[Problem]:
