@@ -19,13 +19,32 @@ ENOUGH = 0.5
 """Share of a column's cells that must fit for it to be taken by its content."""
 
 NAMES: Mapping[str, tuple[str, ...]] = {
-    "patient": ("patient", "patientid", "case", "caseid", "subject", "subjectid", "pid", "mrn"),
-    "outcome": ("outcome", "label", "pathology", "diagnosis", "class", "target", "malignancy"),
-    "image": ("image", "imageid", "file", "filename", "imagefile", "path", "id"),
+    "patient": (
+        *(
+            "patient",
+            "patientid",
+            "patientno",
+            "patientnumber",
+            "患者",
+            "患者编号",
+            "患者id",
+            "病人",
+            "病例号",
+        ),
+        *("住院号", "case", "caseid", "subject", "subjectid", "pid", "mrn"),
+    ),
+    "outcome": (
+        *("outcome", "label", "pathology", "diagnosis", "class", "target", "malignancy"),
+        *("结局", "标签", "病理", "诊断", "类别", "良恶性"),
+    ),
+    "image": ("image", "imageid", "file", "filename", "imagefile", "path", "id", "影像", "图像", "文件名"),
     "view": ("view", "viewposition"),
     "duplicate_group": ("duplicategroup", "dupgroup"),
 }
 """What columns are commonly called, letters and digits only."""
+
+INSIDE = {"patient": ("patientid", "patient", "患者")}
+"""Names that also count as a part of a longer one, as in "Demographics / Patient ID"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +130,14 @@ def _by_classes(rows: Rows, task: Task | None, guesses: Mapping[str, Guess]) -> 
 def _by_name(key: str, columns: Sequence[str]) -> str | None:
     """Return the column that is called as columns of `key` commonly are, the commonest name first.
 
-    >>> _by_name("patient", ["ID", "Patient_ID", "case"])
-    'Patient_ID'
+    >>> _by_name("patient", ["ID", "Patient_ID", "case"]), _by_name("patient", ["ID", "Who / Patient ID"])
+    ('Patient_ID', 'Who / Patient ID')
     """
     plain = {"".join(char for char in name.lower() if char.isalnum()): name for name in reversed(columns)}
-    return next((plain[name] for name in NAMES[key] if name in plain), None)
+    if exact := next((plain[name] for name in NAMES[key] if name in plain), None):
+        return exact
+    held = (plain[name] for part in INSIDE.get(key, ()) for name in reversed(plain) if part in name)
+    return next(held, None)
 
 
 def _settle(guesses: dict[str, Guess], found: Found, columns: list[str], rows: int) -> None:
