@@ -97,6 +97,9 @@ class Source(Frozen):
     """Only DICOM objects with this Modality (0008,0060) are taken; others are counted as wrong modality."""
     bag: Literal["image", "frames", "slices"] = "image"
     """How a volume or multi-frame object becomes a bag: one image, or up to `max_images` evenly spaced ones."""
+    patients: Literal["all", "listed"] = "all"
+    """listed: only patients whom another source of this site, one with an outcome column, lists; for a file that
+    several sites share."""
 
     @model_validator(mode="after")
     def _labels_have_columns(self) -> Self:
@@ -312,7 +315,9 @@ class Study(Frozen):
                 if source.modality not in known:
                     problems.append(f"site {site.name}: unknown modality {source.modality}")
                 elif (known[source.modality].kind == "table") != (source.reader is ReaderKind.TABLE):
-                    problems.append(f"site {site.name}: reader {source.reader.value} can't give {source.modality}")
+                    problems.append(
+                        f"site {site.name}: reader {source.reader.value} can't give {source.modality}"
+                    )
             if not any(_gives_outcomes(s) for s in site.source):
                 problems.append(f"site {site.name}: no source has columns.outcome")
         if not any(s.role is Role.DEVELOPMENT for s in self.site):

@@ -58,12 +58,17 @@ def survey_site(
     survey = Survey(findings=SiteFindings(site=site.name))
     files = _Files()
     modalities = {modality.name: modality for modality in study.modality}
+    scans: list[Scan] = []
     for index, source in enumerate(site.source):
         modality = modalities[source.modality]
         reader = open_reader(source, roots=roots, site=site.name, index=index, modality=modality)
-        scan = reader.scan(progress)
-        _refuse_phantoms(scan.images, study, site.name)
         survey.readers[site.name, index] = reader
+        scans.append(reader.scan(progress))
+    listed = _listing(site, scans)
+    for index, (source, found) in enumerate(zip(site.source, scans, strict=True)):
+        modality, reader = modalities[source.modality], survey.readers[site.name, index]
+        scan = found if source.patients == "all" else _listed(found, listed, source)
+        _refuse_phantoms(scan.images, study, site.name)
         files.note(source, scan)
         _take_texts(survey.findings, scan, modality)
         if isinstance(modality, ImageModality):
@@ -72,6 +77,37 @@ def survey_site(
     survey.findings.found_images += len(unused)
     survey.findings.exclusions[:0] = [*unused, *files.rows.values()]
     return survey
+
+
+def _listing(site: Site, scans: Sequence[Scan]) -> frozenset[str]:
+    """Return the patients whom the site's sources with an outcome column list, with or without an outcome."""
+    labelled = [
+        scan
+        for source, scan in zip(site.source, scans, strict=True)
+        if source.patients == "all" and source.columns and source.columns.outcome
+    ]
+    images = (record.patient_id for scan in labelled for record in scan.images)
+    return frozenset(images).union(*(scan.outcomes for scan in labelled), *(scan.rows for scan in labelled))
+
+
+def _listed(scan: Scan, listed: frozenset[str], source: Source) -> Scan:
+    """Return the part of `scan` that is about the patients `listed` at the site.
+
+    Raises `DataError` when nothing is: the tables would write the same patients differently.
+    """
+    kept = replace(
+        scan,
+        images=tuple(record for record in scan.images if record.patient_id in listed),
+        rows={patient: row for patient, row in scan.rows.items() if patient in listed},
+    )
+    if not kept.images and not kept.rows:
+        raise DataError(
+            f"nobody in it is among the {len(listed)} patients whom the site lists",
+            remedy="check that both tables write patients in the same way, or take this source out",
+            field="site.source.patients",
+            file=Path(source.labels or source.path).name,
+        )
+    return kept
 
 
 @dataclass(slots=True)
@@ -164,7 +200,7 @@ def _take_images(
 
 def reading_settings(source: Source) -> Digest:
     """Return the digest of what decides the pixels read from a file, besides its content and the modality."""
-    where_not_how = {"path", "labels", "columns", "where", "ids", "modality"}
+    where_not_how = {"path", "labels", "columns", "where", "ids", "modality", "patients"}
     return digest_value([huizhen.__version__, source.model_dump(mode="json", exclude=where_not_how)])
 
 

@@ -41,6 +41,7 @@ class Shelf:
     exclusions: list[Exclusion] = field(default_factory=list)
     source: int = 0
     path: str = ""
+    patients: str = "all"
     decoded: int = 0
 
     def put(
@@ -169,7 +170,8 @@ def _source(shelf: Shelf, site: str) -> dict[str, Any]:
         "modality": shelf.modality,
         "path": shelf.path or f"{site}/{shelf.modality}",
         "labels": None if table else "labels.csv",
-        "columns": {"patient": "patient", "outcome": "label"},
+        "columns": {"patient": "patient", "outcome": "label" if shelf.patients == "all" else None},
+        "patients": shelf.patients,
     }
 
 
