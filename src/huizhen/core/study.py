@@ -98,8 +98,8 @@ class Source(Frozen):
     bag: Literal["image", "frames", "slices"] = "image"
     """How a volume or multi-frame object becomes a bag: one image, or up to `max_images` evenly spaced ones."""
     patients: Literal["all", "listed"] = "all"
-    """listed: only patients whom another source of this site, one with an outcome column, lists; for a file that
-    several sites share."""
+    """listed: only patients whom another source of this site, one with an outcome column, lists; for a file
+    that several sites share."""
 
     @model_validator(mode="after")
     def _labels_have_columns(self) -> Self:

@@ -84,7 +84,7 @@ def _listing(site: Site, scans: Sequence[Scan]) -> frozenset[str]:
     labelled = [
         scan
         for source, scan in zip(site.source, scans, strict=True)
-        if source.patients == "all" and source.columns and source.columns.outcome
+        if source.patients == "all" and (scan.outcomes or (source.columns and source.columns.outcome))
     ]
     images = (record.patient_id for scan in labelled for record in scan.images)
     return frozenset(images).union(*(scan.outcomes for scan in labelled), *(scan.rows for scan in labelled))
