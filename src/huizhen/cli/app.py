@@ -10,7 +10,7 @@ import typer
 
 from huizhen import __version__
 from huizhen.cli.failure import INTERRUPTED, USAGE, report_failure, report_interrupt
-from huizhen.cli.lazy import LazyGroup, localise
+from huizhen.cli.lazy import LazyGroup, localise, show_help_alone
 from huizhen.cli.screen import Screen
 from huizhen.cli.settings import Settings, locale_language, take_settings
 from huizhen.core.words import Language
@@ -52,7 +52,7 @@ class RootGroup(LazyGroup):
 
 def root_app() -> typer.Typer:
     """Return the whole command line as a typer application."""
-    app = typer.Typer(name="huizhen", cls=RootGroup, no_args_is_help=True)
+    app = typer.Typer(name="huizhen", cls=RootGroup, invoke_without_command=True, rich_markup_mode=None)
     app.callback()(_root)
     return app
 
@@ -71,6 +71,7 @@ def _show_version(wanted: bool) -> None:
 
 
 def _root(
+    context: typer.Context,
     json: Annotated[bool, typer.Option("--json")] = False,
     lang: Annotated[Language | None, typer.Option("--lang")] = None,
     quiet: Annotated[bool, typer.Option("--quiet")] = False,
@@ -78,3 +79,4 @@ def _root(
     version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_show_version)] = False,
 ) -> None:
     """Stand for help and completion: `RootGroup.main` has taken all but --version by now."""
+    show_help_alone(context)

@@ -9,11 +9,12 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from huizhen.cli.help_text import HelpCommand, help_of
 from huizhen.cli.screen import screen_of
 from huizhen.cli.settings import locale_language
 from huizhen.core.words import Language, load_words
 
-__all__ = ["COMMANDS", "LazyGroup", "localise"]
+__all__ = ["COMMANDS", "LazyGroup", "localise", "show_help_alone"]
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "huizhen": ("study", "run", "verify", "show", "predict", "demo", "data"),
@@ -37,14 +38,21 @@ class LazyGroup(TyperGroup):
         """Import and return one command, or None for an unknown name."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        path = cmd_name if self.name == "huizhen" else f"{self.name}-{cmd_name}"
+        path = self.path_of(cmd_name)
         command = group(cmd_name) if cmd_name in COMMANDS else _leaf(path, cmd_name)
         return localise(command, path, language_of(ctx), ctx)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help, the line on --help in the user's language too."""
-        localise_help_option(self, ctx, language_of(ctx))
-        super().format_help(ctx, formatter)
+        """Write the help, from the word tables alone: no command is imported for it."""
+        language = language_of(ctx)
+        localise_help_option(self, ctx, language)
+        words = load_words("huizhen.cli", language)
+        below = [(name, words[f"command.{self.path_of(name)}.help"]) for name in self.list_commands(ctx)]
+        formatter.write(help_of(self, ctx, words.__getitem__, commands=below))
+
+    def path_of(self, name: str) -> str:
+        """Return the word key of a command below: "new" of the group study is study-new."""
+        return name if self.name == "huizhen" else f"{self.name}-{name}"
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         """Resolve a command, naming the nearest one if there is none of that name."""
@@ -54,20 +62,27 @@ class LazyGroup(TyperGroup):
 
 def group(name: str) -> Command:
     """Return the lazy group of that name."""
-    app = typer.Typer(name=name, cls=LazyGroup, add_completion=False, no_args_is_help=True)
-    app.callback()(_nothing)
+    app = typer.Typer(
+        name=name, cls=LazyGroup, add_completion=False, invoke_without_command=True, rich_markup_mode=None
+    )
+    app.callback()(show_help_alone)
     return typer.main.get_command(app)
 
 
-def _nothing() -> None:
-    """A group by itself does nothing."""
+def show_help_alone(context: typer.Context) -> None:
+    """Show the help of a group that is called without a command, and exit as after any unreadable line."""
+    if context.invoked_subcommand is None:
+        if screen_of(context).settings.json:
+            context.fail("Missing command.")
+        typer.echo(context.get_help())
+        raise typer.Exit(2)
 
 
 def _leaf(path: str, name: str) -> Command:
     """Import one command's module and return its command."""
     module = import_module(f"huizhen.cli.commands.{path.replace('-', '_')}")
-    app = typer.Typer(add_completion=False)
-    app.command(name)(module.command)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command(name, cls=HelpCommand)(module.command)
     return typer.main.get_command(app)
 
 
@@ -84,8 +99,6 @@ def localise(command: Command, path: str, language: Language, ctx: Any = None) -
     for parameter in command.params:
         key = f"command.{path}.{parameter.name}"
         parameter.help = words.get(key) or words[f"command.any.{parameter.name}"]
-        kind = "arguments" if parameter.param_type_name == "argument" else "options"
-        parameter.rich_help_panel = words[f"panel.{kind}"]
     if ctx is not None:
         localise_help_option(command, ctx, language)
     return command
@@ -95,5 +108,4 @@ def localise_help_option(command: Command, ctx: Any, language: Language) -> None
     """Give --help itself, which typer adds, its help."""
     option = command.get_help_option(ctx)
     if option is not None:
-        words = load_words("huizhen.cli", language)
-        option.help, option.rich_help_panel = words["command.any.help_option"], words["panel.options"]
+        option.help = load_words("huizhen.cli", language)["command.any.help_option"]

@@ -8,6 +8,7 @@ from typing import Any
 import typer
 
 from huizhen.cli.app import root_command
+from huizhen.cli.help_text import parameter_name, shown_default
 from huizhen.cli.lazy import COMMANDS, LazyGroup, localise
 from huizhen.cli.screen import Screen
 from huizhen.cli.settings import Settings
@@ -68,20 +69,14 @@ def _table(command: Any) -> str:
 
 
 def _name(parameter: Any) -> str:
-    """Return how an argument or option is written."""
-    if parameter.param_type_name == "argument":
-        return f"`{parameter.name.upper()}`"
-    return ", ".join(f"`{name}`" for name in parameter.opts)
+    """Return how an argument or option is written, as code."""
+    return f"`{parameter_name(parameter)}`"
 
 
 def _default(parameter: Any) -> str:
     """Return a parameter's default, or "required"."""
-    if parameter.required:
-        return "required"
-    value = parameter.default
-    if value is None or value is False or callable(value) or type(value).__name__ == "Sentinel":
-        return ""
-    return f"`{value}`"
+    value = shown_default(parameter)
+    return "required" if parameter.required else f"`{value}`" if value else ""
 
 
 if __name__ == "__main__":

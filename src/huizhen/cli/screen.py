@@ -35,6 +35,10 @@ class Screen:
         """Return the text of a word key of the command line."""
         return word("huizhen.cli", self.language, key, **values)
 
+    def raw(self, key: str) -> str:
+        """Return the text of a word key with its values left open."""
+        return load_words("huizhen.cli", self.language)[key]
+
     def known(self, key: str, otherwise: str) -> str:
         """Return the text of a word key, or `otherwise` where the table lacks it."""
         return load_words("huizhen.cli", self.language).get(key, otherwise)

@@ -31,6 +31,22 @@ def test_language_follows_the_locale(invoke, monkeypatch):
     assert "研究文件" in invoke("study", "check", "--help").stdout
 
 
+@pytest.mark.parametrize("line", [[], ["study"], ["data", "--quiet"]])
+def test_a_group_alone_shows_its_help_and_exits_2(invoke, as_json, line):
+    result = invoke(*line)
+    assert (result.exit_code, result.stderr) == (2, "")
+    assert "Commands:" in result.stdout
+    assert as_json(invoke(*line, "--json"))["error"]["code"] == "usage"
+
+
+def test_help_of_a_command_shows_arguments_options_and_defaults(invoke):
+    text = " ".join(invoke("study", "new", "--help").stdout.split())
+    assert "Usage: huizhen study new [OPTIONS] [FILE]" in text
+    assert "FILE The file to write. (default: study.toml)" in text
+    assert "--seed SEED Every random draw comes from it. (default: 20260101)" in text
+    assert "(required)" in invoke("predict", "--help").stdout
+
+
 def test_version(invoke):
     result = invoke("--version")
     assert (result.exit_code, result.stdout.strip()) == (0, f"huizhen {__version__}")

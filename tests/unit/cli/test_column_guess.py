@@ -64,7 +64,8 @@ def test_a_given_column_that_is_absent_names_the_nearest(key: str) -> None:
 
 def test_without_a_patient_column_each_image_is_a_patient_and_that_is_said() -> None:
     guesses = guess_columns(table("p", "i", "o", "s"), FOLDER, TASK, {})
-    assert [(guess.key, guess.column, guess.why) for guess in guesses][0] == ("patient", "i", "fallback")
+    first = guesses[0]
+    assert (first.key, first.column, first.why) == ("patient", "i", "fallback")
     dicom = Found(reader=ReaderKind.DICOM, images=3)
     with pytest.raises(DataError, match="--patient"):
         guess_columns(table("p", "i", "o", "s"), dicom, TASK, {})
