@@ -9,8 +9,6 @@ from huizhen.cli.help_text import columns_of_text, lay_out
 
 ANY = st.text("abc-", min_size=1, max_size=12) | st.text("会诊影像", min_size=1, max_size=30)
 WORDS = st.lists(ANY, max_size=12)
-    st.text("abc-", min_size=1, max_size=12) | st.text("会诊影像", min_size=1, max_size=30), max_size=12
-)
 
 
 @given(WORDS, st.sampled_from(["", "--out", "--a-name-longer-than-the-left-column-is"]), st.integers(60, 100))
