@@ -9,7 +9,7 @@ from pathlib import Path
 from huizhen.cli.column_guess import Counts, Guess, count_rows, guess_columns
 from huizhen.cli.source_guess import Found, look_at
 from huizhen.core.files import write_text
-from huizhen.core.study import ReaderKind, Role, Study
+from huizhen.core.study import ReaderKind, Role, Study, Task
 from huizhen.core.study_file import check_study_text, load_study, study_error, study_roots
 from huizhen.core.study_template import SiteAnswer, SourceAnswer, site_toml
 from huizhen.core.table_text import columns_of, rows_of
@@ -52,22 +52,43 @@ def import_site(request: Request) -> Imported:
     """
     study = load_study(request.study) if request.study else None
     found = look_at(request.source, array=request.array)
-    labels = request.labels or (request.source if found.reader is ReaderKind.TABLE else None)
-    if labels is None:
-        raise DataError("no labels table given", remedy="name it with --labels", file=str(request.source))
-    rows = list(rows_of(labels, list(dict.fromkeys(columns_of(labels)))))
-    if not rows:
-        raise DataError("the table holds no row", remedy="check that it is the right one", file=str(labels))
     task = study.task if study else None
-    guesses = guess_columns(rows, found, task, request.given)
+    labels = request.labels or (request.source if found.reader is ReaderKind.TABLE else None)
+    if labels is not None:
+        rows = _rows(labels)
+        guesses = guess_columns(rows, found, task, request.given)
+        columns = {guess.key: guess.column for guess in guesses}
+    else:
+        rows, guesses, columns = *_from_folders(found, task, request), {}
     site = SiteAnswer(
         name=request.site,
         role=_role(request.role),
-        sources=(_source(request, found, guesses, study),),
+        sources=(_source(request, found, columns, study),),
         patient_ids="shared" if request.shared_ids else "own",
     )
     counts = count_rows(rows, guesses, found, task) if task else None
     return Imported(toml=site_toml(site), reader=found.reader.value, guesses=guesses, counts=counts)
+
+
+def _rows(labels: Path) -> list[Mapping[str, str]]:
+    """Return the rows of a labels table. Raises `DataError` if it has none."""
+    rows = list(rows_of(labels, list(dict.fromkeys(columns_of(labels)))))
+    if not rows:
+        raise DataError("the table holds no row", remedy="check that it is the right one", file=str(labels))
+    return rows
+
+
+def _from_folders(
+    found: Found, task: Task | None, request: Request
+) -> tuple[list[Mapping[str, str]], tuple[Guess, ...]]:
+    """Return the rows that folders named after classes give. Raises `DataError` if they are not."""
+    outcomes = {outcome for _, outcome in found.folders}
+    wanted = {*task.positive, *task.negative} if task else outcomes - {""}
+    if not outcomes & wanted or (task is None and len(outcomes) < 2):
+        remedy = "name it with --labels, or put the images into one folder a class"
+        raise DataError("no labels table given", remedy=remedy, file=str(request.source))
+    rows = [{"patient": patient, "outcome": outcome} for patient, outcome in found.folders]
+    return list(rows), tuple(Guess(key=key, column=key, why="folders") for key in ("patient", "outcome"))
 
 
 def append_site(study: Path, toml: str) -> None:
@@ -78,9 +99,8 @@ def append_site(study: Path, toml: str) -> None:
     write_text(study, text)
 
 
-def _source(request: Request, found: Found, guesses: tuple[Guess, ...], study: Study | None) -> SourceAnswer:
+def _source(request: Request, found: Found, columns: dict[str, str], study: Study | None) -> SourceAnswer:
     """Return the source, its paths relative to where the study looks."""
-    columns = {guess.key: guess.column for guess in guesses}
     extra = dict(found.extra)
     if found.reader is ReaderKind.NPZ and "image" not in columns:
         extra.pop("ids", None)  # rows of the table and of the array go together in order

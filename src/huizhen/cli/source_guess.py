@@ -25,13 +25,15 @@ class Found:
     """A source as it was found.
 
     `images`: how many there are. `names`: what a table's image column may call them. `patients`: the ids in
-    DICOM headers. `extra`: further keys of [[site.source]] that are needed to read it.
+    DICOM headers. `folders`: (patient, outcome) of each image file, as its folders would give them.
+    `extra`: further keys of [[site.source]] that are needed to read it.
     """
 
     reader: ReaderKind
     images: int
     names: frozenset[str] = frozenset()
     patients: frozenset[str] = frozenset()
+    folders: tuple[tuple[str, str], ...] = ()
     extra: dict[str, str] = field(default_factory=dict)
 
 
@@ -58,7 +60,7 @@ def look_at(path: Path, *, array: str | None = None) -> Found:
 
 def _folder(path: Path) -> Found:
     """Return the kind that most of a folder's files are of."""
-    from huizhen.data.readers.image_layout import ImageIndex
+    from huizhen.data.readers.image_layout import ImageIndex, by_class
     from huizhen.data.readers.paths import list_files
 
     files, _ = list_files(path.resolve())
@@ -75,8 +77,10 @@ def _folder(path: Path) -> Found:
     if reader is ReaderKind.DICOM:
         dicom = _dicom(path, files)
         return Found(reader=reader, images=len(dicom), patients=_patients(path, dicom))
-    found = images if reader is ReaderKind.IMAGES else volumes
-    return Found(reader=reader, images=len(found), names=_names(found))
+    if reader is ReaderKind.NIFTI:
+        return Found(reader=reader, images=len(volumes), names=_names(volumes))
+    folders = tuple((label.patient, label.outcome) for _, label in by_class(images))
+    return Found(reader=reader, images=len(images), names=_names(images), folders=folders)
 
 
 def _dicom(path: Path, files: Any) -> list[str]:

@@ -78,7 +78,6 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "is not a plain name",
         "use letters, digits, point, dash and underscore only, at most 64, and start with a letter or digit",
     ),
-    "union_tag_not_found": ("has no kind", 'add kind = "image" or kind = "table"'),
     "union_tag_invalid": ("has an unknown kind", 'write kind = "image" or kind = "table"'),
 }
 """Pydantic's error types as reason and remedy."""

@@ -244,10 +244,20 @@ def test_what_no_reader_reads_is_refused(invoke, folder, what):
     assert invoke("data", "import", folder / "none", "--labels", folder / "new.csv").exit_code == 30
 
 
-def test_labels_are_needed(invoke, folder):
-    result = invoke("data", "import", folder / "new")
+def test_labels_are_needed_unless_folders_are_named_after_classes(invoke, as_json, folder):
+    line = ("data", "import", folder / "new", "--into", folder / "study.toml")
+    result = invoke(*line)
     assert result.exit_code == 30
     assert "--labels" in result.stderr
+    for old, new in (("200", "benign"), ("201", "malignant"), ("202", "normal")):
+        (folder / "new" / old).rename(folder / "new" / new)
+    counts = as_json(invoke(*line, "--json"))["counts"]
+    assert counts == {
+        "rows": 40, "patients": 40, "positive": 13, "negative": 14, "other": 13, "unmatched": 0,
+    }  # fmt: skip
+    source = load_study(folder / "study.toml").site[1].source[0]
+    assert (source.labels, source.columns) == (None, None)
+    assert "by its folder's name" in invoke(*line, "--site", "again").output
 
 
 def test_the_template_keeps_the_study_valid() -> None:
