@@ -222,7 +222,7 @@ class Split(Frozen):
     test: Annotated[float, Field(gt=0, lt=0.9)] = 0.25
     tune: Annotated[float, Field(gt=0, lt=0.9)] = 0.15
     folds: Annotated[int, Field(ge=2, le=20)] = 5
-    near_duplicate_distance: Annotated[int, Field(ge=0, le=64)] = 3
+    near_duplicate_distance: Annotated[int, Field(ge=0, le=64)] = 32
     """Perceptual-hash Hamming distance (of 256 bits) up to which two images count as near-duplicates."""
 
 
