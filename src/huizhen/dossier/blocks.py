@@ -8,7 +8,7 @@ from typing import ClassVar
 from markupsafe import Markup
 
 from huizhen.core.words import Language
-from huizhen.dossier.numbers import Cited
+from huizhen.dossier.citations import Cited
 from huizhen.dossier.wording import Text, pieces
 
 

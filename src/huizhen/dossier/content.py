@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from huizhen.dossier.blocks import Block, Fold, Heading, Place, Section
+from huizhen.dossier.citations import Cited
 from huizhen.dossier.details import generic_table
-from huizhen.dossier.numbers import Cited
 from huizhen.dossier.record import Record
 from huizhen.dossier.sections.appendix import appendix
 from huizhen.dossier.sections.explanation import explanation

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from huizhen.dossier.blocks import Cell, Facts, Inline, Mark, Row, Table
-from huizhen.dossier.estimates import estimate_of, readable, reason_of
+from huizhen.dossier.citations import Cited, Scalar, cite, pointer, readable
+from huizhen.dossier.estimates import estimate_of, reason_of
 from huizhen.dossier.labels import column_name, label_of
-from huizhen.dossier.numbers import Cited, Scalar, cite, plainly, pointer
 from huizhen.dossier.record import Measured
 from huizhen.dossier.wording import Text, join, say
 from huizhen.ledger.records import Entry
@@ -53,7 +53,7 @@ def cite_leaf(
 
 def _listing(total: int) -> Any:
     def show(*values: Scalar) -> Text:
-        shown = join(*map(plainly, values), by=Text.both(", "))
+        shown = join(*map(readable, values), by=Text.both(", "))
         return shown if total <= len(values) else say("detail.more", shown=shown, more=total - len(values))
 
     return show

@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from huizhen.dossier.blocks import Cell, Inline, Mark
-from huizhen.dossier.labels import column_name, label_of, metric_short, value_name
-from huizhen.dossier.numbers import Cited, Scalar, cite, decimal, p_value, plainly, size_of, span
+from huizhen.dossier.citations import (
+    Cited,
+    Scalar,
+    cite,
+    decimal,
+    p_value,
+    plainly,
+    readable,
+    size_of,
+    span,
+)
+from huizhen.dossier.labels import column_name, label_of, metric_short
 from huizhen.dossier.record import Measured
 from huizhen.dossier.wording import Text, join, listed, say, say_or
 
@@ -132,11 +142,6 @@ def detail_estimate(measured: Measured, field: str) -> Cited | None:
         return join(Text.both(f"{decimal(estimate)} ("), span(low, high), Text.both(")"))
 
     return cite(measured.entry, label, *paths, show=show, phantom=measured.evidence.phantom)
-
-
-def readable(value: Scalar) -> Text:
-    """Return a scalar readably; words that the dossier knows are translated."""
-    return value_name(value) if isinstance(value, str) else plainly(value)
 
 
 def methods_of(found: Sequence[Measured]) -> Text | None:

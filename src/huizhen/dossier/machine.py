@@ -9,8 +9,8 @@ from typing import Any
 
 from huizhen.core.words import Language
 from huizhen.dossier.blocks import Listings, Phrase, Picture, Plot
+from huizhen.dossier.citations import Cited
 from huizhen.dossier.content import Content
-from huizhen.dossier.numbers import Cited
 from huizhen.dossier.wording import Text
 
 SCHEMA = 1

@@ -8,7 +8,7 @@ from typing import Any
 
 from huizhen.core.digests import digest_value
 from huizhen.core.evidence import Evidence
-from huizhen.dossier.numbers import Cited, cite, plainly
+from huizhen.dossier.citations import Cited, cite, readable
 from huizhen.dossier.wording import Text
 from huizhen.errors import DossierError, InvalidInputError
 from huizhen.ledger.records import Entry
@@ -94,7 +94,7 @@ class Record:
         if node in (None, "") or isinstance(node, Mapping | list):
             return None
         path = "/study/" + "/".join(steps)
-        return cite(self.study_entry, Text.both(" ".join(steps)), path, show=plainly)
+        return cite(self.study_entry, Text.both(" ".join(steps)), path, show=readable)
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -18,9 +18,9 @@ from typing import Any
 from huizhen.core.digests import digest_file
 from huizhen.dossier.artefacts import artefacts_of
 from huizhen.dossier.build import FILES, LEDGER, MACHINE, PAGE, render
+from huizhen.dossier.citations import resolve
 from huizhen.dossier.content import content_of
 from huizhen.dossier.manifest import MANIFEST, Manifest, broken, read_manifest, renderer
-from huizhen.dossier.numbers import resolve
 from huizhen.errors import HuizhenError, InvalidInputError, VerificationError
 from huizhen.ledger.reading import ENTRIES_FILE, HEADS_FILE, VerifiedLog, read_log
 from huizhen.ledger.records import SignedHead

@@ -17,9 +17,9 @@ from huizhen.dossier.blocks import (
     Paragraph,
     Section,
 )
+from huizhen.dossier.citations import plainly, when
 from huizhen.dossier.estimates import estimate_of
 from huizhen.dossier.labels import label_of
-from huizhen.dossier.numbers import plainly, when
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.wording import Text, join, say, say_or
 from huizhen.ledger.records import Entry, SignedHead

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from huizhen.dossier.blocks import Block, Figure, Figures, Fold, Heading, Paragraph, Row, Table
+from huizhen.dossier.citations import Scalar, cite, decimal, plainly, pointer, span
 from huizhen.dossier.figures.calibration import draw_calibration
 from huizhen.dossier.labels import MAIN, cohort_name, model_name
-from huizhen.dossier.numbers import Scalar, cite, decimal, plainly, pointer, span
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.sections.decisions import measures_table
 from huizhen.dossier.sections.discrimination import of_models

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from huizhen.dossier.blocks import Cell, Row, Table
+from huizhen.dossier.citations import Cited, Scalar, cite, decimal, plainly, pointer
 from huizhen.dossier.details import cite_leaf, naming_first
 from huizhen.dossier.labels import column_name
-from huizhen.dossier.numbers import Cited, Scalar, cite, decimal, plainly, pointer
 from huizhen.dossier.record import Measured
 from huizhen.dossier.wording import Text, join, say
 
@@ -91,17 +91,19 @@ def _modality(
 
     def show(*values: Scalar) -> Text:
         by = dict(zip(fields, values, strict=True))
-        share, images = by.get("share"), by.get("images")
+        share = by.get("share")
         shown = plainly(by.get("patients"))
         if isinstance(share, float | int):
             shown = join(shown, Text.both(f" ({decimal(100 * share, 0)} %)"))
-        return join(shown, say("cohort.images", n=f"{images:,}")) if images else shown
+        return shown
 
     label = join(
         Text.both(str(row.get("site", ""))), Text.both(str(found.get("modality"))), by=Text.both(" · ")
     )
     paths = [pointer(*place, "modalities", index, f) for f in fields]
-    return cite(measured.entry, label, *paths, show=show, phantom=measured.evidence.phantom)
+    images = found.get("images")
+    size = say("cohort.images", n=f"{images:,}") if isinstance(images, int) and images else None
+    return cite(measured.entry, label, *paths, show=show, phantom=measured.evidence.phantom, size=size)
 
 
 def _scanners(

@@ -20,10 +20,10 @@ from huizhen.dossier.blocks import (
     Section,
     Table,
 )
+from huizhen.dossier.citations import Cited, Scalar, cite, decimal, plainly
 from huizhen.dossier.estimates import DASH, detail_of, estimate_cell, methods_of
 from huizhen.dossier.figures.intervals import IntervalAxis
 from huizhen.dossier.labels import cohort_name, metric_name, modality_name
-from huizhen.dossier.numbers import Cited, Scalar, cite, decimal, plainly
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.wording import Text, join, say
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from huizhen.dossier.blocks import Flow, FlowStep, Fold, Row, Table
+from huizhen.dossier.citations import Cited, Scalar, cite, plainly, pointer
 from huizhen.dossier.details import table_of_rows
 from huizhen.dossier.labels import column_name, value_name
-from huizhen.dossier.numbers import Cited, Scalar, cite, plainly, pointer
 from huizhen.dossier.record import Measured
 from huizhen.dossier.wording import Text, join, say
 

@@ -17,11 +17,11 @@ from huizhen.dossier.blocks import (
     Series,
     Table,
 )
+from huizhen.dossier.citations import cite
 from huizhen.dossier.details import Steps, cite_leaf, detail_facts, leaves
 from huizhen.dossier.estimates import DASH, detail_of, estimate_of
 from huizhen.dossier.figures.training import draw_training
 from huizhen.dossier.labels import MAIN, column_name, model_name, part_name
-from huizhen.dossier.numbers import cite
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.sections.order import cite_kind
 from huizhen.dossier.wording import Text, join, say

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from huizhen.dossier.blocks import Cell, Mark, Phrase, Row, Table, Timeline, phrase
-from huizhen.dossier.numbers import Cited, cite, when
+from huizhen.dossier.citations import Cited, cite, when
 from huizhen.dossier.record import Record
 from huizhen.dossier.wording import Text, say
 from huizhen.ledger.records import Entry

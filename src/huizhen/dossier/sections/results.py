@@ -21,8 +21,8 @@ def cohorts(found: tuple[Measured, ...], place: int = 1) -> list[str]:
 
 def results(record: Record) -> Section:
     """Return the section on the results."""
-    blocks: list[Block] = [Heading(id="discrimination", text=say("heading.discrimination"))]
-    blocks += roc_figures(record, cohorts(record.family("roc")))
+    curves = roc_figures(record, cohorts(record.family("roc")))
+    blocks: list[Block] = [Heading(id="roc", text=say("heading.roc")), *curves] if curves else []
     for cohort in cohorts(record.family("auc")):
         blocks += _titled(discrimination(record, cohort), "discrimination", cohort)
     blocks += decisions(record, cohorts(record.family("sensitivity", "specificity", "ppv", "npv")))

@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from huizhen.dossier.blocks import Block, Facts, Fold, Heading, Row, Section, Table
+from huizhen.dossier.citations import Cited, cite, pointer, readable
 from huizhen.dossier.details import cite_leaf, detail_facts, leaves
-from huizhen.dossier.estimates import readable
 from huizhen.dossier.labels import column_name, metric_name, model_name
-from huizhen.dossier.numbers import Cited, cite, pointer
 from huizhen.dossier.record import Record
 from huizhen.dossier.sections.order import order_table, timeline
 from huizhen.dossier.wording import Text, listed, say

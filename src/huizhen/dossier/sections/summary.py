@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from huizhen.core.evidence import Verdict
 from huizhen.dossier.blocks import Block, Cards, Facts, Mark, Paragraph, Phrase, Row, Section, Table, phrase
+from huizhen.dossier.citations import Cited, cite, plainly
 from huizhen.dossier.details import verdict_mark
 from huizhen.dossier.estimates import estimate_cell, estimate_of
 from huizhen.dossier.labels import MAIN, cohort_name, metric_name, model_name
-from huizhen.dossier.numbers import Cited, cite, plainly
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.sections.order import Held, rules
 from huizhen.dossier.wording import Text, join, say

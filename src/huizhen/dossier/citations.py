@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
-from huizhen.dossier.wording import Text, known, say
+from huizhen.dossier.wording import Text, known, say, say_or
 from huizhen.errors import DossierError, InvalidInputError
 
 Scalar = str | int | float | bool | None
@@ -124,7 +124,16 @@ def plainly(value: Scalar) -> Text:
         case float():
             return Text.both(_compact(value))
         case str():
-            return Text.both(value)
+            return Text.both(value or "–")
+
+
+def readable(value: Scalar) -> Text:
+    """Return a scalar as `plainly` does, but words that the dossier knows in each language.
+
+    >>> readable("malignant").zh, readable("breast-trio").zh
+    ('恶性', 'breast-trio')
+    """
+    return say_or(f"value.{value}", value) if isinstance(value, str) else plainly(value)
 
 
 def _compact(value: float) -> str:
