@@ -15,6 +15,7 @@ import pytest
 from huizhen import errors
 from huizhen.cli.lazy import COMMANDS
 from huizhen.cli.reference import cli_reference
+from huizhen.core.cohort import Exclusion
 from huizhen.core.study_reference import study_reference
 
 CLASSES = [
@@ -116,6 +117,14 @@ def test_each_task_that_reports_progress_has_words(root: Path, sources: dict[str
     tasks = {task for text in texts for task in re.findall(r'\.track\(\s*"(\w+)"', text)}
     assert tasks
     assert sorted(task for task in tasks if f"task.{task}" not in words) == []
+
+
+def test_each_reason_for_exclusion_has_words(root: Path) -> None:
+    words = flat(tomllib.loads((root / "src/huizhen/cli/words/en.toml").read_text("utf-8")))
+    listed = (Exclusion.__doc__ or "").partition("Reasons:")[2].split(".")[0]
+    reasons = {reason.strip() for reason in listed.replace("\n", " ").split(",")}
+    assert "unreadable" in reasons
+    assert sorted(reason for reason in reasons if f"reason.{reason}" not in words) == []
 
 
 def test_each_command_has_a_module() -> None:
