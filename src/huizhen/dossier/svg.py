@@ -72,13 +72,17 @@ def padded(
 
     >>> padded([0.62, 0.91], most=1.0)
     (0.6, 0.95)
+    >>> padded([1.0], most=1.0)
+    (0.9998, 1.0)
     """
     known = [v for v in values if math.isfinite(v)] or [0.0, 1.0]
     low, high = min(known), max(known)
     step = nice_step(max(high - low, 1e-3) / 6)
+    if high == low:
+        low, high = low - step / 2, high + step / 2
     return (
         round(max(least, math.floor(low / step) * step), 10),
-        round(min(most, math.ceil(high / step + 1e-9) * step if high > low else high + step), 10),
+        round(min(most, math.ceil(high / step + 1e-9) * step), 10),
     )
 
 

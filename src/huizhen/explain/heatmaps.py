@@ -56,7 +56,7 @@ def _on_case_scale(heat: Mapping[str, Tensor], batch: CaseBatch) -> dict[str, Te
     scaled: dict[str, Tensor] = {}
     for name, value in heat.items():
         case = batch.bags[name].case
-        peak = torch.zeros(len(batch)).index_reduce(0, case, value.amax(1), "amax")
+        peak = torch.zeros(len(batch)).scatter_reduce(0, case, value.amax(1), "amax")
         scaled[name] = value / peak[case, None].clamp(min=1e-12)
     return scaled
 

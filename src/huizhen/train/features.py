@@ -20,6 +20,7 @@ from huizhen.data.pack import Pack
 from huizhen.models.encoders.choose import make_encoder
 from huizhen.models.encoders.interface import Encoder, normalise
 from huizhen.train.augment import augment
+from huizhen.train.memory import keep_freed_memory
 
 FEATURES_VERSION = "2"
 BATCH = 32
@@ -78,6 +79,7 @@ def _make(
     path: Path, pack: Pack, modality: ImageModality, *, copies: int, seed: int, progress: Progress
 ) -> None:
     """Encode a pack's images batch by batch into a `.npy` file, so that none but a batch is in memory."""
+    keep_freed_memory()
     encoder = frozen_encoder(modality, seed)
     with path.open("wb") as file, progress.track("encode", len(pack), about=modality.name) as advance:
         for start in range(0, len(pack), BATCH):

@@ -26,6 +26,7 @@ from huizhen.tasks.binary import total_loss
 from huizhen.train.arrays import CaseData
 from huizhen.train.augment import augment
 from huizhen.train.checkpoints import History, load_checkpoint, save_checkpoint
+from huizhen.train.memory import keep_freed_memory
 
 WARM_UP_SHARE = 0.1
 CLIP_NORM = 5.0
@@ -55,6 +56,7 @@ class Fit:
         self, network: Network, checkpoint: Path, *, progress: Progress | None = None, about: str = ""
     ) -> Fitted:
         """Fit `network` and return its weights; goes on from `checkpoint` when that is there."""
+        keep_freed_memory()
         training = self.study.training
         average = self._average(network)
         optimiser = make_optimiser(network, self.study)
