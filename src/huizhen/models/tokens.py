@@ -24,11 +24,15 @@ class ImageTokenizer(nn.Module):
     def encode(self, payload: Tensor) -> Tensor:
         """Return encoder tokens (n, T, D) of `payload`: pixels (n, C, S, S), or features as they are.
 
-        Pixels are uint8, or floats in [0, 1].
+        Pixels are uint8, or floats in [0, 1]. A single image has no statistics to be normalised by over the
+        batch, so that it is normalised by the running ones.
         """
         if self.encoder is None:
             return payload.float()
-        grid: Tensor = self.encoder(normalise(payload))  # (n, D, S/32, S/32)
+        alone = self.encoder.training and len(payload) < 2
+        grid: Tensor = (self.encoder.eval() if alone else self.encoder)(normalise(payload))  # (n, D, h, w)
+        if alone:
+            self.encoder.train()
         return grid.flatten(2).transpose(1, 2)
 
     def forward(self, bag: Bag, features: Tensor, batch: int) -> tuple[Tensor, Tensor]:
@@ -47,7 +51,7 @@ class TableTokenizer(nn.Module):
     def __init__(self, slices: Sequence[tuple[int, int]], width: int, dropout: float) -> None:
         super().__init__()
         self.slices = tuple(slices)
-        self.values = nn.ModuleList(nn.Linear(stop - start, width, bias=False) for start, stop in slices)
+        self.values = nn.ModuleList(_direction(stop - start, width) for start, stop in slices)
         self.columns = nn.Parameter(torch.randn(len(self.slices), width) * 0.02)
         self.tidy = nn.Sequential(nn.LayerNorm(width), nn.Dropout(dropout))
 
@@ -55,3 +59,12 @@ class TableTokenizer(nn.Module):
         """Return tokens (B, columns, width) and their mask (B, columns)."""
         parts = [layer(row.values[:, a:b]) for layer, (a, b) in zip(self.values, self.slices, strict=True)]
         return self.tidy(torch.stack(parts, 1) + self.columns), row.there
+
+
+def _direction(features: int, width: int) -> nn.Linear:
+    """Return a column's layer; a category without a value in training has no feature to draw for."""
+    if features:
+        return nn.Linear(features, width, bias=False)
+    empty = nn.Linear(1, width, bias=False)
+    empty.weight = nn.Parameter(torch.zeros(width, 0))
+    return empty

@@ -28,6 +28,6 @@ class Encoder(nn.Module, ABC):
 
 
 def normalise(pixels: Tensor) -> Tensor:
-    """Return pixels (n, C, S, S), uint8 or floats in [0, 1], as encoders take them: scaled, channels last."""
+    """Return pixels (any shape; uint8, or floats in [0, 1]) as the floats that encoders take."""
     scaled = pixels.to(torch.float32) / 255.0 if pixels.dtype == torch.uint8 else pixels
-    return ((scaled - PIXEL_MEAN) / PIXEL_SCALE).contiguous(memory_format=torch.channels_last)
+    return (scaled - PIXEL_MEAN) / PIXEL_SCALE
