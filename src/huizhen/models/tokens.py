@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from huizhen.models.batch import Bag, Row
-from huizhen.models.encoders.interface import Encoder, normalise
+from huizhen.models.encoders.interface import Encoder, normalise, tokens_of
 
 
 @final
@@ -19,10 +19,10 @@ class ImageTokenizer(nn.Module):
     def __init__(self, depth: int, width: int, encoder: Encoder | None, dropout: float) -> None:
         super().__init__()
         self.encoder = encoder
-        self.project = nn.Sequential(nn.LayerNorm(depth), nn.Dropout(dropout), nn.Linear(depth, width))
+        self.project = nn.Sequential(nn.Linear(depth, width), nn.Dropout(dropout))
 
     def encode(self, payload: Tensor) -> Tensor:
-        """Return encoder tokens (n, T, D) of `payload`: pixels (n, C, S, S), or features as they are.
+        """Return standardised tokens (n, T, D) of `payload`: pixels (n, C, S, S), or features as they are.
 
         Pixels are uint8, or floats in [0, 1]. A single image has no statistics to be normalised by over the
         batch, so that it is normalised by the running ones.
@@ -33,7 +33,7 @@ class ImageTokenizer(nn.Module):
         grid: Tensor = (self.encoder.eval() if alone else self.encoder)(normalise(payload))  # (n, D, h, w)
         if alone:
             self.encoder.train()
-        return grid.flatten(2).transpose(1, 2)
+        return tokens_of(grid)
 
     def forward(self, bag: Bag, features: Tensor, batch: int) -> tuple[Tensor, Tensor]:
         """Return tokens (B, L, width) and their mask (B, L) from encoder `features` (n, T, D)."""

@@ -18,11 +18,11 @@ from huizhen.core.study import ImageModality
 from huizhen.data.cache import Cache, DamagedEntryError
 from huizhen.data.pack import Pack
 from huizhen.models.encoders.choose import make_encoder
-from huizhen.models.encoders.interface import Encoder, normalise
+from huizhen.models.encoders.interface import Encoder, normalise, tokens_of
 from huizhen.train.augment import augment
 from huizhen.train.memory import keep_freed_memory
 
-FEATURES_VERSION = "2"
+FEATURES_VERSION = "3"
 BATCH = 32
 ARRAY, STATED = "features.npy", "digest.txt"
 
@@ -42,7 +42,7 @@ def encode_images(
     """Return features (N, copies, T, D) of `pixels` (N, C, S, S); copy 0 is plain, the others augmented."""
     plain = torch.from_numpy(np.array(pixels)).float() / 255
     shown = [plain, *(augment(plain, generator)[0] for _ in range(copies - 1))]
-    grids = [encoder(normalise(x)).flatten(2).transpose(1, 2) for x in shown]
+    grids = [tokens_of(encoder(normalise(x))) for x in shown]
     return torch.stack(grids, 1).to(torch.float16).numpy()
 
 
@@ -68,6 +68,8 @@ def cached_features(
 def _open(folder: Path, cache: Cache) -> NDArray[np.float16]:
     """Map a features file. Raises `DamagedEntryError` when it isn't what its digest says."""
     if str(folder) not in cache.verified:
+        if not ((folder / ARRAY).is_file() and (folder / STATED).is_file()):
+            raise DamagedEntryError(folder, "a part is missing")
         if digest_file(folder / ARRAY) != (folder / STATED).read_text(encoding="utf-8"):
             raise DamagedEntryError(folder, "the features have another digest")
         cache.verified.add(str(folder))

@@ -31,3 +31,13 @@ def normalise(pixels: Tensor) -> Tensor:
     """Return pixels (any shape; uint8, or floats in [0, 1]) as the floats that encoders take."""
     scaled = pixels.to(torch.float32) / 255.0 if pixels.dtype == torch.uint8 else pixels
     return (scaled - PIXEL_MEAN) / PIXEL_SCALE
+
+
+def tokens_of(grid: Tensor) -> Tensor:
+    """Return an encoder's map (n, D, h, w) as tokens (n, h * w, D), each of mean 0 and variance 1.
+
+    Without learned scales, so that tokens of a frozen encoder can be cached in this form. Reference: Ba,
+    Kiros & Hinton, Layer normalization (2016).
+    """
+    tokens = grid.flatten(2).transpose(1, 2)
+    return nn.functional.layer_norm(tokens, tokens.shape[-1:])
