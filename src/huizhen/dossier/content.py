@@ -85,8 +85,8 @@ def citations(node: Any) -> Iterator[Cited]:
 
 
 def cited_entries(section: Section) -> set[int]:
-    """Return the ledger entries that a section cites or draws."""
-    return {c.entry for c in citations(section)} | set(_drawn(section.blocks))
+    """Return the ledger entries whose content a section cites or draws; a mere mention is none."""
+    return {c.entry for c in citations(section) if c.values} | set(_drawn(section.blocks))
 
 
 def _drawn(node: Any) -> Iterator[int]:

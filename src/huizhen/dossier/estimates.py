@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from huizhen.dossier.blocks import Cell, Inline, Mark
+from huizhen.dossier.blocks import Cell, Inline, Mark, Phrase, phrase
 from huizhen.dossier.citations import (
     Cited,
     Scalar,
@@ -18,7 +18,7 @@ from huizhen.dossier.citations import (
 )
 from huizhen.dossier.labels import column_name, label_of, metric_short
 from huizhen.dossier.record import Measured
-from huizhen.dossier.wording import Text, join, listed, say, say_or
+from huizhen.dossier.wording import Text, join, say, say_or
 
 DASH = Text.both("–")
 
@@ -144,15 +144,12 @@ def detail_estimate(measured: Measured, field: str) -> Cited | None:
     return cite(measured.entry, label, *paths, show=show, phantom=measured.evidence.phantom)
 
 
-def methods_of(found: Sequence[Measured]) -> Text | None:
-    """Return a line that names how the intervals were computed, by measure, or None without intervals."""
-    by: dict[str, list[str]] = {}
-    for m in found:
-        if m.evidence.interval and m.evidence.interval.method not in by.setdefault(m.family, []):
-            by[m.family].append(m.evidence.interval.method)
-    named = [
-        join(metric_short(family), Text(" ", " "), Text.both(" / ".join(methods)))
-        for family, methods in by.items()
-        if methods
-    ]
-    return say("note.intervals", methods=listed(named)) if named else None
+def methods_of(found: Sequence[Measured]) -> tuple[Phrase, ...]:
+    """Return a line that names how the intervals were computed, by measure; nothing without intervals."""
+    by = {(m.family, m.evidence.interval.method): m for m in reversed(found) if m.evidence.interval}
+    parts: list[Inline] = []
+    for (family, _), m in sorted(by.items(), key=lambda item: item[1].entry.index):
+        named = cite(m.entry, metric_short(family), "/interval/method", phantom=m.evidence.phantom)
+        parts += [join(metric_short(family), Text.both(" ")), named, Text("; ", "；")]
+    line = tuple(parts[:-1])
+    return (phrase("note.intervals", methods=Phrase(line, line)),) if line else ()

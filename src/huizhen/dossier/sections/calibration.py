@@ -68,7 +68,7 @@ def _groups(model: str, cohort: str, measured: Measured) -> Table:
         paths = [pointer("detail", f, k) for f in CURVE[1:]]
         n = isinstance(detail.get("n"), list) and len(detail["n"]) > k
         cells = (
-            (Text.both(str(k + 1)),),
+            (label,),
             (cite(measured.entry, label, pointer("detail", "predicted", k), phantom=phantom),),
             (cite(measured.entry, label, *paths, show=_share, phantom=phantom),),
             (

@@ -43,13 +43,12 @@ def measures_table(
         _row(name, [by[m].get(name) for m in measured], [_detail(by[m].get(name), f) for m, f in more])
         for name in names
     )
-    methods = methods_of([m for found in by.values() for m in found.values()])
     return Table(
         id=f"table-{topic}-{cohort}",
         caption=say(f"table.{topic}", cohort=cohort_name(cohort)),
         head=(say("head.model"), *map(metric_short, measured), *(say(f"head.{f}") for _, f in more)),
         rows=rows,
-        note=(methods,) if methods else (),
+        note=methods_of([m for found in by.values() for m in found.values()]),
     )
 
 

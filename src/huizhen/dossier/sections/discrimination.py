@@ -60,10 +60,8 @@ def discrimination(record: Record, cohort: str) -> list[Block]:
 
 
 def _note(used: Sequence[Measured], axis: IntervalAxis) -> Cell:
-    methods = methods_of(list(used))
-    lines = [say("note.difference")] + ([methods] if methods else [])
-    lines += [say("note.bound_line")] if axis.references else []
-    return tuple(lines)
+    bound = (say("note.bound_line"),) if axis.references else ()
+    return (say("note.difference"), *methods_of(used), *bound)
 
 
 def _bounds(record: Record, cohort: str) -> list[float]:
@@ -128,7 +126,7 @@ def _roc(record: Record, cohort: str) -> Figure | None:
     return Figure(
         id=f"figure-roc-{cohort}",
         caption=say("figure.roc", cohort=cohort_name(cohort)),
-        alt=say("figure.roc_alt", models=len(curves), cohort=cohort_name(cohort)),
+        alt=say("figure.roc_alt", cohort=cohort_name(cohort)),
         svg=draw_roc(lines),
         legend=tuple(_legend(name, colours[name], aucs.get(name) or m, m) for name, m in curves.items()),
         sources=tuple(m.entry.index for m in curves.values()),

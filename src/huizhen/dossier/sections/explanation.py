@@ -59,14 +59,13 @@ def _localisation(record: Record) -> list[Block]:
         say("head.chance"),
     )
     blank: Cell = (Text.both(""),)
-    methods = methods_of(shown)
     table = Table(
         id="table-localisation",
         caption=say("table.localisation"),
         head=head,
         rows=rows,
         foot=(blank, blank, blank, (axis.foot(),), blank, blank),
-        note=(say("note.localisation"), *([methods] if methods else [])),
+        note=(say("note.localisation"), *methods_of(shown)),
     )
     return [table]
 

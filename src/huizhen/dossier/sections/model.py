@@ -17,13 +17,12 @@ from huizhen.dossier.blocks import (
     Series,
     Table,
 )
-from huizhen.dossier.citations import cite
+from huizhen.dossier.citations import Cited, cite
 from huizhen.dossier.details import Steps, cite_leaf, detail_facts, leaves
 from huizhen.dossier.estimates import DASH, detail_of, estimate_of
 from huizhen.dossier.figures.training import draw_training
-from huizhen.dossier.labels import MAIN, column_name, model_name, part_name
+from huizhen.dossier.labels import MAIN, column_name, label_of, model_name, part_name
 from huizhen.dossier.record import Measured, Record
-from huizhen.dossier.sections.order import cite_kind
 from huizhen.dossier.wording import Text, join, say
 from huizhen.ledger.records import Entry
 
@@ -98,7 +97,7 @@ def _decisions(entry: Entry, field: str) -> Table | None:
             else (DASH,)
             for steps in columns
         ]
-        return Row(cells=((model_name(place[0]),), (Text.both(place[1]),), *cells))
+        return Row(cells=((model_name(place[0]),), (say("column.fold_of", number=place[1]),), *cells))
 
     head = (say("head.model"), say("head.fold"), *(column_name(str(steps[-1])) for steps in columns))
     return Table(
@@ -162,10 +161,16 @@ def _training(found: Sequence[Measured]) -> list[Block]:
     return [*shown, Fold(summary=say("fold.other_training"), blocks=tuple(folded))] if folded else shown
 
 
+def _mention(measured: Measured) -> Cited:
+    """Return a link to the entry that a line is drawn from."""
+    shown = Text.both(f"#{measured.entry.index}")
+    return cite(measured.entry, label_of(measured), "/key", show=lambda _: shown)
+
+
 def _curves(name: str, group: list[Measured]) -> Figures:
     slug = "".join(c if c.isalnum() else "-" for c in name)
     legend = tuple(
-        Series(style=k % 8, name=_fold_name("/".join(m.parts[1:])), content=(cite_kind(m.entry),))
+        Series(style=k % 8, name=_fold_name("/".join(m.parts[1:])), content=(_mention(m),))
         for k, m in enumerate(group)
     )
     return Figures(

@@ -26,7 +26,6 @@ def sites(record: Record, cohort: str) -> list[Block]:
     rows = tuple(_row(record, cohort, site, m, axis) for site, m in ordered.items())
     head = (say("head.site"), say("head.plot_auc"), say("head.auc"), *map(metric_short, BESIDE))
     beside = [m for m in record.family(*BESIDE) if m.parts[:2] == (MAIN, cohort)]
-    methods = methods_of([*shown, *beside])
     blank: Cell = (Text.both(""),)
     return [
         Table(
@@ -35,7 +34,7 @@ def sites(record: Record, cohort: str) -> list[Block]:
             head=head,
             rows=rows,
             foot=(blank, (axis.foot(),), *([blank] * 3)),
-            note=(methods,) if methods else (),
+            note=methods_of([*shown, *beside]),
         )
     ]
 

@@ -38,9 +38,8 @@ def subsets(record: Record, cohort: str) -> list[Block]:
         *(say(f"head.{f}_auc") for f in specialist),
     )
     blank: Cell = (Text.both(""),)
-    methods = methods_of(shown)
-    note = [methods] if methods else []
-    note += [say("note.best_line")] if references else []
+    note: Cell = methods_of(shown)
+    note += (say("note.best_line"),) if references else ()
     return [
         Table(
             id=f"table-subsets-{cohort}",
@@ -48,7 +47,7 @@ def subsets(record: Record, cohort: str) -> list[Block]:
             head=head,
             rows=tuple(_row(m, order, axis, specialist) for m in found),
             foot=(*([blank] * (1 + len(order))), (axis.foot(),), blank, *([blank] * len(specialist))),
-            note=tuple(note),
+            note=note,
         )
     ]
 
