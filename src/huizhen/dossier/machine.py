@@ -17,9 +17,9 @@ SCHEMA = 1
 
 
 def render_json(content: Content, language: Language) -> bytes:
-    """Return the bytes of dossier.json: indented, keys sorted, the same for the same ledger."""
+    """Return the bytes of dossier.json: a line a number and a section, keys sorted, always the same."""
     record = content.record
-    value = {
+    value: dict[str, Any] = {
         "schema": SCHEMA,
         "language": language.value,
         "title": content.title.to_json(),
@@ -33,7 +33,18 @@ def render_json(content: Content, language: Language) -> bytes:
         ],
         "sections": [_plain(section, record.leaves) for section in content.sections],
     }
-    return (json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    return ("{\n" + ",\n".join(_line(key, value[key]) for key in sorted(value)) + "\n}\n").encode()
+
+
+def _line(key: str, value: Any) -> str:
+    """Return a field of the top level, a list with an item a line."""
+    if isinstance(value, list):
+        return f"{json.dumps(key)}: [\n" + ",\n".join(map(_compact, value)) + "\n]"
+    return f"{json.dumps(key)}: {_compact(value)}"
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
 def _cited(cited: Cited, leaves: tuple[str, ...]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -128,9 +129,9 @@ def broken(what: str, file: str) -> VerificationError:
 
 @cache
 def renderer() -> Renderer:
-    """Return the renderer: huizhen's version and the digest over this room's code, words and templates."""
-    root = files("huizhen.dossier")
-    return Renderer(version=__version__, digest=digest_value(dict(_sources(root, ""))))
+    """Return the renderer: huizhen's version, and a digest over this room's files and jinja2's version."""
+    sources = dict(_sources(files("huizhen.dossier"), ""))
+    return Renderer(version=__version__, digest=digest_value({"jinja2": version("jinja2"), **sources}))
 
 
 def _sources(folder: Traversable, prefix: str) -> list[tuple[str, Digest]]:

@@ -100,13 +100,14 @@ def _captioned(blocks: tuple[Any, ...]) -> Iterator[Table | Figure | Flow | Gall
 def search_index(content: Content) -> str:
     """Return the numbers as JSON for the search: [entry, block, label, number] in both languages, each once.
 
-    "<" is written as an escape, so that no text can end the script element.
+    A number of the summary is found where it stands again, if it does. "<" is written as an escape, so that
+    no text can end the script element.
     """
-    rows = {
-        (p.cited.entry, p.block, p.cited.label.en, p.cited.label.zh, p.cited.text.en, p.cited.text.zh): None
-        for p in content.places
-        if p.cited.is_number
-    }
-    return json.dumps([list(row) for row in rows], ensure_ascii=False, separators=(",", ":")).replace(
-        "<", "\\u003c"
-    )
+    found: dict[tuple[int, str, str, str, str], str] = {}
+    for p in content.places:
+        c = p.cited
+        name = (c.entry, c.label.en, c.label.zh, c.text.en, c.text.zh)
+        if c.is_number and found.get(name, "summary") == "summary":
+            found[name] = p.block
+    rows = [[entry, block, *texts] for (entry, *texts), block in found.items()]
+    return json.dumps(rows, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")

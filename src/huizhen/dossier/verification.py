@@ -133,7 +133,8 @@ def _differs(path: str, manifest: Manifest) -> VerificationError:
     return VerificationError(
         f"was written by huizhen {wrote.version} (renderer {wrote.digest[:12]}), this is {here.version} "
         f"({here.digest[:12]}), so it can't be compared byte by byte",
-        remedy=f"verify with huizhen {wrote.version}; files, ledger and signature of this copy did hold",
+        remedy=f"verify with huizhen {wrote.version} and the jinja2 it was installed with; files, ledger and "
+        "signature of this copy did hold",
         file=path,
     )
 

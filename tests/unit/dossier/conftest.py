@@ -55,6 +55,13 @@ def built(tmp_path_factory: pytest.TempPathFactory, run: Any, key: SigningKey) -
     return build_dossier(run.ledger, out, key=key, artefacts=run.artefacts)
 
 
+@pytest.fixture(scope="session")
+def built_zh(tmp_path_factory: pytest.TempPathFactory, run: Any, key: SigningKey) -> Path:
+    """The same dossier, opening in Chinese."""
+    out = tmp_path_factory.mktemp("built") / "zh"
+    return build_dossier(run.ledger, out, key=key, artefacts=run.artefacts, language=Language.ZH)
+
+
 @pytest.fixture
 def dossier(built: Path, tmp_path: Path) -> Path:
     """A copy of the dossier, to be tampered with."""

@@ -83,10 +83,11 @@ def test_every_clinical_number_has_interval_and_n(built: Path) -> None:
 
 
 def test_existing_folder_is_never_overwritten(run: Any, tmp_path: Path, build: Callable[..., Path]) -> None:
-    build(run, name="out")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/mine").write_bytes(b"x")
     with pytest.raises(DossierError, match="never overwritten"):
         build(run, name="out")
-    verify_dossier(tmp_path / "out")
+    assert (tmp_path / "out/mine").read_bytes() == b"x"
 
 
 def test_changed_artefact_is_refused(fresh: Any, tmp_path: Path) -> None:
@@ -145,6 +146,11 @@ def test_result_replaced_later_is_listed(fresh: Any, synthetic: Any, build: Call
     text = (build(fresh) / "index.html").read_text(encoding="utf-8")
     assert 'id="table-superseded"' in text
     assert "0.955 (0.935–0.975)" in text
+
+
+def test_damage_is_told(fresh: Any, build: Callable[..., Path]) -> None:
+    append(fresh, "damage", {"entries": ["ab/abcdef"]})
+    assert "Damaged cache entries" in (build(fresh) / "index.html").read_text(encoding="utf-8")
 
 
 def test_run_that_has_only_its_study_is_told(synthetic: Any, key: SigningKey, tmp_path: Path) -> None:

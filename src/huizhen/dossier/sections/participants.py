@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from huizhen.dossier.blocks import Block, Section
-from huizhen.dossier.details import generic_table, table_of_rows
+from huizhen.dossier.blocks import Block, Facts, Section
+from huizhen.dossier.details import detail_facts, generic_table, table_of_rows
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.sections.cohort import site_table
 from huizhen.dossier.sections.flow import flow_by_site, flow_diagram, tallies
+from huizhen.dossier.sections.order import cite_kind
 from huizhen.dossier.wording import say
 
 CHECKS = ("leakage", "data_damage", "split")
@@ -20,11 +21,21 @@ def participants(record: Record) -> Section:
         blocks += [block for block in made if block is not None]
     for measured in record.about("cohort"):
         blocks += _cohort(measured)
+    blocks += _damage(record)
     if checks := record.about(*CHECKS):
         blocks.append(generic_table(checks, id="table-checks", caption=say("table.checks")))
     return Section(
         id="participants", title=say("section.participants"), blocks=tuple(blocks), phantom=record.phantom
     )
+
+
+def _damage(record: Record) -> list[Block]:
+    """Return the damaged cache entries that were set aside and made again."""
+    found = record.kind("damage")
+    if not found:
+        return []
+    rows = tuple((say("fact.damage"), (cite_kind(entry),)) for entry in found)
+    return [Facts(rows=rows), *(detail_facts(entry, "entries") for entry in found if "entries" in entry.body)]
 
 
 def _cohort(measured: Measured) -> list[Block]:
