@@ -92,16 +92,16 @@ def _fit_stage(development: Development, model: PlannedModel, fold: Fold, member
     parts = {p: part.value for p, part in fold.parts.items() if part in (Part.TRAIN, Part.TUNE)}
     about = f"{model.name} {fold.index + 1}/{len(development.cohort.folds)}"
     inputs = [settings, development.digest, digest_value(parts), model.name, member]
+    checkpoint = run.folder / "checkpoints" / f"{digest_value(inputs)[:16]}.safetensors"
 
     def body(folder: Path) -> Made:
         if model.variant is Variant.TABLE_LR:
             return _fit_regression(development, model, fold, folder)
-        checkpoint = run.folder / "checkpoints" / f"{digest_value(inputs)[:16]}.safetensors"
-        made = _fit_network(development, model, fold, member, folder, checkpoint, about)
-        checkpoint.unlink(missing_ok=True)
-        return made
+        return _fit_network(development, model, fold, member, folder, checkpoint, about)
 
-    return run.stage(f"fit/{model.name}/fold{fold.index}/member{member}", inputs, body)
+    stage = run.stage(f"fit/{model.name}/fold{fold.index}/member{member}", inputs, body)
+    checkpoint.unlink(missing_ok=True)  # only now: a run killed before the stage was whole still needs it
+    return stage
 
 
 def _fit_network(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from huizhen.core.digests import Digest, digest_value
-from huizhen.core.study import Source, Study
+from huizhen.core.study import ReaderKind, Source, Study
 from huizhen.data.readers.paths import find_path, walk_folder
 
 
@@ -29,6 +29,8 @@ def _paths(source: Source, roots: Sequence[Path]) -> Iterator[Path]:
     yield find_path(source.path, roots, field="site.source.path")
     if source.labels:
         yield find_path(source.labels, roots, field="site.source.labels")
+    if source.masks and source.reader is not ReaderKind.NPZ:  # there, an array inside `path`
+        yield find_path(source.masks, roots, field="site.source.masks")
 
 
 def _files(path: Path) -> Iterator[list[object]]:

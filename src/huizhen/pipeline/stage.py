@@ -7,6 +7,7 @@ process is killed at, the next run finds either a whole stage or none.
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -70,6 +71,8 @@ class Run:
         digest = digest_value({"stage": name, "inputs": list(inputs), "version": huizhen.__version__})
         folder = self.folder / "stages" / f"{name.replace('/', '-').replace(':', '-')}-{digest[:16]}"
         if not folder.exists():
+            for left in folder.parent.glob(f".{folder.name}.*.part"):  # by a killed run; only one run is open
+                shutil.rmtree(left, ignore_errors=True)
             started = time.monotonic()
             with whole_folder(folder) as scratch:
                 made = body(scratch)

@@ -35,6 +35,8 @@ def augment(
         return torch.rand(*shape, generator=generator) * (high - low) + low
 
     n = len(pixels)
+    if n == 0:  # a batch in which nobody has this modality; torch knows no grid over nothing
+        return pixels, mask
     grid = nn.functional.affine_grid(_geometry(n, uniform), list(pixels.shape), align_corners=False)
     pixels = nn.functional.grid_sample(pixels, grid, align_corners=False)
     if mask is not None:

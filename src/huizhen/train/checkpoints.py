@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
 from huizhen.core.files import write_bytes
+
+DIGEST_BYTES = 32
+"""A checkpoint begins with the SHA-256 of the rest."""
 
 
 @dataclass(slots=True)
@@ -30,12 +33,12 @@ def save_checkpoint(
     history: History,
 ) -> None:
     """Write the whole state of a fit (safetensors; the history in its metadata), whole or not at all."""
-    tensors = {f"network/{name}": value for name, value in network.state_dict().items()}
-    tensors |= {f"average/{name}": value for name, value in (average or {}).items()}
+    tensors = _state(network, average)
     for place, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser/{place}/{name}": torch.as_tensor(value) for name, value in state.items()}
     metadata = {"history": json.dumps({"loss": history.loss, "tune_auc": history.tune_auc})}
-    write_bytes(path, save({name: value.detach().contiguous() for name, value in tensors.items()}, metadata))
+    data = save({name: value.detach().contiguous() for name, value in tensors.items()}, metadata)
+    write_bytes(path, hashlib.sha256(data).digest() + data)
 
 
 def load_checkpoint(
@@ -46,29 +49,46 @@ def load_checkpoint(
 ) -> History:
     """Restore what `save_checkpoint` wrote and return the history; an empty one when there is nothing usable.
 
-    A checkpoint is only a short cut: one that can't be read is left aside and the fit starts again.
+    A checkpoint is only a short cut: a damaged one, or one of another network, is removed before anything is
+    restored, and the fit starts again.
     """
     if not path.exists():
         return History()
-    data = path.read_bytes()
-    try:
-        tensors = load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        record = json.loads(header["__metadata__"]["history"])
-    except (SafetensorError, KeyError, ValueError):
+    content = path.read_bytes()
+    stated, data = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
+    tensors = load(data) if hashlib.sha256(data).digest() == stated else {}
+    own = _state(network, average)
+    if any(name not in tensors or tensors[name].shape != value.shape for name, value in own.items()):
         path.unlink()
         return History()
-    network.load_state_dict(_under("network/", tensors))
-    if average is not None:
-        average.update(_under("average/", tensors))
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, value in _under("optimiser/", tensors).items():
-        place, _, key = name.partition("/")
-        state.setdefault(int(place), {})[key] = value
-    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})
+    with torch.no_grad():
+        for name, value in own.items():
+            value.copy_(tensors[name])
+    _restore(optimiser, tensors)
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    record = json.loads(header["__metadata__"]["history"])
     return History(loss=record["loss"], tune_auc=record["tune_auc"])
 
 
-def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors whose name starts with `prefix`, without it."""
-    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+def _state(network: torch.nn.Module, average: dict[str, Tensor] | None) -> dict[str, Tensor]:
+    """Return the network's and the average's own tensors by the names of a checkpoint."""
+    tensors = {f"network/{name}": value for name, value in network.state_dict().items()}
+    return tensors | {f"average/{name}": value for name, value in (average or {}).items()}
+
+
+def _restore(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Restore the optimiser's state, each tensor laid out as its parameter is.
+
+    Of another layout it would have the same values and yet give other ones in the last bit.
+    """
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("optimiser/"):
+            _, place, key = name.split("/")
+            parameter = parameters[int(place)]
+            alike = value.shape == parameter.shape
+            state.setdefault(int(place), {})[key] = (
+                torch.empty_like(parameter.detach()).copy_(value) if alike else value
+            )
+    optimiser.load_state_dict({**optimiser.state_dict(), "state": state})

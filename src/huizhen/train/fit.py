@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from huizhen.core.progress import Progress, Silent
 from huizhen.core.streams import stream, stream_seed
 from huizhen.core.study import Study
+from huizhen.errors import DataError, ModelError
 from huizhen.models.batch import CaseBatch
 from huizhen.models.network import Network
 from huizhen.tasks.binary import total_loss
@@ -55,7 +56,12 @@ class Fit:
     def run(
         self, network: Network, checkpoint: Path, *, progress: Progress | None = None, about: str = ""
     ) -> Fitted:
-        """Fit `network` and return its weights; goes on from `checkpoint` when that is there."""
+        """Fit `network` and return its weights; goes on from `checkpoint` when that is there.
+
+        Raises `DataError` when a class has no training patient with any of the modalities, `ModelError` when
+        the loss is no longer finite.
+        """
+        self._check_classes(about)
         keep_freed_memory()
         training = self.study.training
         average = self._average(network)
@@ -108,7 +114,25 @@ class Fit:
                 optimiser.step()
                 update_average(average, network, self.study.training.average_weights, step)
                 losses.append(float(loss.detach()))
+        if not np.isfinite(losses).all():
+            raise ModelError(
+                f"training diverged: the loss of epoch {epoch + 1} is not finite",
+                remedy="lower training.learning_rate or training.encoder_learning_rate in a new study",
+                field="training.learning_rate",
+            )
         return float(np.mean(losses))
+
+    def _check_classes(self, about: str) -> None:
+        """Refuse to learn from one class. Raises `DataError`."""
+        positive = int(self.data.outcome[self.train].sum())
+        if 0 < positive < len(self.train):
+            return
+        raise DataError(
+            f"{about or 'a model'}: {positive} positive and {len(self.train) - positive} negative training "
+            f"patients have any of {', '.join(self.names)}; it needs both",
+            remedy="add patients who have it, or take the modality or this variant out of a new study",
+            field="network.variants",
+        )
 
     def _batches(self, rng: np.random.Generator) -> list[NDArray[np.int64]]:
         """Return the shuffled training rows in batches; a last batch of one joins the one before."""
