@@ -52,7 +52,9 @@ class HuizhenError(Exception):
     code: ClassVar[str] = "HZ00"
     exit_code: ClassVar[int] = 1
 
-    def __init__(self, message: str, *, remedy: str, field: str | None = None, file: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, remedy: str, field: str | None = None, file: str | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message.rstrip(".")
         self.remedy = remedy.rstrip(".")

@@ -65,7 +65,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exclusion:
-    """Why something was left out: `unit` is "patient", "image", "row" or "cell", `reason` a word key of the report.
+    """Why something was left out: `unit` is "patient", "image", "row" or "cell", `reason` a word key.
 
     Reasons: unreadable, blank, non_finite, wrong_modality, exact_duplicate, mixed_patients, missing_patient,
     missing_label, other_series, other_class, conflicting_label, duplicate_id, no_usable_data, two_sites.

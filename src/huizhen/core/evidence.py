@@ -117,7 +117,9 @@ class Evidence:
             values["verdict"] = Verdict(values.get("verdict", "reported"))
             return cls(**values)
         except (TypeError, ValueError) as error:
-            raise InvalidInputError(f"not an evidence record ({error})", remedy="write it with to_json") from error
+            raise InvalidInputError(
+                f"not an evidence record ({error})", remedy="write it with to_json"
+            ) from error
 
 
 def judge(estimate: float, interval: Interval, bound: Bound | None) -> Verdict:

@@ -1,4 +1,4 @@
-"""Named random streams: every draw has a name, so that work can be reordered or resumed without changing it."""
+"""Named random streams: every draw has a name, so that reordered or resumed work draws the same."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ class Source(Frozen):
     dicom_modality: str | None = None
     """Only DICOM objects with this Modality (0008,0060) are taken; others are counted as wrong modality."""
     bag: Literal["image", "frames", "slices"] = "image"
-    """How a volume or multi-frame object becomes a bag: one image, or up to `max_images` evenly spaced ones."""
+    """How a volume or multi-frame object becomes a bag: one image, or `max_images` evenly spaced ones."""
     patients: Literal["all", "listed"] = "all"
     """listed: only patients whom another source of this site, one with an outcome column, lists; for a file
     that several sites share."""
