@@ -18,7 +18,7 @@ def heatmaps(network: Network, batch: CaseBatch) -> Mapping[str, Tensor]:
 
     A token's heat is its positive contribution to the log-odds (features times gradient, summed over
     channels) weighed by the attention that the network paid it, its own modality's and the others'. Maps of
-    one case share a scale: the case's strongest token is 1. An image without any positive evidence is all 0.
+    one case and modality share a scale: its strongest token is 1. Without any positive evidence all are 0.
     Raises `InvalidInputError` when a bag's tokens are not a square grid.
 
     Source: gradient-weighted maps after Selvaraju et al., Grad-CAM, ICCV 2017, section 3, element-wise form
