@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -160,18 +161,46 @@ class Fit:
 
     def _tune_auc(self, network: Network, average: dict[str, Tensor] | None) -> float | None:
         """Return the tuning AUC of the weights that would be kept now; None when a class is missing."""
-        from sklearn.metrics import roc_auc_score
-
-        outcome = self.data.outcome[self.tune]
-        if len(self.tune) == 0 or outcome.min() == outcome.max():
+        outcome = self.data.outcome[self.tune] == 1
+        if outcome.all() or not outcome.any():
             return None
-        if average is None:
-            return float(roc_auc_score(outcome, predict_logits(network, self.data, self.tune, self.names)))
-        own = {name: value.detach().clone() for name, value in network.state_dict().items()}
-        network.load_state_dict(average)
-        score = roc_auc_score(outcome, predict_logits(network, self.data, self.tune, self.names))
-        network.load_state_dict(own)
-        return float(score)
+        with _weights(network, average):
+            return rank_auc(outcome, predict_logits(network, self.data, self.tune, self.names))
+
+
+@contextmanager
+def _weights(network: Network, average: dict[str, Tensor] | None) -> Iterator[None]:
+    """Let `network` have the weights of `average` for a while; its own without one."""
+    if average is None:
+        yield
+        return
+    live = network.state_dict()
+    own = {name: value.clone() for name, value in live.items()}
+    _copy(average, live)
+    try:
+        yield
+    finally:
+        _copy(own, live)
+
+
+@torch.no_grad()
+def _copy(weights: Mapping[str, Tensor], into: Mapping[str, Tensor]) -> None:
+    """Copy `weights` into the tensors of the same names."""
+    for name, value in weights.items():
+        into[name].copy_(value)
+
+
+def rank_auc(outcome: NDArray[np.bool_], score: NDArray[np.float64]) -> float:
+    """Return the area under the ROC curve of `score` (n,) for `outcome` (n,), which holds both classes.
+
+    For the history of a fit; what a study reports is measured, with its interval, by `huizhen.validate`.
+
+    >>> rank_auc(np.array([True, True, False, False]), np.array([0.9, 0.4, 0.4, 0.1]))
+    0.875
+    """
+    events, others = score[outcome], np.sort(score[~outcome])
+    below, upto = (int(others.searchsorted(events, side).sum()) for side in ("left", "right"))
+    return (below + upto) / (2 * len(events) * len(others))
 
 
 def make_optimiser(network: Network, study: Study) -> torch.optim.Optimizer:
@@ -199,12 +228,14 @@ def update_average(average: dict[str, Tensor] | None, network: Network, decay: f
     if average is None:
         return
     decay = min(decay, (1 + step) / (10 + step))
+    own = network.state_dict()
+    counts = {name: value for name, value in own.items() if not value.dtype.is_floating_point}
+    real = [name for name in own if name not in counts]
+    kept = [average[name] for name in real]
     with torch.no_grad():
-        for name, value in network.state_dict().items():
-            if value.dtype.is_floating_point:
-                average[name].mul_(decay).add_(value, alpha=1 - decay)
-            else:
-                average[name].copy_(value)
+        torch._foreach_mul_(kept, decay)  # all tensors in one call, as torch's own optimisers do
+        torch._foreach_add_(kept, [own[name] for name in real], alpha=1 - decay)
+    _copy(counts, average)
 
 
 def kept_modalities(present: NDArray[np.bool_], rate: float, rng: np.random.Generator) -> Tensor:

@@ -19,7 +19,15 @@ from huizhen.errors import DataError, ModelError
 from huizhen.models.network import Network
 from huizhen.train import fit as fitting
 from huizhen.train.arrays import CaseData
-from huizhen.train.fit import Fit, kept_modalities, make_optimiser, predict_logits, set_rate, update_average
+from huizhen.train.fit import (
+    Fit,
+    kept_modalities,
+    make_optimiser,
+    predict_logits,
+    rank_auc,
+    set_rate,
+    update_average,
+)
 
 StudyMaker = Callable[..., Study]
 DataMaker = Callable[..., CaseData]
@@ -252,7 +260,8 @@ class TestLearning:
         fitted = fit.run(network, tmp_path / "a")
         network.load_state_dict(dict(fitted.weights))
         logits = predict_logits(network, data, fit.tune, NAMES)
-        assert fitted.history.tune_auc[-1] == roc_auc_score(data.outcome[fit.tune], logits)
+        wanted = roc_auc_score(data.outcome[fit.tune], logits)
+        assert fitted.history.tune_auc[-1] == pytest.approx(wanted, abs=1e-12)
 
     def test_without_both_classes_there_is_no_tuning_auc(
         self, make_study: StudyMaker, make_data: DataMaker, make_network: NetworkMaker, tmp_path: Path
@@ -441,3 +450,15 @@ class TestPrediction:
             outcome=data.outcome,
         )
         assert predict_logits(network, turned, np.arange(12), NAMES) == pytest.approx(straight, abs=1e-5)
+
+
+class TestRankAuc:
+    """The AUC of a fit's history."""
+
+    def test_it_agrees_with_scikit_learn_ties_included(self) -> None:
+        draw = np.random.default_rng(3)
+        for _ in range(50):
+            outcome = draw.random(40) < 0.3
+            outcome[:2] = True, False
+            score = np.round(draw.normal(size=40) + outcome, 1)
+            assert rank_auc(outcome, score) == pytest.approx(roc_auc_score(outcome, score), abs=1e-12)
