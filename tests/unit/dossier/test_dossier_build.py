@@ -148,6 +148,16 @@ def test_result_replaced_later_is_listed(fresh: Any, synthetic: Any, build: Call
     assert "0.955 (0.935–0.975)" in text
 
 
+def test_heat_no_better_than_chance_is_flagged(
+    fresh: Any, synthetic: Any, build: Callable[..., Path]
+) -> None:
+    flag = "not above chance"
+    assert flag not in (build(fresh) / "index.html").read_text(encoding="utf-8")
+    poor = synthetic.measured("pointing_game/MG/internal", 0.07, 0.05, 64, 64, detail={"chance": 0.06})
+    append(fresh, "evidence", poor.to_json())
+    assert flag in (build(fresh, name="poor") / "index.html").read_text(encoding="utf-8")
+
+
 def test_damage_is_told(fresh: Any, build: Callable[..., Path]) -> None:
     append(fresh, "damage", {"entries": ["ab/abcdef"]})
     assert "Damaged cache entries" in (build(fresh) / "index.html").read_text(encoding="utf-8")

@@ -35,7 +35,7 @@ def appendix(record: Record, head: SignedHead) -> Section:
     blocks: tuple[Block, ...] = (
         Heading(id="verify", text=say("heading.verify")),
         Paragraph(content=(say("verify.how"),)),
-        Command(line="huizhen verify dossier"),
+        Command(line="huizhen verify dossier --key KEY_ID"),
         Paragraph(content=(say("verify.key"),)),
         _head(head),
         Heading(id="entries", text=say("heading.entries")),

@@ -45,7 +45,7 @@ def explanation(record: Record) -> Section:
 def _localisation(record: Record) -> list[Block]:
     found = record.family(*LOCALISATION)
     shown = [m for m in found if m.evidence.estimate is not None]
-    shown.sort(key=lambda m: (LOCALISATION.index(m.family), m.parts))
+    shown.sort(key=lambda m: (LOCALISATION.index(m.family), m.parts[:1], m.parts[1:2] != ("internal",)))
     if not shown:
         return []
     axis = IntervalAxis.over([m.evidence for m in shown])
@@ -78,11 +78,19 @@ def _localisation_row(record: Record, measured: Measured, axis: IntervalAxis) ->
             (modality_name(record, parts[0]),),
             (cohort_name(parts[1]),),
             (axis.interval(measured.evidence),),
-            estimate_cell(measured),
+            (*estimate_cell(measured), *_against_chance(measured)),
             (detail_of(measured, "chance") or DASH,),
         ),
         phantom=measured.evidence.phantom,
     )
+
+
+def _against_chance(measured: Measured) -> tuple[Mark, ...]:
+    """Return a flag unless the interval lies above what chance reaches."""
+    chance, interval = measured.evidence.detail.get("chance"), measured.evidence.interval
+    if not isinstance(chance, int | float) or interval is None or interval.low > chance:
+        return ()
+    return (Mark("warn", say("flag.chance")),)
 
 
 def _heatmaps(record: Record) -> list[Block]:
