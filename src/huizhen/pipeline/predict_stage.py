@@ -42,7 +42,7 @@ class Opened:
 
 def predict_stage(run: Run, cohort: OpenCohort, fits: Sequence[FittedModel], locked: Locked) -> Opened:
     """Open the sealed outcomes, predict internal test and external patients, keep the table."""
-    lock_entry = next((e.index for e in run.log.entries if e.kind == "lock"), None)
+    lock_entry = max((e.index for e in run.log.entries if e.kind == "lock"), default=None)
     if lock_entry is None:
         raise StageError("the model isn't locked", remedy="run the stages in order")
     cohort = read_cohort(cohort.stage, unsealed=True)
