@@ -76,40 +76,48 @@ def predict_stage(run: Run, cohort: OpenCohort, fits: Sequence[FittedModel], loc
 def _answers(
     run: Run, cohort: OpenCohort, material: Material, fits: Sequence[FittedModel]
 ) -> dict[tuple[str, int], Logits]:
-    """Return (model name, fold) -> mean log-odds of all tested cases over that fold's members."""
+    """Return (model name, fold) -> mean log-odds over that fold's members; NaN for whom it doesn't test."""
     found: dict[tuple[str, int], list[Logits]] = defaultdict(list)
     with run.progress.track("predict", len(fits)) as advance:
         for fold in cohort.folds:
             encodings = encodings_of(run, cohort.cases, fold)
             data = material.data(encodings)
+            tested = [fold.parts[c.pseudonym] in (Part.TEST, Part.EXTERNAL) for c in material.cases]
+            rows = np.flatnonzero(tested)
             for fitted in (f for f in fits if f.fold == fold.index):
-                for name, logits in _asked(run, fitted, data, encodings).items():
-                    found[name, fold.index].append(logits)
+                for name, logits in _asked(run, fitted, data, encodings, rows).items():
+                    everyone = np.full(len(data), np.nan)
+                    everyone[rows] = logits
+                    found[name, fold.index].append(everyone)
                 advance(1)
     return {key: np.mean(values, axis=0) for key, values in found.items()}
 
 
 def _asked(
-    run: Run, fitted: FittedModel, data: CaseData, encodings: Mapping[str, TableEncoding]
+    run: Run,
+    fitted: FittedModel,
+    data: CaseData,
+    encodings: Mapping[str, TableEncoding],
+    rows: NDArray[np.int64],
 ) -> dict[str, Logits]:
-    """Return what one fit says of all cases, by name; CMAN is asked with every subset of modalities too.
+    """Return what one fit says of the cases `rows`, by name; CMAN is asked with every subset too.
 
     A subset's answer, and a specialist's, counts only where every modality of it is present.
     """
-    rows = np.arange(len(data))
     names = fitted.model.modalities
-    able = data.answerable(names)
+    able = data.answerable(names)[rows]
     if fitted.model.variant is Variant.TABLE_LR:
         logits = load_regression(fitted).logits(table_features(data, rows))
         return {fitted.model.name: np.where(able, logits, np.nan)}
     network = load_network(run, fitted, encodings)
     found = {fitted.model.name: predict_logits(network, data, rows, names)}
     if fitted.model.variant is Variant.SPECIALIST:
-        found = {fitted.model.name: np.where(data.complete(names), found[fitted.model.name], np.nan)}
+        found = {fitted.model.name: np.where(data.complete(names)[rows], found[fitted.model.name], np.nan)}
     if fitted.model.variant is Variant.CMAN:
         for some in subsets(run.study):
             logits = predict_logits(network, data, rows, names, keep=some)
-            found[f"{fitted.model.name}|{'+'.join(some)}"] = np.where(data.complete(some), logits, np.nan)
+            whole = data.complete(some)[rows]
+            found[f"{fitted.model.name}|{'+'.join(some)}"] = np.where(whole, logits, np.nan)
     return found
 
 
