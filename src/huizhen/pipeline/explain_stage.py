@@ -61,7 +61,7 @@ def explain_stage(run: Run, opened: Opened, fits: Sequence[FittedModel], locked:
     """Explain the tested cases; None when the study has no image modality."""
     if not run.study.image_modalities:
         return None
-    made_at = next(datetime.fromisoformat(e.time) for e in run.log.entries if e.kind == "lock")
+    made_at = max(datetime.fromisoformat(e.time) for e in run.log.entries if e.kind == "lock")
 
     def body(folder: Path) -> Made:
         tested = opened.cohort.within(*opened.predictions)

@@ -64,9 +64,13 @@ class Development:
         return cases_digest(self.cohort.within(Part.TRAIN, Part.TUNE))
 
     def rows(self, fold: Fold, part: Part, data: CaseData, names: tuple[str, ...]) -> NDArray[np.int64]:
-        """Return the rows of a fold's part that have at least one of the modalities `names`."""
+        """Return the rows of a fold's part that have at least one of the modalities `names`.
+
+        In the cohort's order, not by pseudonym: another signing key names patients otherwise, and the same
+        study must give the same model under it.
+        """
         place = self.material.place
-        rows = np.array([place[p] for p in fold.members(part) if p in place], np.int64)
+        rows = np.array(sorted(place[p] for p in fold.members(part) if p in place), np.int64)
         return rows[data.answerable(names)[rows]]
 
 

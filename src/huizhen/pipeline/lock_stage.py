@@ -100,8 +100,9 @@ def _decide(
     decisions: dict[str, dict[int, Decision]] = defaultdict(dict)
     evidence: list[Evidence] = []
     for (name, fold), by_patient in logits.items():
-        mean = np.array([float(np.mean(values)) for values in by_patient.values()])
-        truth = np.array([outcome[p] == 1 for p in by_patient], bool)
+        chosen = [p for p in outcome if p in by_patient]  # in the cohort's order
+        mean = np.array([float(np.mean(by_patient[p])) for p in chosen])
+        truth = np.array([outcome[p] == 1 for p in chosen], bool)
         key = f"threshold/{name}/fold{fold}"
         try:
             decision = decide(run, mean, truth)
