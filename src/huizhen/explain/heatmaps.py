@@ -16,13 +16,13 @@ from huizhen.models.network import Network
 def heatmaps(network: Network, batch: CaseBatch) -> Mapping[str, Tensor]:
     """Return image modality -> heat (n, h, w), one map per image of its bag, at token resolution.
 
-    A token's heat is its positive contribution to the log-odds (features times gradient, summed over
-    channels) weighed by the attention that the network paid it, its own modality's and the others'. Maps of
-    one case and modality share a scale: its strongest token is 1. Without any positive evidence all are 0.
-    Raises `InvalidInputError` when a bag's tokens are not a square grid.
+    A token's heat is its features times the positive part of their gradients, summed over channels: what of
+    it argues for the positive class. Attention enters through the gradient alone: as a further weight it was
+    measured to draw heat away from lesions (docs/results/ultrasound.md). Maps of one case and modality share
+    a scale: its strongest token is 1. Without any positive evidence all are 0. Raises `InvalidInputError`
+    when a bag's tokens are not a square grid.
 
-    Source: gradient-weighted maps after Selvaraju et al., Grad-CAM, ICCV 2017, section 3, element-wise form
-    (Layer-CAM, Jiang et al., IEEE TIP 30, 2021), with attention as an extra weight.
+    Source: Jiang et al., LayerCAM, IEEE TIP 30:5875-5888 (2021), equations 5-7.
     """
     network.eval()
     with torch.no_grad():
@@ -34,12 +34,7 @@ def heatmaps(network: Network, batch: CaseBatch) -> Mapping[str, Tensor]:
     heat: dict[str, Tensor] = {}
     for (name, tokens), gradient in zip(features.items(), gradients, strict=True):
         given = torch.zeros_like(tokens) if gradient is None else gradient
-        contribution = (tokens.detach() * given).sum(-1).clamp(min=0)  # (n, T)
-        if name in output.attention:
-            bag = batch.bags[name]
-            weight = output.attention[name].detach()[bag.case, bag.slot]  # (n, T)
-            contribution = contribution * weight
-        heat[name] = contribution
+        heat[name] = (tokens.detach() * given.clamp(min=0)).sum(-1).clamp(min=0)  # (n, T)
     return {name: _grid(value) for name, value in _on_case_scale(heat, batch).items()}
 
 

@@ -22,7 +22,7 @@ from huizhen.models.encoders.interface import Encoder, normalise, tokens_of
 from huizhen.train.augment import augment
 from huizhen.train.memory import keep_freed_memory
 
-FEATURES_VERSION = "3"
+FEATURES_VERSION = "4"
 BATCH = 32
 ARRAY, STATED = "features.npy", "digest.txt"
 

@@ -34,10 +34,9 @@ def normalise(pixels: Tensor) -> Tensor:
 
 
 def tokens_of(grid: Tensor) -> Tensor:
-    """Return an encoder's map (n, D, h, w) as tokens (n, h * w, D), each of mean 0 and variance 1.
+    """Return an encoder's map (n, D, h, w) as tokens (n, h * w, D), row by row.
 
-    Without learned scales, so that tokens of a frozen encoder can be cached in this form. Reference: Ba,
-    Kiros & Hinton, Layer normalization (2016).
+    They are not normalised: a token of empty background must stay small beside one of tissue, or attention
+    and heatmaps go to the corners (measured on ultrasound, see docs/explanation/cman.md).
     """
-    tokens = grid.flatten(2).transpose(1, 2)
-    return nn.functional.layer_norm(tokens, tokens.shape[-1:])
+    return grid.flatten(2).transpose(1, 2)
