@@ -15,6 +15,7 @@ import csv
 import doctest
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -230,10 +231,10 @@ RUNNABLE = [
 @pytest.mark.slow
 @pytest.mark.parametrize("page", RUNNABLE, ids=name_of)
 def test_examples_run(page: Path, desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for item in desk.iterdir():
-        if item.name in ("northside", "harbour", "huizhen-demo"):
-            (tmp_path / item.name).symlink_to(item)
-    (tmp_path / "study.toml").write_bytes((desk / "study.toml").read_bytes())
+    (tmp_path / "huizhen-demo").symlink_to(desk / "huizhen-demo")
+    for name in ("northside", "harbour"):
+        shutil.copytree(desk / name, tmp_path / name)
+    shutil.copyfile(desk / "study.toml", tmp_path / "study.toml")
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     script = ""
