@@ -180,6 +180,11 @@ def test_a_study_changed_after_signing_exits_20(finished, tmp_path):
     assert "--out" in done.stderr
 
 
+def heed_ctrl_c():
+    """Undo what a shell does to its background jobs, which ignore the signal and pass that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.slow
 def test_stopped_with_ctrl_c_the_same_command_goes_on(finished, tmp_path):
     for name in ("study.toml", "a.csv", "b.csv"):
@@ -193,6 +198,7 @@ def test_stopped_with_ctrl_c_the_same_command_goes_on(finished, tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=heed_ctrl_c,
     )
     deadline = time.monotonic() + 60
     while not (tmp_path / "study.run" / "stages").is_dir() and time.monotonic() < deadline:
