@@ -270,6 +270,9 @@ class Training(Frozen):
     """Frozen only: how many augmented copies of each training image have their features cached."""
     average_weights: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Decay of the exponential moving average of weights that is kept (0: none)."""
+    keep: Literal["last", "best"] = "last"
+    """last: the weights after the last epoch; best: those with the lowest loss on tuning patients, before the
+    first step included."""
 
 
 def _gives_outcomes(source: Source) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import torch
 from torch import Tensor, nn
 
 from huizhen.models.batch import CaseBatch
@@ -28,12 +29,21 @@ class Output:
 
 
 class Network(nn.Module, ABC):
-    """Tokenizers for `names` (M modalities, in order) and an abstract fusion of their tokens."""
+    """Tokenizers for `names` (M modalities, in order) and an abstract fusion of their tokens.
+
+    The answer is the fusion's plus, with tables, an intercept and the floors of those that are present (see
+    `TableTokenizer`).
+    """
+
+    intercept: Tensor
 
     def __init__(self, tokenizers: Mapping[str, ImageTokenizer | TableTokenizer]) -> None:
         super().__init__()
         self.names: Sequence[str] = tuple(tokenizers)
         self.tokenizers = nn.ModuleDict(dict(tokenizers))
+        self.tables: Sequence[str] = tuple(n for n, t in tokenizers.items() if isinstance(t, TableTokenizer))
+        if self.tables:
+            self.register_buffer("intercept", torch.zeros(()))
 
     def encode(self, batch: CaseBatch) -> dict[str, Tensor]:
         """Return each image modality's encoder tokens (n, T, D); heatmaps take gradients here."""
@@ -57,7 +67,27 @@ class Network(nn.Module, ABC):
                 found, there = tokenizer(batch.rows[name])
             tokens.append(found)
             masks.append(there & batch.present[:, place : place + 1])
-        return self.fuse(tokens, masks, batch)
+        output = self.fuse(tokens, masks, batch)
+        return self._on_floor(output, batch) if self.tables else output
+
+    def _on_floor(self, output: Output, batch: CaseBatch) -> Output:
+        """Return `output` with the tables' floors added: to the answer, and to each table's own answer."""
+        floors = self._floors(batch)  # (B, M)
+        own = output.unimodal
+        return replace(
+            output,
+            logit=output.logit + self.intercept + floors.sum(1),
+            unimodal=None if own is None else own + self.intercept + floors,
+        )
+
+    def _floors(self, batch: CaseBatch) -> Tensor:
+        """Return the log-odds of each modality's floor (B, M): 0 for images, and where absent."""
+        floors = [batch.outcome.new_zeros(len(batch)) for _ in self.names]
+        for place, name in enumerate(self.names):
+            tokenizer = self.tokenizers[name]
+            if isinstance(tokenizer, TableTokenizer):
+                floors[place] = tokenizer.evidence(batch.rows[name], batch.present[:, place])
+        return torch.stack(floors, 1)
 
     @abstractmethod
     def fuse(self, tokens: Sequence[Tensor], masks: Sequence[Tensor], batch: CaseBatch) -> Output:

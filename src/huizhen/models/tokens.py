@@ -22,7 +22,7 @@ class ImageTokenizer(nn.Module):
         self.project = nn.Sequential(nn.Linear(depth, width), nn.Dropout(dropout))
 
     def encode(self, payload: Tensor) -> Tensor:
-        """Return standardised tokens (n, T, D) of `payload`: pixels (n, C, S, S), or features as they are.
+        """Return encoder tokens (n, T, D) of `payload`: pixels (n, C, S, S), or features as they are.
 
         Pixels are uint8, or floats in [0, 1]. A single image has no statistics to be normalised by over the
         batch, so that it is normalised by the running ones.
@@ -42,29 +42,51 @@ class ImageTokenizer(nn.Module):
 
 @final
 class TableTokenizer(nn.Module):
-    """One token a column: a learned direction for its value(s) plus a learned embedding of the column.
+    """One token a column, and beside the tokens a linear floor: what regression on the row alone would say.
 
-    `slices` gives each column's features within the encoded row. Missing columns are masked, not zero.
-    Reference: Gorishniy et al., Revisiting deep learning models for tabular data, NeurIPS 2021, section 3.3.
+    A token is a learned direction for the column's value(s) plus a learned embedding of the column; missing
+    columns are masked, not zero. The floor is fitted before the network (`lay_floor` in train) and then held,
+    so that what is learned on top starts from the regression and has only to find what that leaves.
+    `slices` gives each column's features within the encoded row.
+    Reference: Gorishniy et al., Revisiting deep learning models for tabular data, NeurIPS 2021, section 3.3
+    (tokens); Cheng et al., Wide and deep learning for recommender systems, DLRS 2016 (a linear part beside).
     """
+
+    belongs: Tensor
+    floor: Tensor
 
     def __init__(self, slices: Sequence[tuple[int, int]], width: int, dropout: float) -> None:
         super().__init__()
         self.slices = tuple(slices)
-        self.values = nn.ModuleList(_direction(stop - start, width) for start, stop in slices)
+        n_features = max((stop for _, stop in slices), default=0)
+        levels = torch.zeros(len(self.slices), n_features)
+        for column, (start, stop) in enumerate(self.slices):
+            levels[column, start:stop] = 1
+        spread = levels.sum(1).clamp(min=1).rsqrt() @ levels  # a direct sum's usual bound, by column
+        self.values = nn.Parameter((2 * torch.rand(n_features, width) - 1) * spread[:, None])
         self.columns = nn.Parameter(torch.randn(len(self.slices), width) * 0.02)
-        self.tidy = nn.Sequential(nn.LayerNorm(width), nn.Dropout(dropout))
+        self.drop = nn.Dropout(dropout)
+        self.register_buffer("belongs", levels, persistent=False)
+        self.register_buffer("floor", torch.zeros(n_features + len(self.slices) + 1))
 
     def forward(self, row: Row) -> tuple[Tensor, Tensor]:
         """Return tokens (B, columns, width) and their mask (B, columns)."""
-        parts = [layer(row.values[:, a:b]) for layer, (a, b) in zip(self.values, self.slices, strict=True)]
-        return self.tidy(torch.stack(parts, 1) + self.columns), row.there
+        by_column = row.values[:, None] * self.belongs  # (B, columns, features)
+        return self.drop(by_column @ self.values + self.columns), row.there
+
+    def evidence(self, row: Row, present: Tensor) -> Tensor:
+        """Return the floor's log-odds (B,) from rows and who has one (B,): 0 where the row is absent."""
+        return floor_features(row.values, row.there, present) @ self.floor
 
 
-def _direction(features: int, width: int) -> nn.Linear:
-    """Return a column's layer; a category without a value in training has no feature to draw for."""
-    if features:
-        return nn.Linear(features, width, bias=False)
-    empty = nn.Linear(1, width, bias=False)
-    empty.weight = nn.Parameter(torch.zeros(width, 0))
-    return empty
+def floor_features(values: Tensor, there: Tensor, present: Tensor) -> Tensor:
+    """Return what the floor weighs (B, features + columns + 1): values, what is missing, that there is a row.
+
+    All are 0 where the row is absent (`present` (B,) false), so that an absent modality says nothing.
+
+    >>> row = torch.tensor([[0.5], [0.0]])
+    >>> floor_features(row, row != 0, torch.tensor([True, False])).tolist()
+    [[0.5, 0.0, 1.0], [0.0, 0.0, 0.0]]
+    """
+    here = present[:, None].to(values.dtype)
+    return torch.cat([values * here, (~there).to(values.dtype) * here, here], 1)

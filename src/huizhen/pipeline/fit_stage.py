@@ -30,6 +30,7 @@ from huizhen.pipeline.stage import Made, Run, Stage
 from huizhen.train.arrays import CaseData
 from huizhen.train.checkpoints import History
 from huizhen.train.fit import Fit, predict_logits
+from huizhen.train.floor import lay_floor
 from huizhen.train.table_regression import TableRegression, fit_table_regression, table_features
 
 WEIGHTS, TUNE, REGRESSION = "weights.safetensors", "tune.json", "regression.json"
@@ -135,6 +136,7 @@ def _fit_network(
         tune=tune,
         seed=seed,
     )
+    lay_floor(network, data, fit.train, seed)
     fitted = fit.run(network, checkpoint, progress=run.progress, about=about)
     network.load_state_dict(dict(fitted.weights))
     write_bytes(folder / WEIGHTS, save({name: value.contiguous() for name, value in fitted.weights.items()}))
@@ -198,6 +200,7 @@ def _training_evidence(
         "loss": [round(v, 6) for v in history.loss],
         "tune_auc": [None if v is None else round(v, 6) for v in history.tune_auc],
         "member": member,
+        "kept_epoch": history.kept_epoch,
     }
     return Evidence(
         key=f"training/{model.name}/fold{fold.index}/member{member}",

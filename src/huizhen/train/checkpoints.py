@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
@@ -19,10 +19,26 @@ DIGEST_BYTES = 32
 
 @dataclass(slots=True)
 class History:
-    """What each finished epoch gave: mean training loss and tuning AUC (None where it is undefined)."""
+    """What each finished epoch gave: mean training loss and tuning AUC (None where it is undefined).
+
+    `tune_loss` has one more: it begins with the loss before the first step. It is empty unless the fit keeps
+    its best epoch.
+    """
 
     loss: list[float] = field(default_factory=list)
     tune_auc: list[float | None] = field(default_factory=list)
+    tune_loss: list[float] = field(default_factory=list)
+
+    @property
+    def kept_epoch(self) -> int:
+        """The epoch whose weights are kept: 0 before the first step, else the number of finished ones.
+
+        >>> History(loss=[0.6, 0.5], tune_auc=[0.7, 0.6], tune_loss=[0.7, 0.65, 0.68]).kept_epoch
+        1
+        """
+        if not self.tune_loss:
+            return len(self.loss)
+        return self.tune_loss.index(min(self.tune_loss))
 
 
 def save_checkpoint(
@@ -31,12 +47,13 @@ def save_checkpoint(
     average: dict[str, Tensor] | None,
     optimiser: torch.optim.Optimizer,
     history: History,
+    best: dict[str, Tensor] | None = None,
 ) -> None:
     """Write the whole state of a fit (safetensors; the history in its metadata), whole or not at all."""
-    tensors = _state(network, average)
+    tensors = _state(network, average, best)
     for place, state in optimiser.state_dict()["state"].items():
         tensors |= {f"optimiser/{place}/{name}": torch.as_tensor(value) for name, value in state.items()}
-    metadata = {"history": json.dumps({"loss": history.loss, "tune_auc": history.tune_auc})}
+    metadata = {"history": json.dumps(asdict(history))}
     data = save({name: value.detach().contiguous() for name, value in tensors.items()}, metadata)
     write_bytes(path, hashlib.sha256(data).digest() + data)
 
@@ -46,6 +63,7 @@ def load_checkpoint(
     network: torch.nn.Module,
     average: dict[str, Tensor] | None,
     optimiser: torch.optim.Optimizer,
+    best: dict[str, Tensor] | None = None,
 ) -> History:
     """Restore what `save_checkpoint` wrote and return the history; an empty one when there is nothing usable.
 
@@ -57,7 +75,7 @@ def load_checkpoint(
     content = path.read_bytes()
     stated, data = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
     tensors = load(data) if hashlib.sha256(data).digest() == stated else {}
-    own = _state(network, average)
+    own = _state(network, average, best)
     if any(name not in tensors or tensors[name].shape != value.shape for name, value in own.items()):
         path.unlink()
         return History()
@@ -67,13 +85,15 @@ def load_checkpoint(
     _restore(optimiser, tensors)
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     record = json.loads(header["__metadata__"]["history"])
-    return History(loss=record["loss"], tune_auc=record["tune_auc"])
+    return History(**record)
 
 
-def _state(network: torch.nn.Module, average: dict[str, Tensor] | None) -> dict[str, Tensor]:
-    """Return the network's and the average's own tensors by the names of a checkpoint."""
-    tensors = {f"network/{name}": value for name, value in network.state_dict().items()}
-    return tensors | {f"average/{name}": value for name, value in (average or {}).items()}
+def _state(
+    network: torch.nn.Module, average: dict[str, Tensor] | None, best: dict[str, Tensor] | None
+) -> dict[str, Tensor]:
+    """Return the own tensors of the network, its average and its best epoch, by the names of a checkpoint."""
+    parts = {"network": network.state_dict(), "average": average or {}, "best": best or {}}
+    return {f"{part}/{name}": value for part, held in parts.items() for name, value in held.items()}
 
 
 def _restore(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:

@@ -65,29 +65,42 @@ class Fit:
         self._check_classes(about)
         keep_freed_memory()
         training = self.study.training
-        average = self._average(network)
+        average = _clone(network) if training.average_weights else None
+        best = _clone(network) if training.keep == "best" and len(self.tune) else None
         optimiser = make_optimiser(network, self.study)
-        history = load_checkpoint(checkpoint, network, average, optimiser)
+        history = load_checkpoint(checkpoint, network, average, optimiser, best)
+        if best is not None and not history.tune_loss:
+            history.tune_loss.append(self._tuned(network, average)[1])
         saved = time.monotonic()
         with (progress or Silent()).track("fit", training.epochs, about=about) as advance:
             advance(len(history.loss))
             for epoch in range(len(history.loss), training.epochs):
                 history.loss.append(self._epoch(network, average, optimiser, epoch))
-                history.tune_auc.append(self._tune_auc(network, average))
+                self._look(network, average, best, history)
                 if time.monotonic() - saved > CHECKPOINT_EVERY_S:
-                    save_checkpoint(checkpoint, network, average, optimiser, history)
+                    save_checkpoint(checkpoint, network, average, optimiser, history, best)
                     saved = time.monotonic()
                 advance(1)
-        weights = network.state_dict() if average is None else average
+        weights = best or average or network.state_dict()
         return Fitted(
             weights={name: value.detach().clone() for name, value in weights.items()}, history=history
         )
 
-    def _average(self, network: Network) -> dict[str, Tensor] | None:
-        """Return the start of the weights' moving average, or None when none is wanted."""
-        if not self.study.training.average_weights:
-            return None
-        return {name: value.detach().clone() for name, value in network.state_dict().items()}
+    def _look(
+        self,
+        network: Network,
+        average: dict[str, Tensor] | None,
+        best: dict[str, Tensor] | None,
+        history: History,
+    ) -> None:
+        """Look at the tuning patients after an epoch, and note in `best` the weights if they are the best."""
+        score, loss = self._tuned(network, average)
+        history.tune_auc.append(score)
+        if best is None:
+            return
+        history.tune_loss.append(loss)
+        if history.kept_epoch == len(history.loss):
+            _copy(average or network.state_dict(), best)
 
     def _epoch(
         self,
@@ -159,13 +172,24 @@ class Fit:
             kept_modalities(batch.present.numpy(), self.study.network.modality_dropout, rng)
         )
 
-    def _tune_auc(self, network: Network, average: dict[str, Tensor] | None) -> float | None:
-        """Return the tuning AUC of the weights that would be kept now; None when a class is missing."""
-        outcome = self.data.outcome[self.tune] == 1
-        if outcome.all() or not outcome.any():
-            return None
+    def _tuned(self, network: Network, average: dict[str, Tensor] | None) -> tuple[float | None, float]:
+        """Return AUC and mean log-loss on tuning patients of the weights that would be kept now.
+
+        The AUC is None when a class is missing, the loss infinite when there is no tuning patient.
+        """
+        rows = self.tune[self.data.answerable(self.names)[self.tune]]
+        if not len(rows):
+            return None, math.inf
+        outcome = self.data.outcome[rows] == 1
         with _weights(network, average):
-            return rank_auc(outcome, predict_logits(network, self.data, self.tune, self.names))
+            logits = predict_logits(network, self.data, rows, self.names)
+        loss = float(np.logaddexp(0, np.where(outcome, -logits, logits)).mean())
+        return (None if outcome.all() or not outcome.any() else rank_auc(outcome, logits)), loss
+
+
+def _clone(network: Network) -> dict[str, Tensor]:
+    """Return a copy of the network's weights by name."""
+    return {name: value.detach().clone() for name, value in network.state_dict().items()}
 
 
 @contextmanager

@@ -43,9 +43,6 @@ def fit_table_regression(data: CaseData, train: NDArray[np.int64], seed: int) ->
 
     Raises `DataError` when a class has fewer patients than the inner folds need.
     """
-    from sklearn.linear_model import LogisticRegressionCV
-    from sklearn.model_selection import StratifiedKFold
-
     outcome = data.outcome[train].astype(int)
     if np.bincount(outcome, minlength=2).min() < INNER_FOLDS:
         raise DataError(
@@ -53,6 +50,19 @@ def fit_table_regression(data: CaseData, train: NDArray[np.int64], seed: int) ->
             remedy="add patients, or leave table_lr out of network.variants",
             field="network.variants",
         )
+    return penalised_regression(table_features(data, train), outcome, seed)
+
+
+def penalised_regression(
+    features: NDArray[np.float64], outcome: NDArray[np.int64], seed: int
+) -> TableRegression:
+    """Return the L2-penalised logistic regression of `outcome` (n,) on `features` (n, p).
+
+    Its penalty has the best cross-validated log-loss over stratified inner folds, drawn from `seed`.
+    """
+    from sklearn.linear_model import LogisticRegressionCV
+    from sklearn.model_selection import StratifiedKFold
+
     model = LogisticRegressionCV(
         Cs=np.logspace(-4, 2, PENALTIES),
         cv=StratifiedKFold(INNER_FOLDS, shuffle=True, random_state=seed % 2**32),
@@ -61,5 +71,5 @@ def fit_table_regression(data: CaseData, train: NDArray[np.int64], seed: int) ->
         l1_ratios=(0.0,),
         use_legacy_attributes=False,
     )
-    model.fit(table_features(data, train), outcome)
+    model.fit(features, outcome)
     return TableRegression(weights=model.coef_[0].astype(np.float64), intercept=float(model.intercept_[0]))
