@@ -29,7 +29,7 @@ def plain_spec(*, label_noise: float = 0.0, missing: float = 0.0, unreliable: fl
     )
 
 
-@pytest.mark.parametrize("subset", modality_subsets(), ids="+".join)
+@pytest.mark.parametrize("subset", modality_subsets(), ids=lambda subset: "+".join(sorted(subset)))
 def test_best_auc_meets_the_closed_form(subset: frozenset[str]) -> None:
     spec = plain_spec()
     distance = np.sqrt(sum(spec.deltas[m] ** 2 for m in subset))
