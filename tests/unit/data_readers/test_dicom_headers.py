@@ -101,6 +101,17 @@ def test_cut_off_pixels_are_refused(tmp_path, dicom, ramp16):
     assert "p1" not in str(caught.value)
 
 
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.7, 0.9])
+def test_a_file_cut_off_before_its_pixels_is_refused(tmp_path, dicom, ramp16, share):
+    """Cut within the header it still parses, and would pass for an object that is no image."""
+    dicom(tmp_path / "a.dcm", ramp16)
+    whole = (tmp_path / "a.dcm").read_bytes()
+    header = whole.rindex(b"\xe0\x7f\x10\x00")
+    (tmp_path / "a.dcm").write_bytes(whole[: int(header * share)])
+    with pytest.raises(UnreadableFileError):
+        read_header(tmp_path / "a.dcm", "a.dcm")
+
+
 def test_cut_off_fragments_are_refused(tmp_path, dicom, ramp16):
     data = dicom(tmp_path / "a.dcm", ramp16)
     data.compress("1.2.840.10008.1.2.5")

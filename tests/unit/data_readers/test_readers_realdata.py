@@ -27,7 +27,7 @@ LEFT_OUT = {
     "pydicom__JPEG-lossy.dcm": "unreadable",  # twelve-bit JPEG Extended
     "pydicom__no_meta.dcm": "unreadable",  # begins in the middle of an element
     "pydicom__nested_priv_SQ.dcm": "unreadable",  # no SOP class
-    "pydicom__priv_SQ.dcm": "wrong_modality",
+    "pydicom__priv_SQ.dcm": "unreadable",
     "pydicom__rtplan.dcm": "wrong_modality",
     "pydicom__waveform_ecg.dcm": "wrong_modality",
     "pydicom__reportsi.dcm": "wrong_modality",

@@ -86,8 +86,8 @@ class Header:
 def read_header(path: Path, file: str) -> Header:
     """Return the header of the file at `path`, named `file` in the scan.
 
-    Raises `UnreadableFileError` when it is not DICOM, is truncated, has an image of no size or of more than
-    `MOST_PIXELS`, or is compressed in a way that nothing installed decodes.
+    Raises `UnreadableFileError` when it is not DICOM, is truncated, an image without pixels included, has an
+    image of no size or of more than `MOST_PIXELS`, or is compressed in a way that nothing installed decodes.
     """
     try:
         state = path.stat()
@@ -129,6 +129,8 @@ def _read(path: Path, file: str, changed_ns: int, size: int) -> Header:
         digest = Digest(hashlib.file_digest(stream, "sha256").hexdigest())
         dataset = _parsed(stream)
         header = _header(file, digest, dataset)
+        if not header.frames and "Image Storage" in UID(header.sop_class).name:
+            raise ValueError("an image that ends before its pixels")
         if header.is_image:
             _check_size(header)
             check_pixel_data(stream, dataset, header.frames)
