@@ -1,0 +1,1 @@
+"""Training and statistics over hospitals: rounds, messages that may cross a boundary, engines."""

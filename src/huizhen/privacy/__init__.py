@@ -1,0 +1,1 @@
+"""What protects patients in transit and in the model: secure aggregation, mechanisms, accountants."""

@@ -1,0 +1,1 @@
+"""Active learning: which unlabelled cases to have labelled next."""
