@@ -14,7 +14,11 @@
     │   └── VerificationError HZ51   something was altered, or a signature doesn't hold
     ├── DossierError          HZ60   the dossier can't be built from the ledger
     ├── StageError            HZ70   a stage of the pipeline can't go on
-    └── StorageError          HZ80   the disk is full, a folder can't be written, a cache entry is damaged
+    ├── StorageError          HZ80   the disk is full, a folder can't be written, a cache entry is damaged
+    └── FederationError       HZ90   a round or a federated statistic can't go on
+        ├── MessageError      HZ91   what arrived over a boundary is refused
+        ├── PolicyError       HZ92   a site's policy refuses what was asked of it
+        └── PrivacyError      HZ93   a privacy guarantee can't be given, or its budget is spent
 
 Only the command line turns them into exit codes (`exit_code`). A message names field, file, shape
 and pseudonym, never a patient's value.
@@ -27,12 +31,16 @@ from typing import ClassVar
 __all__ = [
     "DataError",
     "DossierError",
+    "FederationError",
     "HuizhenError",
     "InvalidInputError",
     "LeakageError",
     "LedgerError",
+    "MessageError",
     "ModelError",
     "NotEstimableError",
+    "PolicyError",
+    "PrivacyError",
     "StageError",
     "StorageError",
     "StudyError",
@@ -161,3 +169,31 @@ class StorageError(HuizhenError):
 
     code = "HZ80"
     exit_code = 80
+
+
+class FederationError(HuizhenError):
+    """A round or a federated statistic can't go on: below quorum, or sites that don't fit together."""
+
+    code = "HZ90"
+    exit_code = 90
+
+
+class MessageError(FederationError):
+    """What arrived over a boundary is refused: wrong kind, shape, size, signature, round or value."""
+
+    code = "HZ91"
+    exit_code = 91
+
+
+class PolicyError(FederationError):
+    """A site's policy refuses what was asked of it."""
+
+    code = "HZ92"
+    exit_code = 92
+
+
+class PrivacyError(FederationError):
+    """A privacy guarantee can't be given, two accountants disagree, or a budget is spent."""
+
+    code = "HZ93"
+    exit_code = 93
