@@ -1,0 +1,1 @@
+"""Engines: how a question reaches the sites and the answers come back."""

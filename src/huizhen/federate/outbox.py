@@ -1,0 +1,89 @@
+"""The outbox: every frame that leaves a site, noted there before it leaves, in a chain that shows edits.
+
+One line a frame: what kind of message, of which study, its digest and size, when; each line holds the digest
+of the line before it. `huizhen site outbox` shows it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from huizhen.core.digests import Digest, canonical_json, digest_bytes
+from huizhen.core.files import storage_error
+from huizhen.errors import LedgerError
+
+OUTBOX = "outbox.jsonl"
+_START = Digest("0" * 64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """One frame that left: `size` in bytes, `digest` of the frame, `study` its study's digest."""
+
+    kind: str
+    study: str
+    digest: str
+    size: int
+    time: str
+    before: str
+
+    def line(self) -> bytes:
+        """Return the line that notes it."""
+        return canonical_json({name: getattr(self, name) for name in self.__slots__})
+
+
+class Outbox:
+    """The outbox of one site, open for appending by one process."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / OUTBOX
+        self._before = _START
+        for sent in read_outbox(folder):
+            self._before = digest_bytes(sent.line())
+
+    def note(self, *, kind: str, study: str, digest: str, size: int) -> None:
+        """Note a frame, durably. Raises `StorageError`: what can't be noted must not leave."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        sent = Sent(kind=kind, study=study, digest=digest, size=size, time=now, before=self._before)
+        try:
+            with self._path.open("ab") as stream:
+                stream.write(sent.line() + b"\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            raise storage_error(self._path, error) from error
+        self._before = digest_bytes(sent.line())
+
+
+def read_outbox(folder: Path) -> Iterator[Sent]:
+    """Yield what left the site whose folder this is, oldest first.
+
+    A last line that a crash cut short is dropped and cut off. Raises `LedgerError` where the chain is broken.
+    """
+    path = folder / OUTBOX
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        os.truncate(path, whole)
+    before: str = _START
+    for number, line in enumerate(content[:whole].splitlines(), start=1):
+        try:
+            sent = Sent(**json.loads(line))
+            broken = sent.before != before or sent.line() != line
+        except (ValueError, TypeError):
+            broken = True
+        if broken:
+            raise LedgerError(
+                f"line {number} doesn't follow from the one before it",
+                remedy="the file was edited: keep it, and restore it from a backup",
+                file=str(path),
+            )
+        before = digest_bytes(line)
+        yield sent

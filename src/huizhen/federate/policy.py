@@ -1,0 +1,159 @@
+"""A site's policy: what may be asked of the site, enforced there before any data is read.
+
+The file `policy.toml` is the site's own. What it doesn't allow is refused with a reason that the study lead
+may see; the site goes on serving other studies.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import datetime, time
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from huizhen.errors import PolicyError
+
+POLICY = "policy.toml"
+_ANY = "*"
+
+
+class Hours(BaseModel):
+    """When the site works: days from 0 (Monday) to 6, and local times; `until` is not included."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    days: Annotated[tuple[Annotated[int, Field(ge=0, le=6)], ...], Field(min_length=1)] = (
+        0,
+        1,
+        2,
+        3,
+        4,
+        5,
+        6,
+    )
+    start: time = time(0)
+    until: time = time(23, 59, 59)
+
+    def hold(self, moment: datetime) -> bool:
+        """Tell whether `moment` (the site's local time) lies within the hours; they may pass midnight."""
+        clock = moment.time()
+        if self.start <= self.until:
+            return moment.weekday() in self.days and self.start <= clock < self.until
+        if clock >= self.start:
+            return moment.weekday() in self.days
+        return (moment.weekday() - 1) % 7 in self.days and clock < self.until
+
+
+class SitePolicy(BaseModel):
+    """What a site allows. The defaults release nothing but protected updates and counts of five and more."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    signers: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...] = ()
+    """Public keys of study leads that are accepted; nobody's when empty."""
+    studies: tuple[str, ...] = (_ANY,)
+    """Study names that are accepted, as shell patterns."""
+    purposes: tuple[str, ...] = ("research",)
+    minimum_cohort: Annotated[int, Field(ge=1)] = 10
+    """Fewer training patients than this, and the site doesn't train: an update would say much of each."""
+    smallest_count: Annotated[int, Field(ge=1)] = 5
+    """Counts below this are released as 0."""
+    maximum_epsilon: Annotated[float, Field(gt=0)] | None = None
+    """Privacy loss per patient over all studies; None sets no bound and demands no differential privacy."""
+    plain_updates: bool = False
+    """Whether an update may leave without secure aggregation."""
+    plain_aggregates: bool = True
+    """Whether sums of this site alone may leave, suppressed below `smallest_count`."""
+    messages: tuple[str, ...] = (_ANY,)
+    """Kinds of message that may leave, as shell patterns."""
+    layers: tuple[str, ...] = (_ANY,)
+    """Weights that may leave, by name, as shell patterns."""
+    hours: Hours = Hours()
+    approval: bool = False
+    """Whether a person at the site must approve each study first (`huizhen site approve`)."""
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> Self:
+        for name in ("studies", "purposes", "messages", "layers"):
+            if not getattr(self, name):
+                raise ValueError(f"{name} is empty: nothing would be allowed")
+        return self
+
+    def admit(self, *, study: str, signer: str, purpose: str, approved: bool) -> None:
+        """Check that a study may come in: its name, its lead's public key, its purpose, a person's approval.
+
+        Raises `PolicyError`.
+        """
+        if signer not in self.signers:
+            raise refusal("signers", "this site doesn't know the lead who signed the study")
+        if not _matches(study, self.studies):
+            raise refusal("studies", f"the study {study} isn't accepted here")
+        if purpose not in self.purposes:
+            raise refusal("purposes", f"the purpose {purpose} isn't accepted here")
+        if self.approval and not approved:
+            raise refusal("approval", "a person at the site must approve this study first")
+
+    def at_work(self, moment: datetime) -> None:
+        """Check the working hours. Raises `PolicyError`."""
+        if not self.hours.hold(moment):
+            raise refusal("hours", "the site doesn't work at this hour")
+
+    def train(self, *, patients: int, secure: bool) -> None:
+        """Check that an update over `patients` may be made. Raises `PolicyError`."""
+        if patients < self.minimum_cohort:
+            raise refusal("minimum_cohort", "the site has too few training patients")
+        if not secure and not self.plain_updates:
+            raise refusal("plain_updates", "updates leave this site under secure aggregation only")
+
+    def spend(self, epsilon: float | None) -> None:
+        """Check the privacy loss that a study asks for; None is no differential privacy.
+
+        Raises `PolicyError`.
+        """
+        if self.maximum_epsilon is None:
+            return
+        if epsilon is None:
+            raise refusal("maximum_epsilon", "this site demands differential privacy")
+        if epsilon > self.maximum_epsilon:
+            raise refusal("maximum_epsilon", f"epsilon {epsilon:g} is over {self.maximum_epsilon:g}")
+
+    def release(self, kind: str, layers: tuple[str, ...] = ()) -> None:
+        """Check that a message of `kind` with the weights `layers` may leave. Raises `PolicyError`."""
+        if not _matches(kind, self.messages):
+            raise refusal("messages", f"messages of kind {kind} don't leave this site")
+        for name in layers:
+            if not _matches(name, self.layers):
+                raise refusal("layers", f"the weights {name} don't leave this site")
+
+
+def load_policy(folder: Path) -> SitePolicy:
+    """Return the policy in a site's folder. Raises `PolicyError` that names file and field."""
+    path = folder / POLICY
+    try:
+        return SitePolicy.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise PolicyError(
+            f"can't be read ({error})", remedy="restore it or write a new one", file=str(path)
+        ) from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise PolicyError(
+            f"{first['msg']} ({error.error_count()} problems in all)",
+            remedy="see docs/reference/site-policy.md for every field",
+            field=".".join(map(str, first["loc"])) or None,
+            file=str(path),
+        ) from error
+
+
+def refusal(field: str, reason: str) -> PolicyError:
+    """Return the error of a policy's `field`."""
+    return PolicyError(
+        reason,
+        remedy=f"the site's officer may change {field} in {POLICY}, or the study asks for less",
+        field=field,
+    )
+
+
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)

@@ -1,0 +1,1 @@
+"""Strategies: what the lead makes of a round's updates."""
