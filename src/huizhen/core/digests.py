@@ -17,19 +17,28 @@ Digest = NewType("Digest", str)
 def canonical_json(value: Any) -> bytes:
     """Return `value` (dicts, lists, strings, finite numbers, booleans, None) as its one canonical UTF-8 form.
 
-    Keys are sorted, no white space, non-ASCII kept. Raises `InvalidInputError` on NaN, infinity or a
-    type that JSON lacks.
+    Keys are sorted, no white space, non-ASCII kept. Raises `InvalidInputError` on NaN, infinity, a type that
+    JSON lacks, text that UTF-8 lacks (a lone surrogate), or lists and dicts too deep or within themselves.
 
     >>> canonical_json({"b": 1, "a": [True, None, 0.5]})
     b'{"a":[true,null,0.5],"b":1}'
     """
     try:
         text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return text.encode()
+    except UnicodeEncodeError as error:  # its own text would quote the value
+        raise InvalidInputError(
+            "a text has no canonical JSON form (a lone surrogate, which UTF-8 lacks)",
+            remedy="decode file names and tables as UTF-8 before",
+        ) from error
+    except RecursionError as error:
+        raise InvalidInputError(
+            "a value has no canonical JSON form (nested too deeply)", remedy="use flatter lists and dicts"
+        ) from error
     except (TypeError, ValueError) as error:
         raise InvalidInputError(
             f"a value has no canonical JSON form ({error})", remedy="use finite numbers and plain JSON types"
         ) from error
-    return text.encode()
 
 
 def plain(value: float) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,8 @@ VALUES = st.recursive(
 def test_the_canonical_form_means_the_same_and_is_stable(value: object) -> None:
     try:
         data = canonical_json(value)
-    except UnicodeEncodeError:
+    except InvalidInputError:
+        assert "\\ud" in ascii(value)  # only a lone surrogate has no canonical form
         return
     assert json.loads(data) == value
     assert canonical_json(json.loads(data)) == data
@@ -37,6 +39,31 @@ def test_key_order_does_not_matter_but_list_order_does() -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}, np.float32(1), object()])
 def test_what_json_lacks_is_refused(value: object) -> None:
+    with pytest.raises(InvalidInputError, match="canonical JSON"):
+        canonical_json(value)
+
+
+@pytest.mark.parametrize("value", ["\ud800", {"\udfff": 1}, [{"name": "a\udc80b"}]])
+def test_text_that_utf8_lacks_is_refused_without_quoting_it(value: object) -> None:
+    with pytest.raises(InvalidInputError, match="lone surrogate") as caught:
+        canonical_json(value)
+    assert "\\u" not in ascii(str(caught.value))
+    assert isinstance(caught.value.__cause__, UnicodeEncodeError)
+
+
+@pytest.mark.parametrize("wrap", [lambda inner: [inner], lambda inner: {"in": inner}])
+def test_what_is_nested_too_deeply_is_refused(wrap: Callable[[object], object]) -> None:
+    value: object = 1
+    for _ in range(20_000):
+        value = wrap(value)
+    with pytest.raises(InvalidInputError, match="nested too deeply") as caught:
+        canonical_json(value)
+    assert "flatter" in caught.value.remedy
+
+
+def test_what_holds_itself_is_refused() -> None:
+    value: list[object] = []
+    value.append(value)
     with pytest.raises(InvalidInputError, match="canonical JSON"):
         canonical_json(value)
 
