@@ -26,11 +26,11 @@ class MaskedAttention(nn.Module):
         self.out = nn.Linear(width, width)
         self.null = nn.Parameter(torch.zeros(2, width))
 
-    def forward(self, queries: Tensor, tokens: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the attended values (B, Q, width) and the weights (B, Q, L), averaged over heads.
+    def forward(self, queries: Tensor, tokens: Tensor, mask: Tensor) -> Tensor:
+        """Return the attended values (B, Q, width).
 
         `queries` (B, Q, width), `tokens` (B, L, width), `mask` (B, L) or (B, Q, L) bool, True where a token
-        is there. The weights leave out the null token's share, so that they sum to at most 1.
+        is there.
         """
         batch, length, width = tokens.shape
         keys = torch.cat([self.null[0].expand(batch, 1, width), self.key(tokens)], 1)
@@ -41,8 +41,8 @@ class MaskedAttention(nn.Module):
         q, k, v = (self._split(t) for t in (self.query(queries), keys, values))
         score = q @ k.transpose(-1, -2) / math.sqrt(width // self.heads)  # (B, H, Q, 1 + L)
         weight = score.masked_fill(~allowed, -torch.inf).softmax(-1)
-        mixed = (weight @ v).transpose(1, 2).flatten(2)  # (B, Q, width)
-        return self.out(mixed), weight[..., 1:].mean(1)
+        mixed: Tensor = self.out((weight @ v).transpose(1, 2).flatten(2))  # (B, Q, width)
+        return mixed
 
     def _split(self, t: Tensor) -> Tensor:
         """Return (B, L, width) as (B, H, L, width / H)."""

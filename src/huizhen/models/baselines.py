@@ -8,7 +8,6 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
-from huizhen.models.batch import CaseBatch
 from huizhen.models.network import Network, Output
 from huizhen.models.tokens import ImageTokenizer, TableTokenizer
 
@@ -36,7 +35,7 @@ class Concatenation(Network):
             nn.Linear(width * len(self.names), width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, 1)
         )
 
-    def fuse(self, tokens: Sequence[Tensor], masks: Sequence[Tensor], batch: CaseBatch) -> Output:
+    def fuse(self, tokens: Sequence[Tensor], masks: Sequence[Tensor]) -> Output:
         """Return the output from M token sets (B, L_m, width) and their masks (B, L_m)."""
         return Output(logit=self.head(_means(tokens, masks).flatten(1))[:, 0])
 
@@ -54,7 +53,7 @@ class LateAverage(Network):
             for _ in self.names
         )
 
-    def fuse(self, tokens: Sequence[Tensor], masks: Sequence[Tensor], batch: CaseBatch) -> Output:
+    def fuse(self, tokens: Sequence[Tensor], masks: Sequence[Tensor]) -> Output:
         """Return the output from M token sets (B, L_m, width) and their masks (B, L_m)."""
         means = _means(tokens, masks)
         there = torch.stack([mask.any(1) for mask in masks], 1).to(means.dtype)

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from huizhen.models.attention import MaskedAttention
-from huizhen.models.batch import CaseBatch
 from huizhen.models.network import Network, Output
 from huizhen.models.tokens import ImageTokenizer, TableTokenizer
 
@@ -39,15 +38,16 @@ class AlignmentLayer(nn.Module):
         )
         nn.init.constant_(self.gate.bias, -1.0)
 
-    def forward(self, summaries: Tensor, tokens: Tensor, allowed: Tensor) -> tuple[Tensor, Tensor]:
-        """Return updated summaries (B, M, width) and the cross-modal weights (B, M, L).
+    def forward(self, summaries: Tensor, tokens: Tensor, allowed: Tensor) -> Tensor:
+        """Return updated summaries (B, M, width).
 
         `tokens` (B, L, width) of all modalities, `allowed` (B, M, L): there, and of another modality.
         """
-        context, weights = self.attend(self.before(summaries), tokens, allowed)
+        context = self.attend(self.before(summaries), tokens, allowed)
         gate = self.gate(torch.cat([summaries, context], -1)).sigmoid()
         summaries = summaries + gate * context
-        return summaries + self.mix(summaries), weights
+        updated: Tensor = summaries + self.mix(summaries)
+        return updated
 
 
 @final
@@ -80,49 +80,41 @@ class Cman(Network):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def fuse(self, tokens: Sequence[Tensor], masks: Sequence[Tensor], batch: CaseBatch) -> Output:
+    def fuse(self, tokens: Sequence[Tensor], masks: Sequence[Tensor]) -> Output:
         """Return the output from M token sets (B, L_m, width) and their masks (B, L_m)."""
         present = torch.stack([mask.any(1) for mask in masks], 1)  # (B, M)
-        summaries, pooled = self._pool(tokens, masks)  # (B, M, width), M x (B, L_m)
+        summaries = self._pool(tokens, masks)  # (B, M, width)
         own = torch.cat([head(self.drop(summaries[:, m])) for m, head in enumerate(self.own)], 1)  # (B, M)
-        aligned, received = self._align(summaries + self.modality, tokens, masks)
+        aligned = self._align(summaries + self.modality, tokens, masks)
         trust = 2 * torch.cat([head(aligned[:, m]) for m, head in enumerate(self.trust)], 1).sigmoid()
         there = present.to(own.dtype)
         mean = (aligned * there[..., None]).sum(1) / there.sum(1, keepdim=True).clamp(min=1)
         logit = self.prior + (there * trust * own).sum(1) + self.joint(self.drop(mean))[:, 0]
         shared = torch.stack([layer(summaries[:, m]) for m, layer in enumerate(self.shared)], 1)
-        weights = [p + r for p, r in zip(pooled, received, strict=True)]
         return Output(
             logit=logit,
             unimodal=self.prior + own * there,
             aligned=nn.functional.normalize(shared, dim=-1),
-            attention=self.bag_attention(batch, weights),
         )
 
-    def _pool(self, tokens: Sequence[Tensor], masks: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """Return each modality's summary (B, M, width) and its attention over its own tokens (B, L_m)."""
+    def _pool(self, tokens: Sequence[Tensor], masks: Sequence[Tensor]) -> Tensor:
+        """Return each modality's summary (B, M, width) of its own tokens."""
         summaries: list[Tensor] = []
-        weights: list[Tensor] = []
         for m, (found, mask) in enumerate(zip(tokens, masks, strict=True)):
             query = self.pool_queries[m].expand(found.shape[0], 1, -1)
-            mixed, weight = self.pools[m](query, found, mask)
+            mixed = self.pools[m](query, found, mask)
             mean = (found * mask[..., None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1)
             summaries.append(self.tidy[m](mixed[:, 0] + mean))
-            weights.append(weight[:, 0])
-        return torch.stack(summaries, 1), weights
+        return torch.stack(summaries, 1)
 
-    def _align(
-        self, summaries: Tensor, tokens: Sequence[Tensor], masks: Sequence[Tensor]
-    ) -> tuple[Tensor, list[Tensor]]:
-        """Return aligned summaries and, per modality, the attention its tokens got from others (B, L_m)."""
+    def _align(self, summaries: Tensor, tokens: Sequence[Tensor], masks: Sequence[Tensor]) -> Tensor:
+        """Return the summaries (B, M, width) aligned with the tokens of the other modalities."""
         lengths = [found.shape[1] for found in tokens]
         everything = torch.cat(list(tokens), 1)
         there = torch.cat(list(masks), 1)  # (B, L)
         owner = torch.repeat_interleave(torch.arange(len(tokens)), torch.tensor(lengths))
         foreign = owner[None] != torch.arange(len(tokens))[:, None]  # (M, L)
         allowed = there[:, None] & foreign[None]  # (B, M, L)
-        received = everything.new_zeros(there.shape)
         for layer in self.layers:
-            summaries, weights = layer(summaries, everything, allowed)
-            received = received + weights.mean(1) / len(self.layers)
-        return summaries, list(torch.split(received, lengths, 1))
+            summaries = layer(summaries, everything, allowed)
+        return summaries

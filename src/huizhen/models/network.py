@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -19,13 +19,12 @@ class Output:
 
     `logit` (B,): log-odds of the positive class. `unimodal` (B, M): each present modality's own log-odds,
     0 where absent (None for networks without). `aligned` (B, M, width): the modalities in the shared space
-    (None for networks without). `attention`: image modality -> (B, width of bag, T) over each bag's tokens.
+    (None for networks without).
     """
 
     logit: Tensor
     unimodal: Tensor | None = None
     aligned: Tensor | None = None
-    attention: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Network(nn.Module, ABC):
@@ -67,7 +66,7 @@ class Network(nn.Module, ABC):
                 found, there = tokenizer(batch.rows[name])
             tokens.append(found)
             masks.append(there & batch.present[:, place : place + 1])
-        output = self.fuse(tokens, masks, batch)
+        output = self.fuse(tokens, masks)
         return self._on_floor(output, batch) if self.tables else output
 
     def _on_floor(self, output: Output, batch: CaseBatch) -> Output:
@@ -90,13 +89,5 @@ class Network(nn.Module, ABC):
         return torch.stack(floors, 1)
 
     @abstractmethod
-    def fuse(self, tokens: Sequence[Tensor], masks: Sequence[Tensor], batch: CaseBatch) -> Output:
+    def fuse(self, tokens: Sequence[Tensor], masks: Sequence[Tensor]) -> Output:
         """Return the output from M token sets (B, L_m, width) and their masks (B, L_m)."""
-
-    def bag_attention(self, batch: CaseBatch, weights: Sequence[Tensor]) -> dict[str, Tensor]:
-        """Return per-modality token weights (B, L_m) as (B, bag width, T) for the image modalities."""
-        return {
-            name: weight.reshape(len(batch), batch.bags[name].width, -1)
-            for name, weight in zip(self.names, weights, strict=True)
-            if name in batch.bags
-        }

@@ -24,19 +24,15 @@ DEPTH = 4
 class Chosen(Network):
     """A network whose log-odds is a weighed sum of some tokens of its first modality, and nothing else."""
 
-    def __init__(
-        self, names: Sequence[str], weights: dict[int, float], attention: Tensor | None = None
-    ) -> None:
+    def __init__(self, names: Sequence[str], weights: dict[int, float]) -> None:
         super().__init__({name: identity() for name in names})
-        self.weights, self.given = weights, attention
+        self.weights = weights
 
-    def fuse(self, tokens: Sequence[Tensor], masks: Sequence[Tensor], batch: CaseBatch) -> Output:
-        logit = torch.zeros(len(batch))
+    def fuse(self, tokens: Sequence[Tensor], masks: Sequence[Tensor]) -> Output:
+        logit = torch.zeros(len(tokens[0]))
         for place, weight in self.weights.items():
             logit = logit + weight * tokens[0][:, place].sum(-1)
-        if self.given is None:
-            return Output(logit=logit)
-        return Output(logit=logit, attention=self.bag_attention(batch, [self.given] * len(self.names)))
+        return Output(logit=logit)
 
 
 def identity() -> ImageTokenizer:
@@ -92,15 +88,6 @@ def test_heat_is_proportional_to_the_contribution() -> None:
     share = batch.bags["US"].payload.sum(-1)[0]
     assert heat[0, 0, 1] == 1
     assert heat[0, 0, 0].item() == pytest.approx(float(share[0] / (3 * share[1])), rel=1e-5)
-
-
-def test_attention_enters_through_the_gradient_alone() -> None:
-    batch = batch_of(1)
-    batch = replace(batch, bags={"US": replace(batch.bags["US"], payload=torch.ones(1, 9, DEPTH))})
-    attention = torch.full((1, 9), 0.1)
-    attention[0, 8] = 0.4
-    heat = heatmaps(Chosen(["US"], {3: 1.0, 8: 1.0}, attention), batch)["US"]
-    assert (heat[0, 2, 2].item(), heat[0, 1, 0].item()) == (1, 1)
 
 
 def test_images_of_a_case_share_a_scale_and_cases_do_not() -> None:

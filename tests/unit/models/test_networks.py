@@ -71,8 +71,6 @@ def test_permuting_cases_permutes_outputs(
     network, batch, order = make_network(variant), make_batch(), [3, 0, 4, 2, 1]
     before, after = network(batch), network(permuted(batch, order))
     torch.testing.assert_close(after.logit, before.logit[order])
-    for name in before.attention:
-        torch.testing.assert_close(after.attention[name], before.attention[name][order])
 
 
 @every_network
