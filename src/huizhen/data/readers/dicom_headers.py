@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +89,7 @@ def read_header(path: Path, file: str) -> Header:
     image of no size or of more than `MOST_PIXELS`, or is compressed in a way that nothing installed decodes.
     """
     try:
-        state = path.stat()
-        return _read(path, file, state.st_mtime_ns, state.st_size)
+        return _read(path, file)
     except Exception as error:  # pydicom raises many kinds on damaged files
         raise _unreadable(path, error) from error
 
@@ -122,9 +120,8 @@ def quiet() -> Iterator[None]:
         log.disabled = was
 
 
-@lru_cache(maxsize=20_000)
-def _read(path: Path, file: str, changed_ns: int, size: int) -> Header:
-    """Return a file's header, remembered until the file changes: several sources may share a folder."""
+def _read(path: Path, file: str) -> Header:
+    """Return a file's header, or raise whatever pydicom does."""
     with quiet(), path.open("rb") as stream:
         digest = Digest(hashlib.file_digest(stream, "sha256").hexdigest())
         dataset = _parsed(stream)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 from huizhen.core.cohort import Exclusion
 from huizhen.core.progress import Progress
@@ -13,6 +15,13 @@ from huizhen.data.readers.paths import list_files
 from huizhen.errors import UnreadableFileError
 
 __all__ = ["Found", "find_headers", "without_copies", "without_mixed"]
+
+
+FOLDERS = 4
+"""Folders whose headers are remembered: more than one site's sources share."""
+
+Known = dict[str, tuple[tuple[int, int], Header | None]]
+"""What was read of a folder's files: (time of change, size) and the header, None where it is unreadable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +39,8 @@ def find_headers(place: Located, *, wanted: str | None, progress: Progress, abou
     not DICOM or damaged (unreadable), other modalities and objects that are no image (wrong_modality), files
     without a patient id (missing_patient), second files of one SOP Instance (exact_duplicate, or
     duplicate_id when they differ), and every file of a study or series in which two patient ids stand
-    (mixed_patients). Directories of media (DICOMDIR) are passed over. Raises `DataError` on an empty folder.
+    (mixed_patients). Directories of media (DICOMDIR) are passed over. A file is read once a process for all
+    sources that share its folder, unless it changes. Raises `DataError` on an empty folder.
     """
     skip = [path for path in (place.labels, place.masks) if path is not None]
     files, strays = list_files(place.path, skip=skip)
@@ -38,10 +48,11 @@ def find_headers(place: Located, *, wanted: str | None, progress: Progress, abou
     problems = [("unreadable", file) for file in strays]
     with progress.track("ingest", len(files), about=about) as advance:
         for file in files:
-            try:
-                headers.append(read_header(place.path / file, file))
-            except UnreadableFileError:
+            header = _header_of(place.path, file)
+            if header is None:
                 problems.append(("unreadable", file))
+            else:
+                headers.append(header)
             advance(1)
     kept = [header for header in headers if not header.is_directory]
     for sift in (lambda some: without_others(some, wanted), without_copies, without_mixed):
@@ -51,6 +62,32 @@ def find_headers(place: Located, *, wanted: str | None, progress: Progress, abou
         Exclusion(unit="image", reason=why, site=place.site, subject=file) for why, file in problems
     )
     return Found(headers=tuple(kept), exclusions=tuple(exclusions))
+
+
+@lru_cache(maxsize=FOLDERS)
+def _known(folder: Path) -> Known:
+    """Return what is remembered of a folder, to be filled."""
+    return {}
+
+
+def _header_of(folder: Path, file: str) -> Header | None:
+    """Return the header of a file below `folder`, or None when it can't be read."""
+    try:
+        state = (folder / file).stat()
+    except OSError:
+        return None
+    mark = state.st_mtime_ns, state.st_size
+    known = _known(folder)
+    if file not in known or known[file][0] != mark:
+        known[file] = mark, _read_or_none(folder / file, file)
+    return known[file][1]
+
+
+def _read_or_none(path: Path, file: str) -> Header | None:
+    try:
+        return read_header(path, file)
+    except UnreadableFileError:
+        return None
 
 
 Sifted = tuple[list[Header], list[tuple[str, str]]]
