@@ -10,17 +10,11 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from huizhen.core.digests import Digest, digest_value
-
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-
-
-class Frozen(BaseModel):
-    """A part of the study file: immutable, no unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+from huizhen.core.study_base import Frozen, Name
+from huizhen.core.study_federation import Federation
 
 
 class ReaderKind(StrEnum):
@@ -89,7 +83,7 @@ class Source(Frozen):
     path: str
     labels: str | None = None
     columns: Columns | None = None
-    where: dict[str, str | int | float | list[str] | list[int] | list[float]] = {}
+    where: dict[str, str | int | float | list[str] | list[int] | list[float]] = Field(default_factory=dict)
     array: str = "images"
     ids: str | None = None
     masks: str | None = None
@@ -146,7 +140,7 @@ class TableModality(Frozen):
     numeric: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
     missing_codes: tuple[str, ...] = ("", "NA", "NaN", "NP", "NC")
-    leave_out: dict[str, str] = {}
+    leave_out: dict[str, str] = Field(default_factory=dict)
     """Columns that must not be used, each with its reason: known only afterwards, or the outcome itself."""
 
     @model_validator(mode="after")
@@ -298,10 +292,12 @@ class Study(Frozen):
     modality: Annotated[list[AnyModality], Field(min_length=1)]
     site: Annotated[list[Site], Field(min_length=1)]
     threshold: ThresholdRule = ThresholdRule()
-    endpoint: list[Endpoint] = []
+    endpoint: list[Endpoint] = Field(default_factory=list)
     split: Split = Split()
     network: Network = Network()
     training: Training = Training()
+    federation: Federation | None = None
+    """Present: the sites train together and their data stays with them."""
 
     @model_validator(mode="after")
     def _names_agree(self) -> Self:

@@ -35,6 +35,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[split]", study.Split),
     ("[network]", study.Network),
     ("[training]", study.Training),
+    ("[federation]", study.Federation),
 )  # fmt: skip
 
 HEAD = """\
