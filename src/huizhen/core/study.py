@@ -116,6 +116,15 @@ class Site(Frozen):
     source: Annotated[list[Source], Field(min_length=1)]
 
 
+class Phases(StrEnum):
+    """How the channels of an image with contrast phases are given to the network."""
+
+    AS_READ = "as_read"
+    SUBTRACTION = "subtraction"
+    """Three phases (before, early and late after contrast) become the early and the late enhancement and
+    what changes between them, as in subtraction images."""
+
+
 class ImageModality(Frozen):
     """A modality whose payload is a bag of images: views, slices or frames, phases as channels."""
 
@@ -128,7 +137,14 @@ class ImageModality(Frozen):
     """Side in pixels of the square that images are letterboxed into."""
     channels: Annotated[int, Field(ge=1, le=3)] = 1
     max_images: Annotated[int, Field(ge=1, le=64)] = 4
+    phases: Phases = Phases.AS_READ
     norm: Literal["batch", "group"] = "batch"
+
+    @model_validator(mode="after")
+    def _phases_are_three(self) -> Self:
+        if self.phases is Phases.SUBTRACTION and self.channels != 3:
+            raise ValueError("phases = subtraction needs channels = 3: before, early and late after contrast")
+        return self
 
 
 class TableModality(Frozen):

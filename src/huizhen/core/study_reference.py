@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 
 from huizhen.core import study
 from huizhen.core.digests import canonical_json
+from huizhen.core.study_federation import Federation
 
 __all__ = ["study_reference"]
 
@@ -35,7 +36,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[split]", study.Split),
     ("[network]", study.Network),
     ("[training]", study.Training),
-    ("[federation]", study.Federation),
+    ("[federation]", Federation),
 )  # fmt: skip
 
 HEAD = """\

@@ -96,7 +96,7 @@ def pack_images(
         raise DataError("no image to pack", remedy="check the sources of this modality", field=modality.name)
     unique = _each_once(records)
     settings = [huizhen.__version__, PACK_VERSION, PREPROCESSING_VERSION, modality.size, modality.channels]
-    settings += [SHARD_IMAGES, SHARD_BYTES]
+    settings += [modality.phases.value, SHARD_IMAGES, SHARD_BYTES]
     key = digest_value([*settings, _contents(unique)])
     folder = cache.place(key, ".pack")
     opened = cache.held(folder, lambda: _open(folder, cache, modality, unique))
@@ -173,7 +173,7 @@ def _shard(
     for i, (site, record) in enumerate(piece):
         reader = readers[site, record.source]
         image = reader.pixels(record)
-        pixels[i] = letterbox(image, size=modality.size, channels=modality.channels)
+        pixels[i] = letterbox(image, size=modality.size, channels=modality.channels, phases=modality.phases)
         native[i] = image.shape[1:]
         mask = reader.mask(record) if record.has_mask else None
         if mask is not None:

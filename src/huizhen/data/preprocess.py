@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from huizhen.core.study import Phases
 from huizhen.errors import InvalidInputError
 
 PREPROCESSING_VERSION = "letterbox-bilinear-1"
@@ -84,8 +85,24 @@ class Letterbox:
         return _resize(heatmap[self.inner].astype(np.float32), height=self.height, width=self.width)
 
 
-def letterbox(pixels: NDArray[np.float32], *, size: int, channels: int) -> NDArray[np.uint8]:
-    """Return `pixels` (C, H, W) in [0, 1] as (channels, size, size) in 0..255.
+def subtracted(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return (3, H, W) phases before, early and late as subtraction images, unclipped.
+
+    Twice the early enhancement (early less before), twice the late one (late less before), and half plus
+    twice their difference (late less early: above half it still rises, below half it washes out).
+    Radiologists read subtraction images for the same reason: what is in every phase is gone.
+
+    >>> subtracted(np.array([0.25, 0.5, 0.375], np.float32).reshape(3, 1, 1)).ravel().tolist()
+    [0.5, 0.25, 0.25]
+    """
+    before, early, late = pixels
+    return np.stack([2 * (early - before), 2 * (late - before), 0.5 + 2 * (late - early)])
+
+
+def letterbox(
+    pixels: NDArray[np.float32], *, size: int, channels: int, phases: Phases = Phases.AS_READ
+) -> NDArray[np.uint8]:
+    """Return `pixels` (C, H, W) in [0, 1] as (channels, size, size) in 0..255; `phases` become what it says.
 
     Values outside [0, 1] are clipped. Raises `InvalidInputError` on another shape, on values that are not
     finite, or when C channels can't become `channels` (see `channels_fit`).
@@ -99,7 +116,10 @@ def letterbox(pixels: NDArray[np.float32], *, size: int, channels: int) -> NDArr
         )
     box = Letterbox(height=pixels.shape[1], width=pixels.shape[2], size=size)
     square = np.zeros((channels, size, size), dtype=np.uint8)
-    for plane, image in enumerate(to_channels(pixels, channels)):
+    planes = to_channels(pixels, channels)
+    if phases is Phases.SUBTRACTION:
+        planes = subtracted(planes)
+    for plane, image in enumerate(planes):
         scaled = _resize(image, height=box.inner_height, width=box.inner_width)
         square[plane][box.inner] = np.rint(np.clip(scaled, 0, 1) * 255).astype(np.uint8)
     return square

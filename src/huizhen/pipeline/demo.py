@@ -73,7 +73,8 @@ name = "MRI"
 kind = "image"
 title = "Dynamic contrast-enhanced MRI"
 size = 128
-channels = 3          # the contrast phases
+channels = 3          # the contrast phases: before, early, late
+phases = "subtraction"
 max_images = 3
 
 [[modality]]

@@ -191,7 +191,12 @@ def _images(
     bags = [case.images.get(modality.name, ()) for case in cases]
     shape = (modality.channels, modality.size, modality.size)
     pixels = [
-        letterbox(readers[case.site, r.source].pixels(r), size=modality.size, channels=modality.channels)
+        letterbox(
+            readers[case.site, r.source].pixels(r),
+            size=modality.size,
+            channels=modality.channels,
+            phases=modality.phases,
+        )
         for case, bag in zip(cases, bags, strict=True)
         for r in bag
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from huizhen.core.study import Phases
 from huizhen.data.preprocess import Letterbox, letterbox, letterbox_mask, to_channels
 from huizhen.errors import InvalidInputError
 
@@ -82,3 +83,14 @@ def test_a_mask_keeps_its_share_and_its_smallest_lesion():
     tiny[7, 391] = True
     assert np.argwhere(letterbox_mask(tiny, size=32)).tolist() == [[0, 31]]
     assert not letterbox_mask(np.zeros((5, 9), dtype=bool), size=32).any()
+
+
+def test_subtraction_takes_what_every_phase_shares() -> None:
+    phases = np.stack([np.full((8, 8), 0.2), np.full((8, 8), 0.5), np.full((8, 8), 0.4)]).astype(np.float32)
+    shifted = phases + 0.3
+    one, other = (
+        letterbox(p, size=8, channels=3, phases=Phases.SUBTRACTION)[:, 0, 0].tolist()
+        for p in (phases, shifted)
+    )
+    assert one == pytest.approx(other, abs=1)
+    assert one == pytest.approx([153, 102, 76.5], abs=1)
