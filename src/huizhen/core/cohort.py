@@ -7,6 +7,21 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from huizhen.core.digests import Digest
+from huizhen.errors import InvalidInputError
+
+UNITS = ("patient", "image", "row", "cell")
+"""What can be left out; every report has a word for each."""
+
+REASONS = (
+    *("unreadable", "blank", "non_finite", "wrong_modality", "mixed_patients", "missing_patient"),
+    *("missing_label", "other_series", "other_class", "duplicate_id", "no_usable_data", "two_sites"),
+    *("exact_duplicate", "near_duplicate", "conflicting_label"),
+)
+"""Why something can be left out; every report has a word for each.
+
+A patient is left out as exact_duplicate or near_duplicate when an external patient shares an image with one
+in development, and as conflicting_label when two patients of different outcome share one.
+"""
 
 
 class Part(StrEnum):
@@ -65,17 +80,20 @@ class Case:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exclusion:
-    """Why something was left out: `unit` is "patient", "image", "row" or "cell", `reason` a word key.
-
-    Reasons: unreadable, blank, non_finite, wrong_modality, exact_duplicate, mixed_patients, missing_patient,
-    missing_label, other_series, other_class, conflicting_label, duplicate_id, no_usable_data, two_sites.
-    """
+    """Why something was left out: one of `UNITS` for one of `REASONS`, else `InvalidInputError`."""
 
     unit: str
     reason: str
     site: str
     subject: str
     """A pseudonym or a file's relative path; never a patient's value."""
+
+    def __post_init__(self) -> None:
+        if self.unit not in UNITS or self.reason not in REASONS:
+            raise InvalidInputError(
+                f"nothing is left out as {self.unit} {self.reason}",
+                remedy="add it to UNITS or REASONS, and its words to the dossier",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

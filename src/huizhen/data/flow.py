@@ -9,9 +9,15 @@ from typing import Any
 
 from huizhen.core.cohort import Case, Cohort, Exclusion
 from huizhen.core.evidence import Evidence
+from huizhen.errors import InvalidInputError
 
 STAGE = "data"
 STEPS = ("found", "readable", "labelled", "included")
+TALLIES = (
+    *("mixed_outcomes", "non_finite_values", "conflicting_values", "beyond_bag_limit"),
+    *("linked_patients", "linked_groups", "largest_linked_group", "external_lookalikes"),
+)
+"""What is counted on the way though it excludes nobody; every report has a word for each."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,17 +62,24 @@ class ExclusionCount:
 class Tally:
     """Something counted on the way that excluded nobody, such as images beyond a bag's limit.
 
-    `what`: mixed_outcomes (patients with positive and negative images, taken as positive),
-    non_finite_values (table values taken as missing), conflicting_values (cells in which two tables of one
-    modality differ for a patient; the first stays), beyond_bag_limit (images), linked_patients (patients
-    that share an image with another one and stay in one part), linked_groups, largest_linked_group,
+    `what` is one of `TALLIES`: mixed_outcomes (patients with positive and negative images, taken as
+    positive), non_finite_values (table values taken as missing), conflicting_values (cells in which two
+    tables of one modality differ for a patient; the first stays), beyond_bag_limit (images), linked_patients
+    (patients that share an image with another one and stay in one part), linked_groups, largest_linked_group,
     external_lookalikes (external patients who share an image with another external one). `site` is empty for
-    what concerns the whole study.
+    what concerns the whole study. Raises `InvalidInputError` on another `what`.
     """
 
     site: str
     what: str
     count: int
+
+    def __post_init__(self) -> None:
+        if self.what not in TALLIES:
+            raise InvalidInputError(
+                f"nothing is counted as {self.what}",
+                remedy="add it to TALLIES, and its words to the dossier",
+            )
 
     @classmethod
     def of(cls, site: str, counts: Mapping[str, int]) -> tuple[Tally, ...]:

@@ -244,6 +244,19 @@ def test_describe_shows_cohort_and_exclusions_without_values(invoke, as_json, tm
     assert "secret" not in json.dumps(record)
 
 
+def test_describe_names_the_rows_and_files_that_were_left_out(invoke, as_json, tmp_path):
+    rows = [f"secret-{i},{i % 2},{40 + i}" for i in range(20)] + [",1,50", "secret-0,1,90"]
+    write_text(tmp_path / "table.csv", "\n".join(["patient,outcome,age", *rows]) + "\n")
+    write_text(tmp_path / "study.toml", STUDY)
+    shown = invoke("data", "describe", tmp_path / "study.toml", "--quiet").stdout
+    assert "table.csv:22" in shown
+    assert "rows" in shown
+    record = as_json(invoke("data", "describe", tmp_path / "study.toml", "--json"))
+    places = {(one["unit"], one["reason"]): one["place"] for one in record["left_out"]}
+    assert places["row", "missing_patient"] == "table.csv:22"
+    assert "secret" not in json.dumps(record)
+
+
 def test_describe_of_one_class_is_a_data_error(invoke, tmp_path):
     write_text(tmp_path / "table.csv", "patient,outcome,age\n" + "".join(f"p{i},1,50\n" for i in range(20)))
     write_text(tmp_path / "study.toml", STUDY)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +14,7 @@ from huizhen.cli import paths
 from huizhen.cli.screen import Screen, screen_of
 
 if TYPE_CHECKING:
+    from huizhen.core.cohort import Exclusion
     from huizhen.data.flow import Flow
 
 __all__ = ["command"]
@@ -41,13 +43,26 @@ def command(
             progress=screen.progress(),
         )
     sites = site_table(taken.cohort)
-    screen.answer({"study": study.name, "sites": sites, "flow": taken.flow.to_json()})
+    places = _places(taken.cohort.exclusions)
+    screen.answer({"study": study.name, "sites": sites, "flow": taken.flow.to_json(), "left_out": places})
     if not screen.settings.json:
         screen.say("describe.title", study=study.title, patients=len(taken.cohort.cases), sites=len(sites))
-        _show(sites, taken.flow, screen)
+        _show(sites, taken.flow, places, screen)
 
 
-def _show(sites: list[dict[str, Any]], flow: Flow, screen: Screen) -> None:
+def _places(exclusions: Iterable[Exclusion]) -> list[dict[str, str]]:
+    """Return each file, row and cell that was left out, so that it can be found and mended.
+
+    Not patients: their pseudonyms here are of a throw-away key.
+    """
+    return [
+        {"site": one.site, "unit": one.unit, "reason": one.reason, "place": one.subject}
+        for one in exclusions
+        if one.unit != "patient"
+    ]
+
+
+def _show(sites: list[dict[str, Any]], flow: Flow, places: list[dict[str, str]], screen: Screen) -> None:
     """Print the sites, the steps and the exclusions as tables."""
     console = screen.console()
     heads = ("site", "patients", "positive", "modalities")
@@ -63,18 +78,24 @@ def _show(sites: list[dict[str, Any]], flow: Flow, screen: Screen) -> None:
     if not flow.exclusions:
         screen.say("describe.nobody")
         return
-    lost = [[item.site, item.unit, _reason(item.reason, screen), item.count] for item in flow.exclusions]
-    console.print(screen_table(screen, "describe.left_out", ("site", "unit", "reason", "count"), lost))
+    first = {(p["site"], p["unit"], p["reason"]): p["place"] for p in reversed(places)}
+    lost = [
+        [
+            item.site,
+            screen.known(f"unit.{item.unit}", item.unit),
+            screen.known(f"reason.{item.reason}", item.reason),
+            item.count,
+            first.get((item.site, item.unit, item.reason), ""),
+        ]
+        for item in flow.exclusions
+    ]
+    columns = ("site", "unit", "reason", "count", "example")
+    console.print(screen_table(screen, "describe.left_out", columns, lost))
 
 
 def _modalities(rows: list[dict[str, Any]]) -> str:
     """Return modalities with their patients, e.g. "US 40, MR 12"."""
     return ", ".join(f"{row['modality']} {row['patients']}" for row in rows)
-
-
-def _reason(reason: str, screen: Screen) -> str:
-    """Return a reason for exclusion in words."""
-    return screen.known(f"reason.{reason}", reason.replace("_", " "))
 
 
 def screen_table(screen: Screen, title: str, heads: tuple[str, ...], rows: list[list[Any]]) -> Any:

@@ -15,11 +15,12 @@ from huizhen.dossier.citations import Cited, Scalar, cite, plainly, pointer
 from huizhen.dossier.details import table_of_rows
 from huizhen.dossier.labels import column_name, value_name
 from huizhen.dossier.record import Measured
-from huizhen.dossier.wording import Text, join, say
+from huizhen.dossier.wording import Text, join, say, say_or
 
 COUNTS = ("patients", "images")
-LABEL_REASONS = frozenset({"missing_label", "other_class", "conflicting_label"})
-LATE_REASONS = frozenset({"two_sites"})
+LABEL_REASONS = frozenset({"missing_label", "other_class"})
+LATE_REASONS = frozenset({"two_sites", "exact_duplicate", "near_duplicate", "conflicting_label"})
+"""Why patients with an outcome leave: only known when the patients of all sites are compared."""
 
 
 def flow_diagram(measured: Measured) -> Flow | None:
@@ -52,7 +53,7 @@ def _step(measured: Measured, name: str, names: Sequence[str]) -> FlowStep:
     left_out = [
         (value_name(reason), (total, Text.both(" "), _unit(unit, total)))
         for reason, unit in reasons
-        if _after(reason, names) == name
+        if _after(reason, unit, names) == name
         and (total := _sum(measured, "exclusions", "count", reason=reason, unit=unit))
     ]
     return FlowStep(name=value_name(name), content=tuple(content[:-1]), left_out=tuple(left_out))
@@ -60,13 +61,14 @@ def _step(measured: Measured, name: str, names: Sequence[str]) -> FlowStep:
 
 def _unit(unit: str, total: Cited | None = None) -> Text:
     """Return the unit, in the singular for exactly one."""
-    if unit not in ("patient", "image"):
-        return Text.both(unit)
-    return say(f"unit.{unit}" if total and total.text.en == "1" else f"unit.{unit}s")
+    key = f"unit.{unit}" if total and total.text.en == "1" else f"unit.{unit}s"
+    return say_or(key, unit)
 
 
-def _after(reason: str, names: Sequence[str]) -> str:
-    """Return the step after which patients or images left for `reason`."""
+def _after(reason: str, unit: str, names: Sequence[str]) -> str:
+    """Return the step after which something left for `reason`; what is no patient left at the beginning."""
+    if unit != "patient":
+        return names[0]
     step = "readable" if reason in LABEL_REASONS else "labelled" if reason in LATE_REASONS else names[0]
     return step if step in names else names[0]
 
