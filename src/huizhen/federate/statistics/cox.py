@@ -19,7 +19,7 @@ from huizhen.federate.statistics.cox_fit import CoxFit, ask_at, check_settings, 
 from huizhen.federate.statistics.data import Survival
 from huizhen.federate.statistics.event_times import EventGrid, cells_of
 from huizhen.federate.statistics.interface import Ask, Done, Query
-from huizhen.federate.statistics.newton import Climb, Peak, Point, unpack
+from huizhen.federate.statistics.newton import Climb, Peak, Point
 from huizhen.federate.statistics.risk_sets import (
     Ties,
     Weighted,
@@ -128,7 +128,8 @@ class Cox:
         wrong = (s0 < 0).any() or (np.diff(s0) > 1e-9 * (1 + s0[:-1])).any() or (total["weight"] < 0).any()
         wrong = wrong or events.sum() > total.n or ((events > 1) & ~np.array(self.grid.tied)).any()
         if self.derivatives and not wrong:
-            diagonal = np.diagonal(unpack(total["s2"], len(self.columns)), axis1=1, axis2=2)
+            row, column = np.triu_indices(len(self.columns))
+            diagonal = total["s2"][:, row == column]
             bound = s0[:, np.newaxis] * diagonal * (1 + 1e-6) + 1e-6
             wrong = (diagonal < -1e-9).any() or (total["s1"] ** 2 > bound).any()
         if wrong:

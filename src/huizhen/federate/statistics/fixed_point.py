@@ -44,24 +44,43 @@ def encode(total: Aggregate, *, sites: int = MOST_SITES) -> Words:
     """
     if not 1 <= sites <= MOST_SITES:
         raise InvalidInputError(f"{sites} sites", remedy=f"add at most {MOST_SITES} at a time", field="sites")
-    parts = [_split(name, quantity, total[name], sites) for name, quantity in total.layout.items()]
-    return np.concatenate(parts)
+    words, start = np.empty(words_of(total.layout), dtype=np.uint32), 0
+    for name, quantity in total.layout.items():
+        _split(name, quantity, total[name], sites, out=words[start : start + quantity.words])
+        start += quantity.words
+    return words
 
 
-def _split(name: str, quantity: Quantity, value: NDArray[np.float64], sites: int) -> Words:
-    """Return one quantity's words, the lowest limbs of all values first."""
-    if value.size and np.abs(value).max() >= quantity.capacity / sites:
+def _split(name: str, quantity: Quantity, value: NDArray[np.float64], sites: int, *, out: Words) -> None:
+    """Write one quantity's words to `out`, the lowest limbs of all values first."""
+    largest = np.abs(value).max(initial=0.0)
+    if largest >= quantity.capacity / sites:
         raise InvalidInputError(
             "is above what the fixed point can carry", remedy="standardise the columns first", field=name
         )
-    rest = np.rint(np.ldexp(value.ravel(), quantity.fraction_bits))
-    limbs = []
-    for _ in range(quantity.limbs - 1):
-        upper = np.floor(rest / _LIMB)
-        limbs.append((rest - upper * _LIMB).astype(np.uint32))
-        rest = upper
-    limbs.append(rest.astype(np.int64).astype(np.uint32))
-    return np.concatenate(limbs)
+    limbs = out.reshape(quantity.limbs, quantity.size)
+    whole = np.rint(np.ldexp(value.ravel(), quantity.fraction_bits))
+    if largest < 2.0 ** (62 - quantity.fraction_bits):
+        _cut_small(whole.astype(np.int64), limbs)
+    else:
+        _cut_large(whole, limbs)
+
+
+def _cut_small(whole: NDArray[np.int64], limbs: Words) -> None:
+    """Write whole numbers of at most 62 bits to `limbs` (limbs, values)."""
+    for limb in limbs[:-1]:
+        limb[:] = whole & (2**24 - 1)
+        whole = whole >> 24
+    limbs[-1] = whole.astype(np.uint32)
+
+
+def _cut_large(whole: NDArray[np.float64], limbs: Words) -> None:
+    """Write whole numbers of any size, held as floats, to `limbs` (limbs, values): each step is exact."""
+    for limb in limbs[:-1]:
+        upper = np.floor(whole / _LIMB)
+        limb[:] = whole - upper * _LIMB
+        whole = upper
+    limbs[-1] = whole.astype(np.int64).astype(np.uint32)
 
 
 def decode(words: Words, layout: Layout, *, unit: str = "patient") -> Aggregate:

@@ -23,7 +23,6 @@ __all__ = ["STEEPEST", "Ties", "Weighted", "by_group", "partial_likelihood", "st
 Floats = NDArray[np.float64]
 STEEPEST = 20.0
 """The largest |η| that sums are formed for; steps that lead beyond are halved."""
-_CHUNK = 4096
 
 
 class Ties(StrEnum):
@@ -69,11 +68,16 @@ def by_group(
     weight = data.weights * np.exp(np.clip(data.x @ beta, -STEEPEST, STEEPEST))
     s0 = np.bincount(group, weights=weight, minlength=groups).astype(np.float64)
     s1, s2 = np.zeros((groups, p)), np.zeros((groups, p * (p + 1) // 2))
-    for start in range(0, data.n if p else 0, _CHUNK):
-        part = slice(start, start + _CHUNK)
-        rows, w, place = x[part], weight[part, np.newaxis], group[part]
-        np.add.at(s1, place, w * rows)
-        np.add.at(s2, place, pack((w * rows)[:, :, np.newaxis] * rows[:, np.newaxis, :]))
+    if not p or not data.n:
+        return Weighted(s0=s0, s1=s1, s2=s2)
+    row, column = np.triu_indices(p)
+    order = np.argsort(group, kind="stable")
+    here, first = np.unique(group[order], return_index=True)
+    for place, who in zip(here, np.split(order, first[1:]), strict=True):
+        rows = x[who]
+        weighted = weight[who, np.newaxis] * rows
+        s1[place] = weighted.sum(axis=0)
+        s2[place] = (weighted.T @ rows)[row, column]
     return Weighted(s0=s0, s1=s1, s2=s2)
 
 

@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-import numpy as np
-
 from huizhen.errors import FederationError, MessageError
 from huizhen.federate.statistics.aggregate import Aggregate, add, aggregate
 from huizhen.federate.statistics.fixed_point import Words, decode, encode
@@ -43,7 +41,9 @@ def plain_sum(words: Sequence[Words]) -> Words:
     """
     if not words or len({part.shape for part in words}) != 1:
         raise MessageError("sites sent words of different lengths", remedy="ask all the same query")
-    total: Words = np.sum(np.stack(words), axis=0, dtype=np.uint32)
+    total = words[0].copy()
+    for part in words[1:]:
+        total += part
     return total
 
 
