@@ -6,7 +6,7 @@ of the header, the header (canonical JSON of one message) and the message's arra
     >>> from huizhen.federate.messages import Refusal
     >>> key = SigningKey.generate()
     >>> refusal = Refusal(study="0" * 64, sender="north", code="HZ92", reason="outside working hours")
-    >>> unseal(seal(refusal, key), {"north": key.public}).message.reason
+    >>> unseal(seal(refusal, key), {"north": [key.public]}).message.reason
     'outside working hours'
 """
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,8 +37,8 @@ Arrays = Mapping[str, NDArray[Any]]
 _ADAPTER: TypeAdapter[Inbound | Outbound] = TypeAdapter(Message)
 
 DTYPES: Mapping[str, frozenset[str]] = {
-    "train": frozenset({"F32", "I64"}),
-    "update": frozenset({"F32", "I64"}),
+    "train": frozenset({"F32"}),
+    "update": frozenset({"F32"}),
     "masked": frozenset({"U32"}),
     "ask": frozenset({"F64", "I64", "U64"}),
     "aggregate": frozenset({"F64", "I64", "U64"}),
@@ -49,9 +49,10 @@ _TYPES = {"F32": np.float32, "F64": np.float64, "U32": np.uint32, "I64": np.int6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sealed:
-    """A checked message with its arrays, and the digest and size of its frame."""
+    """A checked message with its arrays, the key that signed it, and the digest and size of its frame."""
 
     message: Inbound | Outbound
+    key: PublicKey
     arrays: Arrays = field(default_factory=dict)
     digest: Digest
     size: int
@@ -74,20 +75,21 @@ def seal(message: Inbound | Outbound, key: SigningKey, arrays: Arrays | None = N
     return b"".join([MAGIC, struct.pack("<Q", len(body)), body, bytes.fromhex(signature)])
 
 
-def unseal(frame: bytes, peers: Mapping[str, PublicKey]) -> Sealed:
+def unseal(frame: bytes, peers: Mapping[str, Sequence[PublicKey]]) -> Sealed:
     """Return the message of `frame`, checked: size, signature of the sender named, types, finite values.
 
-    `peers` maps each known sender to its public key. Raises `MessageError` on anything else.
+    `peers` maps each known sender to the public keys that it may sign with. Raises `MessageError` on anything
+    else.
     """
     body, signature = _split(frame)
     (length,) = struct.unpack_from("<I", body)
     if not 0 < length <= min(MAX_HEADER, len(body) - 4):
         raise _refused("?", "the header's length doesn't fit the frame")
     message = _parsed(body[4 : 4 + length])
-    _check_signature(message.sender, peers, body, signature)
+    key = _signer(message.sender, peers.get(message.sender, ()), body, signature)
     arrays = _unpacked(body[4 + length :], message.sender)
     _check_arrays(message.kind, arrays, message.sender)
-    return Sealed(message=message, arrays=arrays, digest=digest_bytes(frame), size=len(frame))
+    return Sealed(message=message, key=key, arrays=arrays, digest=digest_bytes(frame), size=len(frame))
 
 
 def _split(frame: bytes) -> tuple[memoryview, str]:
@@ -110,14 +112,18 @@ def _parsed(header: memoryview) -> Inbound | Outbound:
         raise _refused("?", f"its header is no known message (at {where[:200]})") from None
 
 
-def _check_signature(sender: str, peers: Mapping[str, PublicKey], body: memoryview, signature: str) -> None:
-    """Check that the named sender signed the body."""
-    if sender not in peers:
+def _signer(sender: str, keys: Sequence[PublicKey], body: memoryview, signature: str) -> PublicKey:
+    """Return the one of the sender's keys that signed the body."""
+    if not keys:
         raise _refused(sender, "nobody of this name takes part")
-    try:
-        peers[sender].verify(DOMAIN, bytes.fromhex(digest_bytes(bytes(body))), signature)
-    except VerificationError as error:
-        raise _refused(sender, "its signature doesn't hold") from error
+    digest = bytes.fromhex(digest_bytes(bytes(body)))
+    for key in keys:
+        try:
+            key.verify(DOMAIN, digest, signature)
+        except VerificationError:
+            continue
+        return key
+    raise _refused(sender, "its signature doesn't hold")
 
 
 def _check_arrays(kind: str, arrays: Arrays, sender: str) -> None:

@@ -19,6 +19,8 @@ Hex32 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Blob = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}){0,4096}$")]
 Count = Annotated[int, Field(ge=0, le=10**9)]
 Step = Annotated[int, Field(ge=0, le=10**6)]
+Signature = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
+Model = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:|+/-]{1,200}$")]
 Text = Annotated[str, StringConstraints(max_length=500)]
 LEAD = "lead"
 """The study lead's name as a sender."""
@@ -39,8 +41,10 @@ class Invitation(_Message):
     kind: Literal["invitation"] = "invitation"
     definition: Annotated[str, StringConstraints(max_length=MAX_HEADER // 2)]
     """The study as canonical JSON; its digest is `study`."""
-    signature: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
+    signature: Signature
     purpose: Name
+    sites: dict[Name, Hex32]
+    """The public key of every site of the study; a secure sum is over these sites alone."""
 
 
 class Ask(_Message):
@@ -50,63 +54,80 @@ class Ask(_Message):
     query: Name
     step: Step
     secure: bool
-    attempt: Step = 0
 
 
 class Train(_Message):
     """Train for one round from the weights in the arrays."""
 
     kind: Literal["train"] = "train"
-    model: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:|+-]{1,200}$")]
+    model: Model
     round: Step
-    attempt: Step
     secure: bool
 
 
+class Task(BaseModel):
+    """What a secure sum is of: a round's changes of `name` (a model), or the answers to the query `name`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    kind: Literal["train", "ask"]
+    name: Model
+    step: Step
+
+
+class Coding(BaseModel):
+    """How values become integers, as `huizhen.privacy.secure_aggregation.coding` says it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    kind: Literal["fixed", "counts"]
+    clip: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    scale: Annotated[int, Field(ge=1, le=2**31)] = 1
+    max_weight: Annotated[int, Field(ge=1, le=2**31)] = 1
+    largest: Annotated[int, Field(ge=1, le=2**32 - 1)] = 1
+
+
 class Advertise(_Message):
-    """Secure aggregation, phase 1: ask for fresh public keys for one sum."""
+    """Secure sum, phase 1: its terms; ask for fresh public keys. `number` grows from sum to sum."""
 
     kind: Literal["advertise"] = "advertise"
-    sum: Name
+    task: Task
+    number: Step
     attempt: Step
+    sites: dict[Name, Hex32]
+    threshold: Annotated[int, Field(ge=2, le=10_000)]
+    length: Annotated[int, Field(ge=1, le=2**28)]
+    coding: Coding
 
 
 class Share(_Message):
-    """Secure aggregation, phase 2: everybody's keys; ask for encrypted shares."""
+    """Secure sum, phase 2: everybody's keys; ask for encrypted shares."""
 
     kind: Literal["share"] = "share"
-    sum: Name
-    attempt: Step
-    threshold: Annotated[int, Field(ge=1, le=10_000)]
-    keys: dict[Name, Advert]
+    terms: Hex32
+    roster: dict[Name, Keys]
 
 
 class Deliver(_Message):
-    """Secure aggregation, phase 3: the shares sent to this site; ask for its masked input."""
+    """Secure sum, phase 3: the shares sealed for this site; ask for its masked input."""
 
     kind: Literal["deliver"] = "deliver"
-    sum: Name
-    attempt: Step
-    shares: dict[Name, Blob]
+    terms: Hex32
+    boxes: dict[Name, Blob]
 
 
-class Reveal(_Message):
-    """Secure aggregation, phase 4: who answered, and who signed that; ask for shares of the masks."""
+class Endorse(_Message):
+    """Secure sum, phase 4: whose masked input arrived; ask for a signature on that."""
 
-    kind: Literal["reveal"] = "reveal"
-    sum: Name
-    attempt: Step
+    kind: Literal["endorse"] = "endorse"
+    terms: Hex32
     survivors: list[Name]
-    signatures: dict[Name, Blob]
 
 
-class Confirm(_Message):
-    """Secure aggregation, between 3 and 4: who answered; ask for a signature over that."""
+class Unmask(_Message):
+    """Secure sum, phase 5: who signed; ask for the shares that take the masks off the sum."""
 
-    kind: Literal["confirm"] = "confirm"
-    sum: Name
-    attempt: Step
-    survivors: list[Name]
+    kind: Literal["unmask"] = "unmask"
+    terms: Hex32
+    signatures: dict[Name, Signature]
 
 
 class Finish(_Message):
@@ -119,17 +140,17 @@ class Finish(_Message):
 # From a site to the lead.
 
 
-class Advert(BaseModel):
-    """One site's two public keys for one sum, signed by the site's own key."""
+class Keys(BaseModel):
+    """One site's two public keys for one secure sum, signed by the site's own key."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-    cipher: Hex32
+    channel: Hex32
     mask: Hex32
-    signature: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
+    signature: Signature
 
 
 class Accepted(_Message):
-    """A site takes part. `patients` is rounded down to the policy's smallest count."""
+    """A site takes part, with this version of huizhen."""
 
     kind: Literal["accepted"] = "accepted"
     role: Literal["development", "external"]
@@ -148,6 +169,7 @@ class Update(_Message):
     """One round's change of the weights (in the arrays), over `patients` training patients."""
 
     kind: Literal["update"] = "update"
+    model: Model
     round: Step
     patients: Count
     loss: Annotated[float, Field(allow_inf_nan=False)]
@@ -161,49 +183,53 @@ class Aggregate(_Message):
     step: Step
 
 
+class Ready(_Message):
+    """What was asked for is done and waits for its secure sum: `length` numbers. Nothing of it left."""
+
+    kind: Literal["ready"] = "ready"
+    task: Task
+    length: Annotated[int, Field(ge=1, le=2**28)]
+
+
 class Advertised(_Message):
-    """Fresh public keys for one sum."""
+    """Fresh public keys for one secure sum."""
 
     kind: Literal["advertised"] = "advertised"
-    sum: Name
-    attempt: Step
-    keys: Advert
+    terms: Hex32
+    keys: Keys
 
 
 class Shared(_Message):
-    """Encrypted shares, one for every other site."""
+    """Encrypted shares, one box for every other site, and a commitment to this site's own mask."""
 
     kind: Literal["shared"] = "shared"
-    sum: Name
-    attempt: Step
-    shares: dict[Name, Blob]
+    terms: Hex32
+    commitment: Hex32
+    boxes: dict[Name, Blob]
 
 
 class Masked(_Message):
-    """A masked input: one array of integers modulo 2^32 that says nothing without the masks."""
+    """A masked input: an array of integers modulo 2^32 that says nothing without the masks."""
 
     kind: Literal["masked"] = "masked"
-    sum: Name
-    attempt: Step
+    terms: Hex32
 
 
-class Confirmed(_Message):
-    """A signature over who answered."""
+class Endorsed(_Message):
+    """A signature on whose masked input arrived."""
 
-    kind: Literal["confirmed"] = "confirmed"
-    sum: Name
-    attempt: Step
-    signature: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
+    kind: Literal["endorsed"] = "endorsed"
+    terms: Hex32
+    signature: Signature
 
 
-class Revealed(_Message):
+class Unmasked(_Message):
     """Shares of survivors' own masks and of dropped sites' keys; never both of one site."""
 
-    kind: Literal["revealed"] = "revealed"
-    sum: Name
-    attempt: Step
-    own: dict[Name, Blob]
-    dropped: dict[Name, Blob]
+    kind: Literal["unmasked"] = "unmasked"
+    terms: Hex32
+    seeds: dict[Name, Blob]
+    keys: dict[Name, Blob]
 
 
 class Done(_Message):
@@ -212,11 +238,20 @@ class Done(_Message):
     kind: Literal["done"] = "done"
 
 
-Inbound = Invitation | Ask | Train | Advertise | Share | Deliver | Confirm | Reveal | Finish
+Inbound = Invitation | Ask | Train | Advertise | Share | Deliver | Endorse | Unmask | Finish
 Outbound = (
-    Accepted | Refusal | Update | Aggregate | Advertised | Shared | Masked | Confirmed | Revealed | Done
+    Accepted
+    | Refusal
+    | Update
+    | Aggregate
+    | Ready
+    | Advertised
+    | Shared
+    | Masked
+    | Endorsed
+    | Unmasked
+    | Done
 )
 Message = Annotated[Inbound | Outbound, Field(discriminator="kind")]
 
-for _model in (Share, Advertised):
-    _model.model_rebuild()
+Share.model_rebuild()

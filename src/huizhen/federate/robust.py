@@ -2,8 +2,8 @@
 
 Each function takes the sites' flattened changes, (sites, parameters) float32, and their patients (sites,),
 and returns one change (parameters,). They need to see every site's own update, so they exclude secure
-aggregation over all sites; `clip` is what works with it, since each site does it before masking, and sums over
-groups of sites may be compared with one another by the median.
+aggregation over all sites; `clip` is what works with it, since each site does it before masking, and sums
+over groups of sites may be compared with one another by the median.
 """
 
 from __future__ import annotations

@@ -1,0 +1,167 @@
+"""The lead's side of a secure sum: five asks, after which it knows the sum over the sites and no more."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huizhen.errors import FederationError, HuizhenError
+from huizhen.federate import messages as wire
+from huizhen.federate.frames import Arrays, Sealed
+from huizhen.federate.secure_wire import advert_of, blobs, pairs, terms_of, wire_keys
+from huizhen.privacy.secure_aggregation.interface import (
+    Endorsement,
+    MaskedInput,
+    SealedShares,
+    Total,
+    Unmasking,
+)
+from huizhen.privacy.secure_aggregation.server import Server
+
+AskSites = Callable[[Mapping[str, wire.Inbound], float], dict[str, Sealed]]
+"""Asks each site its message, for so many seconds, and returns the checked answers; a refusal is one."""
+M = TypeVar("M", wire.Advertised, wire.Shared, wire.Masked, wire.Endorsed, wire.Unmasked)
+
+
+@final
+class SecureSum:
+    """One attempt at one sum with the terms of `opening`, until `deadline` in `time.monotonic` seconds."""
+
+    def __init__(self, opening: wire.Advertise, *, ask: AskSites, deadline: float) -> None:
+        self._opening, self._ask, self._deadline = opening, ask, deadline
+        self._terms = terms_of(opening)
+        self._stated = self._terms.digest.hex()
+        self._server = Server(terms=self._terms)
+        self.wrong: dict[str, str] = {}
+        """The sites whose answers were refused here, and why."""
+
+    def total(self) -> Total:
+        """Run the five phases. Raises `FederationError` when too few sites stay to the end."""
+        self._share(self._advertise())
+        survivors = self._mask()
+        return self._unmask(self._endorse(survivors))
+
+    def _advertise(self) -> dict[str, wire.Keys]:
+        """Return everybody's fresh keys."""
+
+        def take(site: str, answer: wire.Advertised, _: Arrays) -> None:
+            self._server.take_advert(advert_of(self._terms, site, answer.keys))
+
+        self._phase(dict.fromkeys(self._terms.names, self._opening), wire.Advertised, take)
+        return {advert.site: wire_keys(advert) for advert in self._server.close_adverts().adverts}
+
+    def _share(self, roster: dict[str, wire.Keys]) -> None:
+        """Have every site seal its shares for the others."""
+
+        def take(site: str, answer: wire.Shared, _: Arrays) -> None:
+            shares = SealedShares(
+                terms=self._terms.digest,
+                site=site,
+                commitment=bytes.fromhex(answer.commitment),
+                boxes=pairs(answer.boxes),
+            )
+            self._server.take_shares(shares)
+
+        ask = wire.Share(study=self._opening.study, sender=wire.LEAD, terms=self._stated, roster=roster)
+        self._phase(dict.fromkeys(roster, ask), wire.Shared, take)
+
+    def _mask(self) -> tuple[str, ...]:
+        """Deliver the shares, add up the masked inputs, and return whose they are."""
+
+        def take(site: str, answer: wire.Masked, arrays: Arrays) -> None:
+            masked = MaskedInput(terms=self._terms.digest, site=site, vector=_only(arrays, site))
+            self._server.take_masked(masked)
+
+        asked: dict[str, wire.Inbound] = {
+            site: wire.Deliver(
+                study=self._opening.study,
+                sender=wire.LEAD,
+                terms=self._stated,
+                boxes=blobs(delivery.boxes),
+            )
+            for site, delivery in self._server.close_shares().items()
+        }
+        self._phase(asked, wire.Masked, take)
+        return self._server.close_masked().sites
+
+    def _endorse(self, survivors: tuple[str, ...]) -> dict[str, str]:
+        """Return the survivors' signatures on the list of survivors."""
+
+        def take(site: str, answer: wire.Endorsed, _: Arrays) -> None:
+            signature = bytes.fromhex(answer.signature)
+            self._server.take_endorsement(
+                Endorsement(terms=self._terms.digest, site=site, signature=signature)
+            )
+
+        ask = wire.Endorse(
+            study=self._opening.study, sender=wire.LEAD, terms=self._stated, survivors=list(survivors)
+        )
+        self._phase(dict.fromkeys(survivors, ask), wire.Endorsed, take)
+        return blobs(self._server.close_endorsements().signatures)
+
+    def _unmask(self, signatures: dict[str, str]) -> Total:
+        """Take the masks off the sum."""
+
+        def take(site: str, answer: wire.Unmasked, _: Arrays) -> None:
+            shares = Unmasking(
+                terms=self._terms.digest,
+                site=site,
+                seed_shares=pairs(answer.seeds),
+                key_shares=pairs(answer.keys),
+            )
+            self._server.take_unmasking(shares)
+
+        ask = wire.Unmask(
+            study=self._opening.study, sender=wire.LEAD, terms=self._stated, signatures=signatures
+        )
+        self._phase(dict.fromkeys(signatures, ask), wire.Unmasked, take)
+        return self._server.total()
+
+    def _phase(
+        self, asked: Mapping[str, wire.Inbound], kind: type[M], take: Callable[[str, M, Arrays], None]
+    ) -> None:
+        """Ask and take the answers in; one of another kind, or that is refused, counts as not given."""
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise FederationError(
+                "a secure sum ran out of time", remedy="give the round more time", field="round_timeout_s"
+            )
+        for site, answer in sorted(self._ask(asked, left).items()):
+            message = answer.message
+            if isinstance(message, wire.Refusal):
+                continue
+            if not isinstance(message, kind) or message.terms != self._stated:
+                self.wrong[site] = "an answer to another question"
+                continue
+            try:
+                take(site, message, answer.arrays)
+            except HuizhenError as error:
+                self.wrong[site] = error.message
+
+
+def _only(arrays: Arrays, site: str) -> NDArray[np.uint32]:
+    """Return the one array of a masked input. Raises `FederationError` on anything else."""
+    if set(arrays) != {"vector"}:
+        raise FederationError(
+            "a masked input of another form", remedy="update huizhen at the site", field=site
+        )
+    return np.asarray(arrays["vector"])
+
+
+def divided(vector: NDArray[Any], shapes: Sequence[tuple[str, tuple[int, ...]]]) -> dict[str, NDArray[Any]]:
+    """Return a flat sum (n,) as named arrays of `shapes`, which were laid end to end by name.
+
+    >>> {k: v.tolist() for k, v in divided(np.arange(5), [("b", (1,)), ("a", (2, 2))]).items()}
+    {'a': [[0, 1], [2, 3]], 'b': [4]}
+    """
+    found: dict[str, NDArray[Any]] = {}
+    start = 0
+    for name, shape in sorted(shapes):
+        size = int(np.prod(shape))
+        found[name] = vector[start : start + size].reshape(shape)
+        start += size
+    return found

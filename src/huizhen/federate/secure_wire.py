@@ -1,0 +1,78 @@
+"""Between the messages of a secure sum and what `huizhen.privacy.secure_aggregation` reckons with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from huizhen.core.digests import Digest
+from huizhen.errors import InvalidInputError, MessageError
+from huizhen.federate import messages as wire
+from huizhen.ledger.signing import PublicKey
+from huizhen.privacy.secure_aggregation import coding as codings
+from huizhen.privacy.secure_aggregation.interface import Advert, Roster, Terms
+
+
+def terms_of(ask: wire.Advertise) -> Terms:
+    """Return the terms that a message states. Raises `MessageError` when they don't fit together."""
+    try:
+        return Terms(
+            study=Digest(ask.study),
+            round_number=ask.number,
+            attempt=ask.attempt,
+            sites=tuple((name, PublicKey(hex=key)) for name, key in sorted(ask.sites.items())),
+            threshold=ask.threshold,
+            length=ask.length,
+            coding=coding_of(ask.coding),
+        )
+    except InvalidInputError as error:
+        raise MessageError(
+            f"the terms of a secure sum are refused: {error.message}", remedy=error.remedy, field=ask.sender
+        ) from error
+
+
+def coding_of(coding: wire.Coding) -> codings.FixedPoint | codings.Counts:
+    """Return the coding that a message states. Raises `InvalidInputError` on an impossible one."""
+    if coding.kind == "counts":
+        return codings.Counts(largest=coding.largest)
+    return codings.FixedPoint(clip=coding.clip, scale=coding.scale, max_weight=coding.max_weight)
+
+
+def wire_coding(coding: codings.FixedPoint | codings.Counts) -> wire.Coding:
+    """Return the coding as it travels."""
+    if isinstance(coding, codings.Counts):
+        return wire.Coding(kind="counts", largest=coding.largest)
+    return wire.Coding(kind="fixed", clip=coding.clip, scale=coding.scale, max_weight=coding.max_weight)
+
+
+def wire_keys(advert: Advert) -> wire.Keys:
+    """Return a site's keys as they travel."""
+    return wire.Keys(
+        channel=advert.channel_key.hex(), mask=advert.mask_key.hex(), signature=advert.signature.hex()
+    )
+
+
+def advert_of(terms: Terms, site: str, keys: wire.Keys) -> Advert:
+    """Return one site's advert."""
+    return Advert(
+        terms=terms.digest,
+        site=site,
+        channel_key=bytes.fromhex(keys.channel),
+        mask_key=bytes.fromhex(keys.mask),
+        signature=bytes.fromhex(keys.signature),
+    )
+
+
+def roster_of(terms: Terms, roster: Mapping[str, wire.Keys]) -> Roster:
+    """Return the roster that a message holds."""
+    adverts = tuple(advert_of(terms, name, keys) for name, keys in sorted(roster.items()))
+    return Roster(terms=terms.digest, adverts=adverts)
+
+
+def pairs(found: Mapping[str, str]) -> tuple[tuple[str, bytes], ...]:
+    """Return named hexadecimal blobs as named bytes, by name."""
+    return tuple((name, bytes.fromhex(blob)) for name, blob in sorted(found.items()))
+
+
+def blobs(found: Iterable[tuple[str, bytes]]) -> dict[str, str]:
+    """Return named bytes as named hexadecimal blobs."""
+    return {name: data.hex() for name, data in found}

@@ -1,0 +1,123 @@
+"""A site's folder: who it is, where its data lies, its key, its policy, and what it keeps of each study.
+
+site.toml      name, jurisdiction, and the folder of its data; read at the site alone
+key.pem        the site's Ed25519 key, made once
+policy.toml    what may be asked of it
+outbox.jsonl   what left it
+studies/       a folder a study: the cohort, its cache, and what a restart needs
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from huizhen.core.files import write_text
+from huizhen.core.study_base import Name
+from huizhen.errors import PolicyError, StorageError
+from huizhen.federate.policy import POLICY, SitePolicy, load_policy
+from huizhen.ledger.signing import SigningKey
+
+SITE = "site.toml"
+KEY = "key.pem"
+
+
+class SiteFile(BaseModel):
+    """The content of `site.toml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: Name
+    jurisdiction: str = ""
+    data: Annotated[str, Field(min_length=1)]
+    """The folder that a study's paths are relative to; relative to this folder unless absolute."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteFolder:
+    """An open site folder."""
+
+    path: Path
+    name: str
+    jurisdiction: str
+    data: Path
+    key: SigningKey
+
+    @classmethod
+    def create(
+        cls, path: Path, *, name: str, data: Path, jurisdiction: str = "", policy: SitePolicy | None = None
+    ) -> SiteFolder:
+        """Make a site's folder, with a new key and a policy that accepts no lead until one is entered.
+
+        Raises `StorageError` when there is a site already.
+        """
+        if (path / SITE).exists():
+            raise StorageError(
+                "there is a site in this folder already", remedy="choose another folder", file=str(path)
+            )
+        SiteFile(name=name, jurisdiction=jurisdiction, data=str(data))
+        path.mkdir(parents=True, exist_ok=True)
+        SigningKey.create_or_load(path / KEY)
+        write_text(path / POLICY, policy_toml(policy or SitePolicy()))
+        write_text(path / SITE, _toml({"name": name, "jurisdiction": jurisdiction, "data": str(data)}))
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: Path) -> SiteFolder:
+        """Return the site in `path`. Raises `PolicyError` on a wrong file, and what the key raises."""
+        file = path / SITE
+        try:
+            found = SiteFile.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
+            raise PolicyError(
+                f"is no site's file ({str(error).splitlines()[0]})",
+                remedy="make a site with: huizhen site init FOLDER",
+                file=str(file),
+            ) from error
+        return cls(
+            path=path,
+            name=found.name,
+            jurisdiction=found.jurisdiction,
+            data=(path / found.data).resolve(),
+            key=SigningKey.load(path / KEY),
+        )
+
+    def policy(self) -> SitePolicy:
+        """Return the policy as it stands now: the officer may change it at any time."""
+        return load_policy(self.path)
+
+    def study(self, digest: str) -> Path:
+        """Return the folder of one study."""
+        return self.path / "studies" / digest[:16]
+
+    def approved(self, digest: str) -> bool:
+        """Tell whether a person here approved the study."""
+        return (self.path / "approvals" / digest).exists()
+
+    def approve(self, digest: str, *, by: str) -> None:
+        """Note that the person `by` approves the study with this digest."""
+        write_text(self.path / "approvals" / digest, f"{by}\n")
+
+
+def policy_toml(policy: SitePolicy) -> str:
+    """Return a policy as the TOML file that `load_policy` reads, every key with its meaning."""
+    lines = ["# What this site allows. Enforced here, before any data is read."]
+    values = policy.model_dump(mode="json")
+    hours = values.pop("hours")
+    for name, value in values.items():
+        if value is None:
+            lines.append(f"# {name} =")
+        else:
+            lines.append(_toml({name: value}).rstrip())
+    lines += ["", "[hours]", _toml(hours).rstrip().replace('"', "")]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(values: dict[str, object]) -> str:
+    """Return plain values as TOML."""
+    import json
+
+    return "".join(f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in values.items())

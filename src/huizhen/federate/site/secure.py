@@ -1,0 +1,132 @@
+"""A site's part in secure sums: one client a sum, numbers that only grow, keys that are used once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huizhen.core.files import write_json
+from huizhen.errors import MessageError
+from huizhen.federate import messages as wire
+from huizhen.federate.secure_wire import blobs, pairs, roster_of, terms_of, wire_keys
+from huizhen.federate.strategies.interface import Weights
+from huizhen.ledger.signing import SigningKey
+from huizhen.privacy.secure_aggregation.client import Client
+from huizhen.privacy.secure_aggregation.coding import Counts, Encoded, FixedPoint
+from huizhen.privacy.secure_aggregation.interface import Delivery, Endorsements, Survivors, Terms
+
+LAST = "last_sum.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """What waits for its secure sum: a change of weights over `patients`, or counts."""
+
+    weights: Weights | None = None
+    patients: int = 1
+    counts: NDArray[np.int64] | None = None
+
+    @property
+    def length(self) -> int:
+        """How many numbers the sum has; the weight of a change is one of them."""
+        if self.counts is not None:
+            return len(self.counts)
+        return sum(array.size for array in (self.weights or {}).values()) + 1
+
+    def encoded(self, terms: Terms) -> Encoded:
+        """Return the numbers as the terms want them. Raises `MessageError` on a coding of the other kind."""
+        if self.counts is not None and isinstance(terms.coding, Counts):
+            return terms.coding.encoded(self.counts)
+        if self.weights is not None and isinstance(terms.coding, FixedPoint):
+            parts = [self.weights[name] for name in sorted(self.weights)]
+            return terms.coding.encoded(parts, weight=self.patients)
+        raise refused("its coding is not for what it asks for")
+
+
+@final
+class SecureSums:
+    """The secure sums of one study at one site; at most one is open."""
+
+    def __init__(self, *, name: str, key: SigningKey, folder: Path) -> None:
+        self._name, self._key, self._file = name, key, folder / LAST
+        self._terms: Terms | None = None
+        self._client: Client | None = None
+        self._pending: Pending | None = None
+
+    def advertise(self, ask: wire.Advertise, pending: Pending, known: set[str]) -> wire.Keys:
+        """Open a sum over `pending` and return fresh public keys.
+
+        `known`: public keys of sites that this one was told of when the study began; another key is refused,
+        since a lead could else invent the sites that a sum is over. A number and attempt that were used
+        before are refused, also after a restart. Raises `MessageError`.
+        """
+        terms = terms_of(ask)
+        if terms.length != pending.length:
+            raise refused(f"it is over {terms.length} numbers, this site has {pending.length}")
+        if dict(ask.sites).get(self._name) != self._key.public.hex:
+            raise refused("this site, with its own key, is not among its sites")
+        if not set(ask.sites.values()) <= known:
+            raise refused("it names a site whose key this site was not told of")
+        if [ask.number, ask.attempt] <= self._last():
+            raise refused("its number was used before")
+        write_json(self._file, [ask.number, ask.attempt])
+        self._terms, self._pending = terms, pending
+        self._client = Client(terms=terms, name=self._name, key=self._key)
+        return wire_keys(self._client.advertise())
+
+    @property
+    def terms(self) -> str:
+        """The digest of the open sum's terms; empty without one."""
+        return self._terms.digest.hex() if self._terms else ""
+
+    def _last(self) -> list[int]:
+        if not self._file.exists():
+            return [-1, -1]
+        return [int(value) for value in json.loads(self._file.read_text(encoding="utf-8"))]
+
+    def _open(self, stated: str) -> tuple[Client, Terms]:
+        """Return the open sum. Raises `MessageError` when it is another one, or none."""
+        if self._client is None or self._terms is None or self._terms.digest.hex() != stated:
+            raise refused("this site has no such sum open")
+        return self._client, self._terms
+
+    def share(self, ask: wire.Share) -> tuple[str, dict[str, str]]:
+        """Return the commitment and the sealed shares for the other sites."""
+        client, terms = self._open(ask.terms)
+        found = client.share(roster_of(terms, ask.roster))
+        return found.commitment.hex(), blobs(found.boxes)
+
+    def mask(self, ask: wire.Deliver) -> NDArray[np.uint32]:
+        """Return the masked input."""
+        client, terms = self._open(ask.terms)
+        if self._pending is None:
+            raise refused("its input left already")
+        delivery = Delivery(terms=terms.digest, site=self._name, boxes=pairs(ask.boxes))
+        pending, self._pending = self._pending, None
+        return client.mask(delivery, pending.encoded(terms)).vector
+
+    def endorse(self, ask: wire.Endorse) -> str:
+        """Return the signature on the survivors."""
+        client, terms = self._open(ask.terms)
+        return client.endorse(Survivors(terms=terms.digest, sites=tuple(ask.survivors))).signature.hex()
+
+    def unmask(self, ask: wire.Unmask) -> tuple[dict[str, str], dict[str, str]]:
+        """Return the shares of survivors' seeds and of dropped sites' keys."""
+        client, terms = self._open(ask.terms)
+        found = client.unmask(Endorsements(terms=terms.digest, signatures=pairs(ask.signatures)))
+        self._client = self._terms = None
+        return blobs(found.seed_shares), blobs(found.key_shares)
+
+
+def refused(reason: str) -> MessageError:
+    """Return the error of a secure sum that this site doesn't take part in."""
+    return MessageError(
+        f"a secure sum is refused: {reason}",
+        remedy="the lead begins the sum anew, with another number and the sites of the study",
+        field="sum",
+    )

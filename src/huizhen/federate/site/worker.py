@@ -1,0 +1,287 @@
+"""The worker: answers the study lead's messages one by one, by the site's policy, and notes what leaves.
+
+A worker that is killed and started again answers the same question in the same way: training and queries
+depend on the question alone. Only an open secure sum is lost with the process, and the lead begins it anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import assert_never, final
+
+import numpy as np
+
+import huizhen
+from huizhen.core.digests import canonical_json, digest_bytes
+from huizhen.core.files import write_text
+from huizhen.core.study import Role, Study
+from huizhen.errors import FederationError, HuizhenError, MessageError, PolicyError
+from huizhen.federate import messages as wire
+from huizhen.federate.frames import Arrays, Sealed, seal, unseal
+from huizhen.federate.outbox import Outbox
+from huizhen.federate.policy import SitePolicy
+from huizhen.federate.robust import clip
+from huizhen.federate.site.folder import SiteFolder
+from huizhen.federate.site.learner import Learner, OpenLearner, Query
+from huizhen.federate.site.secure import Pending, SecureSums
+from huizhen.federate.strategies.interface import Weights
+from huizhen.ledger.signing import PublicKey
+
+INVITATION = "invitation.json"
+STUDY_DOMAIN = "study"
+Answer = tuple[wire.Outbound, Arrays]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Open:
+    """A study that this site takes part in."""
+
+    study: Study
+    keys: set[str]
+    learner: Learner
+    sums: SecureSums
+    pending: dict[tuple[str, str, int], Pending] = field(default_factory=dict)
+
+
+@final
+class Worker:
+    """Answers frames for the site in `folder`; `open_learner` opens a study's data there."""
+
+    def __init__(
+        self, folder: SiteFolder, open_learner: OpenLearner, *, now: Callable[[], datetime] = datetime.now
+    ) -> None:
+        self._folder, self._open_learner, self._now = folder, open_learner, now
+        self._outbox = Outbox(folder.path)
+        self._studies: dict[str, _Open] = {}
+
+    def answer(self, frame: bytes) -> bytes:
+        """Return the signed answer to a frame. What is refused is answered with the reason.
+
+        Raises only what keeps anything from leaving: a policy that can't be read, an outbox that fails.
+        """
+        policy = self._folder.policy()
+        study = "0" * 64
+        try:
+            asked = unseal(frame, {wire.LEAD: [PublicKey(hex=key) for key in policy.signers]})
+            study = asked.message.study
+            policy.at_work(self._now())
+            message, arrays = self._dispatch(asked, policy)
+            policy.release(message.kind, tuple(arrays) if isinstance(message, wire.Update) else ())
+        except HuizhenError as error:
+            reason = f"{error.field + ': ' if error.field else ''}{error.message}"[:500]
+            message, arrays = self._refusal(study, error.code, reason), {}
+        except MemoryError:
+            message, arrays = self._refusal(study, "HZ80", "the site is out of memory"), {}
+        sealed = seal(message, self._folder.key, arrays)
+        self._outbox.note(
+            kind=message.kind, study=message.study, digest=digest_bytes(sealed), size=len(sealed)
+        )
+        return sealed
+
+    def _refusal(self, study: str, code: str, reason: str) -> wire.Refusal:
+        return wire.Refusal(study=study, sender=self._folder.name, code=code, reason=reason)
+
+    def _dispatch(self, asked: Sealed, policy: SitePolicy) -> Answer:
+        """Return the answer to a checked message."""
+        message = asked.message
+        study, name = message.study, self._folder.name
+        match message:
+            case wire.Invitation():
+                return self._invited(message, asked.key, policy), {}
+            case wire.Train():
+                return self._train(message, asked.arrays, policy)
+            case wire.Ask():
+                return self._ask(message, asked.arrays, policy)
+            case wire.Advertise():
+                return self._advertise(message), {}
+            case wire.Share():
+                return self._share(message), {}
+            case wire.Deliver():
+                vector = self._study(message.study).sums.mask(message)
+                return wire.Masked(study=study, sender=name, terms=message.terms), {"vector": vector}
+            case wire.Endorse():
+                signature = self._study(message.study).sums.endorse(message)
+                return wire.Endorsed(study=study, sender=name, terms=message.terms, signature=signature), {}
+            case wire.Unmask():
+                return self._unmask(message), {}
+            case wire.Finish():
+                self._studies.pop(message.study, None)
+                return wire.Done(study=study, sender=name), {}
+            case (
+                wire.Accepted()
+                | wire.Refusal()
+                | wire.Update()
+                | wire.Aggregate()
+                | wire.Ready()
+                | wire.Advertised()
+                | wire.Shared()
+                | wire.Masked()
+                | wire.Endorsed()
+                | wire.Unmasked()
+                | wire.Done()
+            ):
+                raise MessageError(
+                    f"a message of kind {message.kind} is no question",
+                    remedy="only the lead asks",
+                    field=message.sender,
+                )
+        assert_never(message)
+
+    def _invited(self, ask: wire.Invitation, key: PublicKey, policy: SitePolicy) -> wire.Accepted:
+        """Take part in a study, or raise `PolicyError`."""
+        study = study_of(ask, key)
+        policy.admit(
+            study=study.name,
+            signer=key.hex,
+            purpose=ask.purpose,
+            approved=self._folder.approved(study.digest),
+        )
+        site = next((s for s in study.site if s.name == self._folder.name), None)
+        if site is None:
+            raise FederationError(
+                f"the study has no site {self._folder.name}",
+                remedy="name the site in the study",
+                field="site",
+            )
+        record = {"definition": ask.definition, "sites": dict(ask.sites)}
+        write_text(self._folder.study(study.digest) / INVITATION, canonical_json(record).decode())
+        self._studies.pop(study.digest, None)
+        return wire.Accepted(
+            study=ask.study,
+            sender=self._folder.name,
+            role=Role(site.role).value,
+            version=huizhen.__version__,
+        )
+
+    def _study(self, digest: str) -> _Open:
+        """Return an accepted study, opened when it is first needed. Raises `FederationError`."""
+        if digest not in self._studies:
+            folder = self._folder.study(digest)
+            file = folder / INVITATION
+            if not file.exists():
+                raise FederationError(
+                    "this site was not invited to the study",
+                    remedy="send the invitation first",
+                    field="study",
+                )
+            record = json.loads(file.read_text(encoding="utf-8"))
+            study = Study.model_validate_json(record["definition"])
+            self._studies[digest] = _Open(
+                study=study,
+                keys=set(record["sites"].values()),
+                learner=self._open_learner(study, self._folder, folder),
+                sums=SecureSums(name=self._folder.name, key=self._folder.key, folder=folder),
+            )
+        return self._studies[digest]
+
+    def _train(self, ask: wire.Train, weights: Arrays, policy: SitePolicy) -> Answer:
+        """Train for a round; the change leaves at once, or waits for its secure sum."""
+        opened = self._study(ask.study)
+        patients = opened.learner.patients(ask.model)
+        policy.train(patients=patients, secure=ask.secure)
+        place = ("train", ask.model, ask.round)
+        if place not in opened.pending:
+            trained = opened.learner.train(ask.model, ask.round, weights)
+            change = _shortened(trained.change, opened.study)
+            policy.release("update", tuple(change))
+            opened.pending = {place: Pending(weights=change, patients=patients)}  # earlier rounds are over
+            if not ask.secure:
+                opened.pending = {}
+                update = wire.Update(
+                    study=ask.study,
+                    sender=self._folder.name,
+                    model=ask.model,
+                    round=ask.round,
+                    patients=patients,
+                    loss=trained.loss,
+                )
+                return update, dict(change)
+        task = wire.Task(kind="train", name=ask.model, step=ask.round)
+        return self._ready(ask.study, task, opened.pending[place]), {}
+
+    def _ask(self, ask: wire.Ask, parameters: Arrays, policy: SitePolicy) -> Answer:
+        """Answer a query; the counts leave at once, or wait for their secure sum."""
+        opened = self._study(ask.study)
+        if not ask.secure and not policy.plain_aggregates:
+            raise PolicyError(
+                "aggregates leave this site under secure aggregation only",
+                remedy="ask securely, or the site's officer allows plain_aggregates",
+                field="plain_aggregates",
+            )
+        smallest = 1 if ask.secure else policy.smallest_count
+        counted = opened.learner.query(
+            Query(name=ask.query, step=ask.step, parameters=parameters, smallest=smallest)
+        )
+        if ask.secure:
+            flat = np.concatenate([counted[name].reshape(-1) for name in sorted(counted)])
+            place = ("ask", ask.query, ask.step)
+            opened.pending = {place: Pending(counts=flat)}
+            task = wire.Task(kind="ask", name=ask.query, step=ask.step)
+            return self._ready(ask.study, task, opened.pending[place]), {}
+        answer = wire.Aggregate(study=ask.study, sender=self._folder.name, query=ask.query, step=ask.step)
+        return answer, counted
+
+    def _ready(self, study: str, task: wire.Task, pending: Pending) -> wire.Ready:
+        return wire.Ready(study=study, sender=self._folder.name, task=task, length=pending.length)
+
+    def _advertise(self, ask: wire.Advertise) -> wire.Advertised:
+        """Open a secure sum over what was trained or counted."""
+        opened = self._study(ask.study)
+        pending = opened.pending.get((ask.task.kind, ask.task.name, ask.task.step))
+        if pending is None:
+            raise FederationError(
+                "this site has nothing ready for that sum", remedy="ask it to train again", field="task"
+            )
+        keys = opened.sums.advertise(ask, pending, opened.keys)
+        terms = opened.sums.terms
+        return wire.Advertised(study=ask.study, sender=self._folder.name, terms=terms, keys=keys)
+
+    def _share(self, ask: wire.Share) -> wire.Shared:
+        """Seal shares for the other sites of the open sum."""
+        commitment, boxes = self._study(ask.study).sums.share(ask)
+        return wire.Shared(
+            study=ask.study, sender=self._folder.name, terms=ask.terms, commitment=commitment, boxes=boxes
+        )
+
+    def _unmask(self, ask: wire.Unmask) -> wire.Unmasked:
+        """Give the shares that take the masks off the open sum."""
+        seeds, keys = self._study(ask.study).sums.unmask(ask)
+        return wire.Unmasked(
+            study=ask.study, sender=self._folder.name, terms=ask.terms, seeds=seeds, keys=keys
+        )
+
+
+def study_of(ask: wire.Invitation, key: PublicKey) -> Study:
+    """Return the study of an invitation, after checking digest and signature. Raises `MessageError`."""
+    try:
+        study = Study.model_validate_json(ask.definition)
+    except ValueError as error:
+        raise MessageError(
+            "the invitation's study can't be read by this version",
+            remedy="run the same version of huizhen at all sites",
+            field="definition",
+        ) from error
+    if study.digest != ask.study:
+        raise MessageError(
+            "the study isn't the one that its digest names",
+            remedy="run the same version of huizhen at all sites",
+            field="definition",
+        )
+    key.verify(STUDY_DOMAIN, bytes.fromhex(study.digest), ask.signature)
+    return study
+
+
+def _shortened(change: Weights, study: Study) -> Mapping[str, np.ndarray]:
+    """Return the change, shortened to the study's largest norm if it states one."""
+    limit = study.federation.maximum_norm if study.federation else None
+    if limit is None:
+        return change
+    names = sorted(change)
+    flat = clip(np.concatenate([change[name].reshape(-1) for name in names]), norm=limit)
+    ends = np.cumsum([change[name].size for name in names])[:-1]
+    return {
+        name: part.reshape(change[name].shape) for name, part in zip(names, np.split(flat, ends), strict=True)
+    }
