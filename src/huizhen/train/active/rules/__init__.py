@@ -1,0 +1,1 @@
+"""The query rules, one a file."""
