@@ -40,11 +40,11 @@ DTYPES: Mapping[str, frozenset[str]] = {
     "train": frozenset({"F32"}),
     "update": frozenset({"F32"}),
     "masked": frozenset({"U32"}),
-    "ask": frozenset({"F64", "I64", "U64"}),
-    "aggregate": frozenset({"F64", "I64", "U64"}),
+    "ask": frozenset({"F64"}),
+    "aggregate": frozenset({"U32"}),
 }
 """Which element types each kind's arrays may have; kinds that aren't named carry none."""
-_TYPES = {"F32": np.float32, "F64": np.float64, "U32": np.uint32, "I64": np.int64, "U64": np.uint64}
+_TYPES = {"F32": np.float32, "F64": np.float64, "U32": np.uint32}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

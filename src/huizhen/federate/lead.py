@@ -6,9 +6,10 @@ The lead holds no path to any site's data. It knows each site's name and public 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,27 +21,27 @@ from huizhen.federate import messages as wire
 from huizhen.federate.engines.interface import Engine
 from huizhen.federate.frames import Arrays, Sealed, seal, unseal
 from huizhen.federate.journal import Journal
-from huizhen.federate.secure_sum import SecureSum, divided
-from huizhen.federate.secure_wire import wire_coding
+from huizhen.federate.secure_sum import SecureSum
+from huizhen.federate.secure_wire import task_of, wire_coding
+from huizhen.federate.statistics.fixed_point import MOST_SITES, Words
+from huizhen.federate.statistics.interface import Query
+from huizhen.federate.statistics.runner import Exchange, plain_sum
 from huizhen.ledger.signing import PublicKey, SigningKey
-from huizhen.privacy.secure_aggregation.coding import Counts, FixedPoint
+from huizhen.privacy.secure_aggregation.coding import FixedPoint, Residues
 from huizhen.privacy.secure_aggregation.interface import Terms
 
-STUDY_DOMAIN = "study"
 ATTEMPTS = 5
 """How often a secure sum is begun anew when sites fall out of it."""
 BRIEF_S = 0.5
 """How long a site that missed the last question is waited for."""
-Shapes = Sequence[tuple[str, tuple[int, ...]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summed:
-    """A sum over sites: named arrays, and which sites are in it."""
+    """A secure sum (n,) modulo 2^32, and which sites are in it."""
 
-    arrays: Mapping[str, NDArray[Any]]
+    vector: NDArray[np.uint32]
     sites: tuple[str, ...]
-    weight: int = 0
 
 
 @final
@@ -66,7 +67,7 @@ class Lead:
             study=self.study.digest,
             sender=wire.LEAD,
             definition=definition,
-            signature=self.key.sign(STUDY_DOMAIN, bytes.fromhex(self.study.digest)),
+            signature=self.key.sign(wire.STUDY_DOMAIN, bytes.fromhex(self.study.digest)),
             purpose=self.purpose,
             sites={name: key.hex for name, key in self.peers.items()},
         )
@@ -145,50 +146,45 @@ class Lead:
                 field="federation.quorum",
             )
 
-    def counts(
-        self,
-        query: str,
-        *,
-        step: int,
-        shapes: Shapes,
-        parameters: Arrays | None = None,
-        secure: bool,
-        sites: Sequence[str] | None = None,
-    ) -> Summed:
-        """Return the sites' answers to a query, added up; int64 arrays of `shapes`.
+    def exchange(self, subject: str, *, secure: bool, sites: Sequence[str] | None = None) -> Exchange:
+        """Return how a statistic of `subject` over `sites` (all that take part) is summed.
 
-        Raises `FederationError` below the quorum.
+        What it returns raises `FederationError` below the quorum. The sum over one site is that site's own
+        answer: it can't be secure, and the site's policy must allow it.
         """
-        asked = sites if sites is not None else self.taking_part
-        message = wire.Ask(study=self.study.digest, sender=wire.LEAD, query=query, step=step, secure=secure)
-        if secure and len(asked) > 1:
-            task = wire.Task(kind="ask", name=query, step=step)
-            total = self.secure(message, task, Counts(largest=(2**32 - 1) // len(asked)), parameters, asked)
-            return Summed(arrays=divided(total.arrays["vector"].astype(np.int64), shapes), sites=total.sites)
-        answers = self.ask(dict.fromkeys(asked, message), self.patience_s, parameters)
-        found = {
-            site: answer.arrays
-            for site, answer in answers.items()
-            if isinstance(answer.message, wire.Aggregate) and self._fits(site, answer.arrays, shapes)
-        }
-        self.enough(found, asked)
-        sums = {name: sum(np.asarray(a[name]) for a in found.values()) for name, _ in shapes}
-        return Summed(arrays={n: np.asarray(v) for n, v in sums.items()}, sites=tuple(found))
+        asked = tuple(sites if sites is not None else self.taking_part)
 
-    def _fits(self, site: str, arrays: Arrays, shapes: Shapes) -> bool:
-        """Tell whether an aggregate has the form that was asked for; another is left out and noted."""
-        fits = {name: array.shape for name, array in arrays.items()} == dict(shapes) and all(
-            array.dtype == np.int64 and (array >= 0).all() for array in arrays.values()
-        )
-        if not fits:
-            self.journal.note("refused", site=site, reason="an aggregate of another form")
-        return fits
+        def summed(query: Query) -> Words:
+            ask = wire.Ask(
+                study=self.study.digest,
+                sender=wire.LEAD,
+                subject=subject,
+                query=query.name,
+                step=query.step,
+                secure=secure and len(asked) > 1,
+            )
+            if ask.secure:
+                coding = Residues(sites=MOST_SITES)
+                return np.asarray(self.secure(ask, coding, query.values, asked).vector)
+            return self._plain(ask, query.values, asked)
+
+        return summed
+
+    def _plain(self, ask: wire.Ask, values: Arrays, sites: Sequence[str]) -> Words:
+        """Return the sum modulo 2^32 of aggregates that each site shows."""
+        answers = self.ask(dict.fromkeys(sites, ask), self.patience_s, values)
+        found = {
+            site: np.asarray(answer.arrays["words"])
+            for site, answer in answers.items()
+            if isinstance(answer.message, wire.Aggregate) and set(answer.arrays) == {"words"}
+        }
+        self.enough(found, sites)
+        return plain_sum([found[site] for site in sorted(found)])
 
     def secure(
         self,
-        message: wire.Inbound,
-        task: wire.Task,
-        coding: FixedPoint | Counts,
+        message: wire.Ask | wire.Train,
+        coding: FixedPoint | Residues,
         arrays: Arrays | None,
         sites: Sequence[str],
     ) -> Summed:
@@ -197,6 +193,7 @@ class Lead:
         A site that falls out before its input is in makes the sum begin anew, until the round's time is over;
         then the sum over the rest counts, if they are the quorum. Raises `FederationError`.
         """
+        task = task_of(message)
         deadline = time.monotonic() + self.patience_s
         best: Summed | None = None
         number = self.journal.next_number()
@@ -238,11 +235,7 @@ class Lead:
         }
         if not lengths:
             return {}
-        usual = (
-            int(np.bincount(list(lengths.values())).argmax())
-            if max(lengths.values()) < 2**24
-            else max(set(lengths.values()), key=list(lengths.values()).count)
-        )
+        usual = Counter(lengths.values()).most_common(1)[0][0]
         for site, length in lengths.items():
             if length != usual:
                 self.journal.note("refused", site=site, reason=f"{length} numbers where others have {usual}")
@@ -267,7 +260,7 @@ class Lead:
         finally:
             for site, reason in attempt.wrong.items():
                 self.journal.note("refused", site=site, reason=reason)
-        return Summed(arrays={"vector": total.vector}, sites=total.survivors)
+        return Summed(vector=total.vector, sites=total.survivors)
 
     def finish(self, model: str) -> None:
         """Tell the sites that the rounds are over."""

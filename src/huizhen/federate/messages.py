@@ -22,6 +22,8 @@ Step = Annotated[int, Field(ge=0, le=10**6)]
 Signature = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
 Model = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:|+/-]{1,200}$")]
 Text = Annotated[str, StringConstraints(max_length=500)]
+STUDY_DOMAIN = "study"
+"""The domain of the lead's signature on a study's digest."""
 LEAD = "lead"
 """The study lead's name as a sender."""
 
@@ -48,9 +50,10 @@ class Invitation(_Message):
 
 
 class Ask(_Message):
-    """Ask for an aggregate: `query` names the statistic, the arrays are its parameters."""
+    """Ask for an aggregate: the statistic `query` of `subject`; the arrays are its parameters."""
 
     kind: Literal["ask"] = "ask"
+    subject: Model
     query: Name
     step: Step
     secure: bool
@@ -66,7 +69,7 @@ class Train(_Message):
 
 
 class Task(BaseModel):
-    """What a secure sum is of: a round's changes of `name` (a model), or the answers to the query `name`."""
+    """What a secure sum is of: a round's changes of the model `name`, or the answers to a query."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     kind: Literal["train", "ask"]
@@ -78,11 +81,11 @@ class Coding(BaseModel):
     """How values become integers, as `huizhen.privacy.secure_aggregation.coding` says it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-    kind: Literal["fixed", "counts"]
+    kind: Literal["fixed", "residues"]
     clip: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     scale: Annotated[int, Field(ge=1, le=2**31)] = 1
     max_weight: Annotated[int, Field(ge=1, le=2**31)] = 1
-    largest: Annotated[int, Field(ge=1, le=2**32 - 1)] = 1
+    sites: Annotated[int, Field(ge=1, le=2**16)] = 1
 
 
 class Advertise(_Message):
@@ -176,9 +179,10 @@ class Update(_Message):
 
 
 class Aggregate(_Message):
-    """Sums, counts or histograms (in the arrays) that answer an `Ask`."""
+    """Sums, counts or histograms, as words of 32 bits (in the arrays), that answer an `Ask`."""
 
     kind: Literal["aggregate"] = "aggregate"
+    subject: Model
     query: Name
     step: Step
 

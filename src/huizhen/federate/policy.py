@@ -7,6 +7,7 @@ may see; the site goes on serving other studies.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Collection
 from datetime import datetime, time
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -65,6 +66,12 @@ class SitePolicy(BaseModel):
     """Whether an update may leave without secure aggregation."""
     plain_aggregates: bool = True
     """Whether sums of this site alone may leave, suppressed below `smallest_count`."""
+    minimum_sites: Annotated[int, Field(ge=2)] = 2
+    """A secure sum over fewer sites than this is refused: of two, each can tell the other's numbers."""
+    partners: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...] = ()
+    """Public keys of sites that sums may be shared with; any that the lead names when empty."""
+    score_histograms: bool = True
+    """Whether the distribution of the model's scores here, by outcome, may leave for validation."""
     messages: tuple[str, ...] = (_ANY,)
     """Kinds of message that may leave, as shell patterns."""
     layers: tuple[str, ...] = (_ANY,)
@@ -105,6 +112,13 @@ class SitePolicy(BaseModel):
             raise refusal("minimum_cohort", "the site has too few training patients")
         if not secure and not self.plain_updates:
             raise refusal("plain_updates", "updates leave this site under secure aggregation only")
+
+    def join(self, sites: Collection[str], *, own: str) -> None:
+        """Check the public keys of the sites that a secure sum is over. Raises `PolicyError`."""
+        if len(sites) < self.minimum_sites:
+            raise refusal("minimum_sites", f"a secure sum over {len(sites)} sites protects too little")
+        if self.partners and not set(sites) <= {own, *self.partners}:
+            raise refusal("partners", "a secure sum with a site that isn't accepted here")
 
     def spend(self, epsilon: float | None) -> None:
         """Check the privacy loss that a study asks for; None is no differential privacy.

@@ -30,17 +30,17 @@ def terms_of(ask: wire.Advertise) -> Terms:
         ) from error
 
 
-def coding_of(coding: wire.Coding) -> codings.FixedPoint | codings.Counts:
+def coding_of(coding: wire.Coding) -> codings.FixedPoint | codings.Residues:
     """Return the coding that a message states. Raises `InvalidInputError` on an impossible one."""
-    if coding.kind == "counts":
-        return codings.Counts(largest=coding.largest)
+    if coding.kind == "residues":
+        return codings.Residues(sites=coding.sites)
     return codings.FixedPoint(clip=coding.clip, scale=coding.scale, max_weight=coding.max_weight)
 
 
-def wire_coding(coding: codings.FixedPoint | codings.Counts) -> wire.Coding:
+def wire_coding(coding: codings.FixedPoint | codings.Residues) -> wire.Coding:
     """Return the coding as it travels."""
-    if isinstance(coding, codings.Counts):
-        return wire.Coding(kind="counts", largest=coding.largest)
+    if isinstance(coding, codings.Residues):
+        return wire.Coding(kind="residues", sites=coding.sites)
     return wire.Coding(kind="fixed", clip=coding.clip, scale=coding.scale, max_weight=coding.max_weight)
 
 
@@ -76,3 +76,10 @@ def pairs(found: Mapping[str, str]) -> tuple[tuple[str, bytes], ...]:
 def blobs(found: Iterable[tuple[str, bytes]]) -> dict[str, str]:
     """Return named bytes as named hexadecimal blobs."""
     return {name: data.hex() for name, data in found}
+
+
+def task_of(ask: wire.Train | wire.Ask) -> wire.Task:
+    """Return what a secure sum of the answers to `ask` is of."""
+    if isinstance(ask, wire.Train):
+        return wire.Task(kind="train", name=ask.model, step=ask.round)
+    return wire.Task(kind="ask", name=f"{ask.subject}/{ask.query}", step=ask.step)

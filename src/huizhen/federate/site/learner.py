@@ -1,17 +1,18 @@
-"""What a site's worker needs of its data: training for one round, and answering a query in counts."""
+"""What a site's worker needs of its data: training for one round, and answering queries."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from huizhen.core.study import Study
 from huizhen.federate.site.folder import SiteFolder
+from huizhen.federate.statistics.interface import Query
 from huizhen.federate.strategies.interface import Weights
 
 
@@ -23,17 +24,16 @@ class Trained:
     loss: float
 
 
-Counted = dict[str, NDArray[np.int64]]
-"""Named arrays of counts, or of limbs of quantised sums; none below 0."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """A question for counts: counts below `smallest` are given as 0, unless they go into a secure sum."""
+class Asked:
+    """A query about `subject`, whose answer is added over up to `sites` sites.
 
-    name: str
-    step: int
-    parameters: Mapping[str, NDArray[Any]]
+    `smallest`: the least number of patients that an answer may go over; 1 for what is masked.
+    """
+
+    subject: str
+    query: Query
+    sites: int
     smallest: int
 
 
@@ -48,8 +48,8 @@ class Learner(Protocol):
         """Train from `weights` for one round. Raises `FederationError` on a model of another shape."""
         ...
 
-    def query(self, ask: Query) -> Counted:
-        """Return the counts that answer a query. Raises `FederationError` on an unknown one."""
+    def answer(self, asked: Asked) -> NDArray[np.uint32]:
+        """Return the words of the aggregate. Raises `FederationError` on what can't be answered."""
         ...
 
 

@@ -17,7 +17,7 @@ from huizhen.federate.secure_wire import blobs, pairs, roster_of, terms_of, wire
 from huizhen.federate.strategies.interface import Weights
 from huizhen.ledger.signing import SigningKey
 from huizhen.privacy.secure_aggregation.client import Client
-from huizhen.privacy.secure_aggregation.coding import Counts, Encoded, FixedPoint
+from huizhen.privacy.secure_aggregation.coding import Encoded, FixedPoint, Residues
 from huizhen.privacy.secure_aggregation.interface import Delivery, Endorsements, Survivors, Terms
 
 LAST = "last_sum.json"
@@ -25,23 +25,23 @@ LAST = "last_sum.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
-    """What waits for its secure sum: a change of weights over `patients`, or counts."""
+    """What waits for its secure sum: a change of weights over `patients`, or the words of an aggregate."""
 
     weights: Weights | None = None
     patients: int = 1
-    counts: NDArray[np.int64] | None = None
+    words: NDArray[np.uint32] | None = None
 
     @property
     def length(self) -> int:
         """How many numbers the sum has; the weight of a change is one of them."""
-        if self.counts is not None:
-            return len(self.counts)
+        if self.words is not None:
+            return len(self.words)
         return sum(array.size for array in (self.weights or {}).values()) + 1
 
     def encoded(self, terms: Terms) -> Encoded:
         """Return the numbers as the terms want them. Raises `MessageError` on a coding of the other kind."""
-        if self.counts is not None and isinstance(terms.coding, Counts):
-            return terms.coding.encoded(self.counts)
+        if self.words is not None and isinstance(terms.coding, Residues):
+            return terms.coding.encoded(self.words)
         if self.weights is not None and isinstance(terms.coding, FixedPoint):
             parts = [self.weights[name] for name in sorted(self.weights)]
             return terms.coding.encoded(parts, weight=self.patients)

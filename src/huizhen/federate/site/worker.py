@@ -24,14 +24,15 @@ from huizhen.federate.frames import Arrays, Sealed, seal, unseal
 from huizhen.federate.outbox import Outbox
 from huizhen.federate.policy import SitePolicy
 from huizhen.federate.robust import clip
+from huizhen.federate.secure_wire import task_of
 from huizhen.federate.site.folder import SiteFolder
-from huizhen.federate.site.learner import Learner, OpenLearner, Query
+from huizhen.federate.site.learner import Asked, Learner, OpenLearner
 from huizhen.federate.site.secure import Pending, SecureSums
+from huizhen.federate.statistics.interface import Query
 from huizhen.federate.strategies.interface import Weights
 from huizhen.ledger.signing import PublicKey
 
 INVITATION = "invitation.json"
-STUDY_DOMAIN = "study"
 Answer = tuple[wire.Outbound, Arrays]
 
 
@@ -96,7 +97,7 @@ class Worker:
             case wire.Ask():
                 return self._ask(message, asked.arrays, policy)
             case wire.Advertise():
-                return self._advertise(message), {}
+                return self._advertise(message, policy), {}
             case wire.Share():
                 return self._share(message), {}
             case wire.Deliver():
@@ -182,7 +183,8 @@ class Worker:
         opened = self._study(ask.study)
         patients = opened.learner.patients(ask.model)
         policy.train(patients=patients, secure=ask.secure)
-        place = ("train", ask.model, ask.round)
+        task = task_of(ask)
+        place = _place(task)
         if place not in opened.pending:
             trained = opened.learner.train(ask.model, ask.round, weights)
             change = _shortened(trained.change, opened.study)
@@ -199,7 +201,6 @@ class Worker:
                     loss=trained.loss,
                 )
                 return update, dict(change)
-        task = wire.Task(kind="train", name=ask.model, step=ask.round)
         return self._ready(ask.study, task, opened.pending[place]), {}
 
     def _ask(self, ask: wire.Ask, parameters: Arrays, policy: SitePolicy) -> Answer:
@@ -211,26 +212,31 @@ class Worker:
                 remedy="ask securely, or the site's officer allows plain_aggregates",
                 field="plain_aggregates",
             )
-        smallest = 1 if ask.secure else policy.smallest_count
-        counted = opened.learner.query(
-            Query(name=ask.query, step=ask.step, parameters=parameters, smallest=smallest)
+        words = opened.learner.answer(
+            Asked(
+                subject=ask.subject,
+                query=Query(name=ask.query, step=ask.step, values=parameters),
+                sites=len(opened.keys),
+                smallest=1 if ask.secure else policy.smallest_count,
+            )
         )
-        if ask.secure:
-            flat = np.concatenate([counted[name].reshape(-1) for name in sorted(counted)])
-            place = ("ask", ask.query, ask.step)
-            opened.pending = {place: Pending(counts=flat)}
-            task = wire.Task(kind="ask", name=ask.query, step=ask.step)
-            return self._ready(ask.study, task, opened.pending[place]), {}
-        answer = wire.Aggregate(study=ask.study, sender=self._folder.name, query=ask.query, step=ask.step)
-        return answer, counted
+        if not ask.secure:
+            answer = wire.Aggregate(
+                study=ask.study, sender=self._folder.name, subject=ask.subject, query=ask.query, step=ask.step
+            )
+            return answer, {"words": words}
+        task = task_of(ask)
+        opened.pending = {_place(task): Pending(words=words)}
+        return self._ready(ask.study, task, opened.pending[_place(task)]), {}
 
     def _ready(self, study: str, task: wire.Task, pending: Pending) -> wire.Ready:
         return wire.Ready(study=study, sender=self._folder.name, task=task, length=pending.length)
 
-    def _advertise(self, ask: wire.Advertise) -> wire.Advertised:
+    def _advertise(self, ask: wire.Advertise, policy: SitePolicy) -> wire.Advertised:
         """Open a secure sum over what was trained or counted."""
         opened = self._study(ask.study)
-        pending = opened.pending.get((ask.task.kind, ask.task.name, ask.task.step))
+        policy.join(set(ask.sites.values()), own=self._folder.key.public.hex)
+        pending = opened.pending.get(_place(ask.task))
         if pending is None:
             raise FederationError(
                 "this site has nothing ready for that sum", remedy="ask it to train again", field="task"
@@ -254,6 +260,10 @@ class Worker:
         )
 
 
+def _place(task: wire.Task) -> tuple[str, str, int]:
+    return task.kind, task.name, task.step
+
+
 def study_of(ask: wire.Invitation, key: PublicKey) -> Study:
     """Return the study of an invitation, after checking digest and signature. Raises `MessageError`."""
     try:
@@ -270,7 +280,7 @@ def study_of(ask: wire.Invitation, key: PublicKey) -> Study:
             remedy="run the same version of huizhen at all sites",
             field="definition",
         )
-    key.verify(STUDY_DOMAIN, bytes.fromhex(study.digest), ask.signature)
+    key.verify(wire.STUDY_DOMAIN, bytes.fromhex(study.digest), ask.signature)
     return study
 
 

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from huizhen.errors import InvalidInputError
 
-__all__ = ["CHUNK", "Coding", "Counts", "Encoded", "FixedPoint"]
+__all__ = ["CHUNK", "Coding", "Counts", "Encoded", "FixedPoint", "Residues"]
 
 CHUNK: Final = 1 << 16
 """Elements that are worked on at a time: 256 KiB, which stays in a core's second cache."""
@@ -248,4 +248,51 @@ class CountVector:
         return self.words.copy()
 
 
-Coding = FixedPoint | Counts
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Residues:
+    """Words that were made to be added modulo 2^32, with room for `sites` of them, as they are.
+
+    For `huizhen.federate.statistics`, whose limbs leave room for carries.
+    """
+
+    sites: int
+
+    def fits(self, sites: int) -> bool:
+        """Tell whether there is room for so many sites."""
+        return sites <= self.sites
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the coding as plain values, for the digest that binds a round."""
+        return {"kind": "residues", "sites": self.sites}
+
+    def encoded(self, words: Words) -> ResidueVector:
+        """Return `words` (n,) uint32. Raises `InvalidInputError` on another dtype or shape."""
+        if words.dtype != np.uint32 or words.ndim != 1:
+            raise InvalidInputError("words are no vector of uint32", remedy="encode the aggregate first")
+        return ResidueVector(coding=self, words=words)
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ResidueVector:
+    """One site's words under `Residues`."""
+
+    coding: Residues
+    words: Words
+
+    @property
+    def length(self) -> int:
+        """How many words."""
+        return len(self.words)
+
+    def fill(self, start: int, out: Words) -> None:
+        """Write the words from `start` on into `out`."""
+        out[:] = self.words[start : start + len(out)]
+
+    def whole(self) -> Words:
+        """Return all words (length,)."""
+        return self.words.copy()
+
+
+Coding = FixedPoint | Counts | Residues
