@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from huizhen.core.digests import digest_file
 from huizhen.core.evidence import Evidence, Verdict
+from huizhen.core.study import Role, Study
+from huizhen.data.readers.paths import find_path
 from huizhen.pipeline.phantom_truth import COHORT_WORDS, against_truth
 from huizhen.pipeline.predict_stage import Opened
-from huizhen.pipeline.stage import Made, Run, Stage
+from huizhen.pipeline.stage import Made, Run, Stage, study_part
 from huizhen.validate.assess import assess, endpoints_not_assessed
-
-NOT_ASSESSED: Mapping[str, str] = {
-    "federation": "this version trains in one process over all development sites; nothing was exchanged",
-    "differential_privacy": "training was not differentially private",
-    "attacks": "no attack on privacy or integrity was run",
-    "subgroups": "no subgroup other than sites and modality subsets was compared",
-    "decision_curve": "no net benefit was computed",
-    "readers": "no reader study was done",
-    "monitoring": "nothing is deployed, so nothing is monitored",
-}
-"""What a reader of the dossier would look for and this version doesn't measure, each with the reason."""
 
 
 def assess_stage(run: Run, opened: Opened) -> Stage:
@@ -41,14 +33,20 @@ def assess_stage(run: Run, opened: Opened) -> Stage:
                 )
         if run.study.phantom_truth:
             evidence += against_truth(run, opened)
-        return Made(evidence=[*evidence, *_not_assessed(run)])
+        return Made(evidence=[*evidence, *not_assessed(run.study, evidence)])
 
-    settings = run.study.model_dump(mode="json", include={"endpoint", "phantom", "phantom_truth"})
-    return run.stage("assess", [opened.stage.digest, settings], body)
+    keys = ("endpoint", "phantom", "phantom_truth")
+    settings = run.study.model_dump(mode="json", include=set(keys))
+    made_from = {"predict": opened.stage.digest, **study_part(run.study, *keys)}
+    if run.study.phantom_truth:
+        path = find_path(run.study.phantom_truth, run.roots, field="phantom_truth")
+        made_from["latent truth of the phantoms"] = digest_file(path)
+    return run.stage("assess", [opened.stage.digest, settings], body, made_from=made_from)
 
 
-def _not_assessed(run: Run) -> list[Evidence]:
-    """Return one line for everything that this version doesn't measure."""
+def not_assessed(study: Study, evidence: Iterable[Evidence]) -> list[Evidence]:
+    """Return one line for everything that a reader would look for and `evidence` doesn't hold."""
+    held = {item.key.partition("/")[0] for item in evidence}
     return [
         Evidence(
             key=f"not_assessed/{topic}",
@@ -56,7 +54,29 @@ def _not_assessed(run: Run) -> list[Evidence]:
             stage="validate",
             verdict=Verdict.NOT_ASSESSED,
             reason=reason,
-            phantom=run.study.phantom,
+            phantom=study.phantom,
         )
-        for topic, reason in NOT_ASSESSED.items()
+        for topic, reason in _left_out(study)
+        if topic not in held
     ]
+
+
+def _left_out(study: Study) -> Iterator[tuple[str, str]]:
+    """Yield what these stages don't measure, each with the reason that holds for `study`."""
+    images = bool(study.image_modalities)
+    if sum(site.role is Role.DEVELOPMENT for site in study.site) > 1:
+        yield "federation", "one process read the data of all development sites; nothing was exchanged"
+    else:
+        yield "federation", "the study has one development site"
+    yield "differential_privacy", "training was not differentially private"
+    yield "attacks", "no attack on privacy or integrity was run"
+    if images:
+        yield "robustness", "no disturbed image was tried"
+    else:
+        yield "explanation", "the study has no images to draw heatmaps over"
+    yield "subgroups", "no subgroup other than sites and modality subsets was compared"
+    yield "decision_curve", "no net benefit was computed"
+    yield "readers", "no reader study was done"
+    if images and not study.phantom:
+        yield "deidentification", "files were read as they lie; none was cleaned or searched for names"
+    yield "monitoring", "nothing is deployed, so nothing is monitored"

@@ -13,7 +13,7 @@ from huizhen.data.intake import intake
 from huizhen.data.splits import Fold, check_leakage, split_cohort
 from huizhen.pipeline.casefile import case_from_json, case_to_json, folds_from_json, folds_to_json
 from huizhen.pipeline.listing import listing_digest
-from huizhen.pipeline.stage import Made, Run, Stage
+from huizhen.pipeline.stage import Made, Run, Stage, study_part
 
 CASES, FOLDS, SEALED = "cases.json", "folds.json", "sealed.json"
 
@@ -35,7 +35,9 @@ class OpenCohort:
 def cohort_stage(run: Run) -> OpenCohort:
     """Return the study's cohort and folds, made by intake unless sources and settings are unchanged."""
     study = run.study
-    settings = study.model_dump(mode="json", include={"task", "modality", "site", "split", "seed", "phantom"})
+    keys = ("task", "modality", "site", "split", "seed", "phantom")
+    settings = study.model_dump(mode="json", include=set(keys))
+    listed = listing_digest(study, run.roots)
 
     def body(folder: Path) -> Made:
         found = intake(
@@ -58,7 +60,8 @@ def cohort_stage(run: Run) -> OpenCohort:
         )
         return Made(evidence=[*flow_evidence(found.flow, found.cohort), leakage])
 
-    stage = run.stage("cohort", [settings, listing_digest(study, run.roots), run.key.key_id], body)
+    made_from = {**study_part(study, *keys), "files by name, size and time": listed}
+    stage = run.stage("cohort", [settings, listed, run.key.key_id], body, made_from=made_from)
     return read_cohort(stage, unsealed=False)
 
 

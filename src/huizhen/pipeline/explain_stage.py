@@ -81,7 +81,13 @@ def explain_stage(run: Run, opened: Opened, fits: Sequence[FittedModel], locked:
             evidence += _gallery(shown, heat, part, table, folder)
         return Made(evidence=evidence)
 
-    return run.stage("explain", [opened.stage.digest, locked.stage.digest], body)
+    asked = [f for f in fits if f.model.variant is Variant.CMAN]
+    made_from = {
+        "predict": opened.stage.digest,
+        "lock": locked.stage.digest,
+        **{f.stage.name: f.stage.digest for f in asked},
+    }
+    return run.stage("explain", [opened.stage.digest, locked.stage.digest], body, made_from=made_from)
 
 
 def _all_heat(shown: Shown, fits: Sequence[FittedModel]) -> Heat:

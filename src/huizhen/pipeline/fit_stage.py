@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huizhen.core.cohort import Part
-from huizhen.core.digests import digest_value
+from huizhen.core.digests import Digest, digest_value
 from huizhen.core.evidence import Evidence
 from huizhen.core.files import write_bytes, write_json
 from huizhen.core.streams import stream_seed
@@ -60,7 +60,7 @@ class Development:
         return Material(run=self.run, cases=cases, columns=Columns(self.run, cases, augmented=True))
 
     @cached_property
-    def digest(self) -> str:
+    def digest(self) -> Digest:
         """The digest of what may be learned from."""
         return cases_digest(self.cohort.within(Part.TRAIN, Part.TUNE))
 
@@ -104,7 +104,14 @@ def _fit_stage(development: Development, model: PlannedModel, fold: Fold, member
             return _fit_regression(development, model, fold, folder)
         return _fit_network(development, model, fold, member, folder, checkpoint, about)
 
-    stage = run.stage(f"fit/{model.name}/fold{fold.index}/member{member}", inputs, body)
+    made_from = {
+        "study: task, modality, network (without variants), training, seed": digest_value(settings),
+        "cohort": development.cohort.stage.digest,
+        "development cases": development.digest,
+        "parts of the fold": digest_value(parts),
+    }
+    name = f"fit/{model.name}/fold{fold.index}/member{member}"
+    stage = run.stage(name, inputs, body, made_from=made_from)
     checkpoint.unlink(missing_ok=True)  # only now: a run killed before the stage was whole still needs it
     return stage
 

@@ -23,7 +23,7 @@ from huizhen.models.card import check_card, model_card_markdown
 from huizhen.pipeline.cohort_stage import OpenCohort
 from huizhen.pipeline.fit_stage import TUNE, WEIGHTS, FittedModel
 from huizhen.pipeline.material import encodings_of
-from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage
+from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage, study_part
 from huizhen.validate.calibration import Platt, apply_platt, fit_platt
 from huizhen.validate.thresholds import choose_threshold
 
@@ -71,7 +71,12 @@ def lock_stage(run: Run, cohort: OpenCohort, fits: Sequence[FittedModel]) -> Loc
         )
 
     inputs = [[f.stage.digest for f in fits], run.study.threshold.model_dump(mode="json"), run.study.digest]
-    stage = run.stage("lock", inputs, body)
+    made_from = {
+        **study_part(run.study, "threshold"),
+        "cohort": cohort.stage.digest,
+        **{f.stage.name: f.stage.digest for f in fits},
+    }
+    stage = run.stage("lock", inputs, body, made_from=made_from)
     decisions = {
         model: {int(fold): _decision(record) for fold, record in by_fold.items()}
         for model, by_fold in stage.read(DECISIONS).items()

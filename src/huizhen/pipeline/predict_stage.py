@@ -62,7 +62,13 @@ def predict_stage(run: Run, cohort: OpenCohort, fits: Sequence[FittedModel], loc
         sealed = digest_file(cohort.stage.folder / SEALED)
         return Made(entries=[("unseal", {"lock_entry": lock_entry, "sealed_outcomes": sealed})])
 
-    stage = run.stage("predict", [locked.stage.digest, cohort.stage.digest], body)
+    made_from = {
+        "lock": locked.stage.digest,
+        "cohort": cohort.stage.digest,
+        "sealed outcomes": digest_file(cohort.stage.folder / SEALED),
+        **{f.stage.name: f.stage.digest for f in fits},
+    }
+    stage = run.stage("predict", [locked.stage.digest, cohort.stage.digest], body, made_from=made_from)
     return Opened(
         stage=stage,
         cohort=cohort,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from huizhen.core.digests import digest_bytes
 from huizhen.core.files import whole_folder, write_bytes
 from huizhen.core.progress import Progress
 from huizhen.core.study import Study
@@ -124,7 +125,8 @@ def _protocol_stage(run: Run, study_file: Path) -> Stage:
         }
         return Made(entries=[("study", signed)])
 
-    return run.stage("protocol", [study.digest, run.key.key_id], body)
+    made_from = {"study.toml": digest_bytes(text)}
+    return run.stage("protocol", [study.digest, run.key.key_id], body, made_from=made_from)
 
 
 def changed_keys(signed: dict[str, Any], study: Study) -> str:

@@ -63,10 +63,19 @@ class Run:
     cache: Cache
     progress: Progress
 
-    def stage(self, name: str, inputs: Sequence[object], body: Callable[[Path], Made]) -> Stage:
+    def stage(
+        self,
+        name: str,
+        inputs: Sequence[object],
+        body: Callable[[Path], Made],
+        *,
+        made_from: Mapping[str, Digest],
+    ) -> Stage:
         """Return the stage `name` made from `inputs` (plain values), running `body` only if it isn't there.
 
-        `body` is given an empty folder to fill. Its evidence and files are entered in the ledger once.
+        `body` is given an empty folder to fill. Its evidence and files are entered in the ledger once, and
+        with them `made_from`: earlier stages, parts of the study and files by name, so that a reader of the
+        ledger can go from any stage back to the signed study.
         """
         digest = digest_value({"stage": name, "inputs": list(inputs), "version": huizhen.__version__})
         folder = self.folder / "stages" / f"{name.replace('/', '-').replace(':', '-')}-{digest[:16]}"
@@ -80,6 +89,7 @@ class Run:
                     "digest": digest,
                     "entries": [[kind, dict(value)] for kind, value in made.entries],
                     "evidence": [item.to_json() for item in made.evidence],
+                    "inputs": [{"what": what, "digest": found} for what, found in made_from.items()],
                     "seconds": round(time.monotonic() - started, 3),
                 }
                 write_json(scratch / RECORD, record)
@@ -108,10 +118,14 @@ class Run:
             self.log.append("evidence", body)
         for path, body in artefacts(stage):
             self.log.append("artefact", {"path": path, **body})
-        self.log.append(
-            "stage", {"stage": stage.name, "digest": stage.digest, "seconds": record["seconds"], "inputs": []}
-        )
+        done = {"stage": stage.name, "digest": stage.digest, "seconds": record["seconds"]}
+        self.log.append("stage", {**done, "inputs": record.get("inputs", [])})
         self.log.commit()
+
+
+def study_part(study: Study, *keys: str) -> dict[str, Digest]:
+    """Return the name and digest of some top-level parts of a study, to be given as `made_from`."""
+    return {f"study: {', '.join(keys)}": digest_value(study.model_dump(mode="json", include=set(keys)))}
 
 
 def artefacts(stage: Stage) -> list[tuple[str, dict[str, Any]]]:

@@ -139,7 +139,10 @@ def _locked() -> dict[str, Any]:
 
 
 def _stage(log: Log, name: str) -> None:
-    log.append("stage", {"stage": name, "digest": digest_value(name), "seconds": 12.5, "inputs": []})
+    before = [entry.body for entry in log.entries if entry.kind == "stage"][-1:]
+    inputs = [{"what": body["stage"], "digest": body["digest"]} for body in before]
+    inputs.append({"what": "study: seed", "digest": digest_value({"seed": 1})})
+    log.append("stage", {"stage": name, "digest": digest_value(name), "seconds": 12.5, "inputs": inputs})
     log.commit()
 
 
@@ -453,7 +456,7 @@ def not_assessed(key: str, metric: str, reason: str) -> Evidence:
 def rest_evidence() -> list[Evidence]:
     """Return what was not assessed or not computed, and a measure that the dossier doesn't know."""
     reasons = {
-        "federation": "this version trains in one process over all development sites; nothing was exchanged",
+        "federation": "one process read the data of all development sites; nothing was exchanged",
         "differential_privacy": "training was not differentially private",
         "attacks": "no attack on privacy or integrity was run",
         "subgroups": "no subgroup other than sites and modality subsets was compared",

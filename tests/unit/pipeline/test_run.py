@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from huizhen.core.cohort import Part
+from huizhen.core.digests import digest_value
 from huizhen.data.splits import Fold
 from huizhen.dossier.verification import verify_dossier
 from huizhen.errors import StudyError
@@ -29,7 +31,7 @@ def stage_folder(result: RunResult, name: str) -> Path:
     return found
 
 
-def entries(result: RunResult) -> list[tuple[str, dict[str, object]]]:
+def entries(result: RunResult) -> list[tuple[str, dict[str, Any]]]:
     key = SigningKey.create_or_load(result.run_folder.parent / "home" / "signing_key.pem")
     with Log.open(result.run_folder / "ledger", key) as log:
         return [(entry.kind, dict(entry.body)) for entry in log.entries]
@@ -52,6 +54,38 @@ def test_the_ledger_tells_the_order_of_signing(finished: RunResult) -> None:
     ]
     assert min(results) > first["unseal"]
     assert all(kinds.count(kind) == 1 for kind in first)
+
+
+def test_the_chain_of_stages_leads_from_the_results_to_the_signed_study(finished: RunResult) -> None:
+    found = entries(finished)
+    stages = {body["digest"]: body for kind, body in found if kind == "stage"}
+    place = {body["digest"]: k for k, (kind, body) in enumerate(found) if kind == "stage"}
+    seen, waiting = set[str](), [body for body in stages.values() if body["stage"] == "assess"]
+    while waiting:
+        body = waiting.pop()
+        seen.add(body["stage"])
+        assert body["inputs"], f"{body['stage']} says nothing of what it was made from"
+        sources = [one["digest"] for one in body["inputs"] if one["digest"] in stages]
+        assert all(place[digest] < place[body["digest"]] for digest in sources)
+        waiting += [stages[digest] for digest in sources]
+    assert {"assess", "predict", "lock", "cohort"} <= seen
+    assert len([name for name in seen if name.startswith("fit/")]) == 4
+
+
+def test_parts_of_the_study_that_stages_were_made_from_are_those_that_were_signed(
+    finished: RunResult,
+) -> None:
+    found = entries(finished)
+    [signed] = [body["study"] for kind, body in found if kind == "study"]
+    parts = [one for kind, body in found if kind == "stage" for one in body["inputs"]]
+    plain = [one for one in parts if one["what"].startswith("study: ") and "(" not in one["what"]]
+    assert len(plain) >= 3
+    for one in plain:
+        keys = one["what"].removeprefix("study: ").split(", ")
+        assert one["digest"] == digest_value({key: signed[key] for key in keys})
+    [file] = [body["sha256"] for kind, body in found if kind == "artefact" and body["path"] == "study.toml"]
+    [protocol] = [body["inputs"] for kind, body in found if kind == "stage" and body["stage"] == "protocol"]
+    assert protocol == [{"what": "study.toml", "digest": file}]
 
 
 def test_every_evidence_key_stands_once(finished: RunResult) -> None:

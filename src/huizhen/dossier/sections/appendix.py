@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from huizhen.core.evidence import Evidence
@@ -40,7 +40,7 @@ def appendix(record: Record, head: SignedHead) -> Section:
         _head(head),
         Heading(id="entries", text=say("heading.entries")),
         Paragraph(content=(say("entries.what"),)),
-        Listings(entries=tuple(map(_listing, record.entries, record.leaves))),
+        Listings(entries=_listings(record)),
     )
     return Section(id="ledger", title=say("section.ledger"), blocks=blocks, phantom=record.phantom)
 
@@ -60,18 +60,53 @@ def _head(head: SignedHead) -> Facts:
     )
 
 
-def _listing(entry: Entry, leaf: str) -> Listing:
+def _listings(record: Record) -> tuple[Listing, ...]:
+    places = places_of(record.entries)
+    return tuple(
+        _listing(entry, leaf, places) for entry, leaf in zip(record.entries, record.leaves, strict=True)
+    )
+
+
+def places_of(entries: Sequence[Entry]) -> Mapping[str, int]:
+    """Return where each digest that a stage can be made from was first entered: a stage's, or a file's."""
+    places: dict[str, int] = {}
+    for entry in entries:
+        held = {"stage": "digest", "artefact": "sha256"}.get(entry.kind)
+        if held is not None:
+            places.setdefault(str(entry.body.get(held)), entry.index)
+    return places
+
+
+def _listing(entry: Entry, leaf: str, places: Mapping[str, int]) -> Listing:
     body, shortened = body_text(entry.body)
+    summary = summary_of(entry)
+    if entry.kind == "stage" and (sources := sources_of(entry.body, places)):
+        summary = say("entries.made_from", stage=summary, entries=sources)
     return Listing(
         index=entry.index,
         entry_kind=entry.kind,
         time=when(entry.time),
         version=entry.version,
         leaf=leaf,
-        summary=summary_of(entry),
+        summary=summary,
         body=body,
         shortened=shortened,
     )
+
+
+def sources_of(body: Mapping[str, Any], places: Mapping[str, int]) -> str:
+    """Return the entries that the stage of `body` was made from, as far as the ledger holds them: "#1, #4".
+
+    >>> body = {"inputs": [{"what": "cohort", "digest": "c0"}, {"what": "study: seed", "digest": "5e"}]}
+    >>> sources_of(body, {"c0": 4})
+    '#4'
+    """
+    inputs = body.get("inputs")
+    rows = inputs if isinstance(inputs, list) else []
+    digests = [str(one.get("digest")) for one in rows if isinstance(one, Mapping)]
+    found = sorted({places[digest] for digest in digests if digest in places})
+    shown = [f"#{index}" for index in found[:LONGEST_LIST]]
+    return ", ".join([*shown, "…"] if len(found) > LONGEST_LIST else shown)
 
 
 def body_text(body: Mapping[str, Any]) -> tuple[str, bool]:
