@@ -3,27 +3,26 @@
 Each hospital ranks its own open cases and counts their scores into bins. The lead sees the sum over hospitals
 only, and seeks the score at which the budget is spent; it tells everybody that one score, and each hospital
 asks as many of its own cases as score higher. So labels go where they teach most, and nobody learns of a
-case, or even of a count, of another hospital. Before that, each hospital's floor is set aside: a share of the
-budget that is spent evenly, however little a hospital's cases score.
+case, or even of a count, of another hospital. Before that, each hospital sets its floor aside: what it lacks
+to an even part of a share of all labels, however little its cases score.
 
-    site:  ranking = monotone(asked.score)
-    site:  count(ranking, floor, edges)  --secure sum-->  lead: narrow(...)   a few times
-    lead:  one score  -->  site: number_at(ranking, floor, score)
+    site:  ranking = monotone(asked.score);  floor = fair_floor(...)  --secure sum of floors-->  lead
+    site:  count(ranking, floor, edges)                       --secure sum-->  lead: settle(...), a few times
+    lead:  one score  -->  site: asked.rows[: number_at(ranking, floor, score)]
 
-A sum of two hospitals' counts tells one of them the other's; the sums that carry them set the least number.
+With the counts of two hospitals, one knows the other's from the sum; the least number is for the sums to set.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from huizhen.errors import InvalidInputError
 
-__all__ = ["Call", "count", "even_floors", "first_edges", "monotone", "narrow", "number_at", "settle"]
+__all__ = ["count", "fair_floor", "first_edges", "monotone", "narrow", "number_at", "settle"]
 
 BINS = 64
 ROUNDS = 5
@@ -32,14 +31,6 @@ Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 SummedCounts = Callable[[Floats], Counts]
 """Given bin edges (b + 1,), the counts (b,) summed over all hospitals: what secure aggregation carries."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """What the lead tells every hospital: ask what scores at least `at`, beyond a floor of `floor` cases."""
-
-    at: float
-    floor: int
 
 
 def monotone(score: Floats) -> Floats:
@@ -51,13 +42,15 @@ def monotone(score: Floats) -> Floats:
     return np.minimum.accumulate(score) if len(score) else score
 
 
-def even_floors(budget: int, sites: int, share: float) -> int:
-    """Return how many cases each of `sites` hospitals asks at least, if it has them: `share` spent evenly.
+def fair_floor(budget: int, *, labelled_here: int, labelled: int, sites: int, share: float) -> int:
+    """Return how many cases a hospital asks at least in a round of `budget`, if it has so many.
 
-    Raises `InvalidInputError` on a share out of [0, 1] or no site.
+    It is what the hospital lacks to an even part of `share` of all labels after the round, and no more than
+    an even part of the round, so that floors never exceed the budget. Raises `InvalidInputError` on a share
+    out of [0, 1] or no site.
 
-    >>> even_floors(40, 4, 0.25)
-    2
+    >>> fair_floor(20, labelled_here=0, labelled=60, sites=4, share=0.2)
+    4
     """
     if not (0 <= share <= 1 and sites > 0 and budget >= 0):
         raise InvalidInputError(
@@ -65,7 +58,8 @@ def even_floors(budget: int, sites: int, share: float) -> int:
             remedy="choose a share in [0, 1] and at least one site",
             field="floor_share",
         )
-    return int(budget * share / sites + 1e-9)
+    fair = int((labelled + budget) * share / sites + 1e-9)
+    return max(0, min(fair - labelled_here, budget // sites))
 
 
 def first_edges() -> Floats:
@@ -103,12 +97,14 @@ def narrow(total: Counts, edges: Floats, budget: int) -> tuple[Floats, int]:
     return np.linspace(edges[bin_], edges[bin_ + 1], BINS + 1), left
 
 
-def settle(summed: SummedCounts, budget: int, *, floor: int) -> Call:
-    """Return the call that spends at most `budget` cases beyond the floors, from sums over all hospitals.
+def settle(summed: SummedCounts, budget: int) -> float:
+    """Return the score from which on cases are asked, so that at most `budget` are, beyond the floors.
 
     The bin in which the budget ends is divided again, up to five times, so that only equal scores are left
-    unspent. Raises `InvalidInputError` when counts of the wrong shape come back.
+    unspent. Raises `InvalidInputError` on a negative budget, or when counts of the wrong shape come back.
     """
+    if budget < 0:
+        raise InvalidInputError(f"a budget of {budget}", remedy="ask for 0 or more cases", field="budget")
     edges, left = first_edges(), budget
     for _ in range(ROUNDS):
         total = summed(edges)
@@ -117,19 +113,16 @@ def settle(summed: SummedCounts, budget: int, *, floor: int) -> Call:
                 f"summed counts of shape {total.shape} for {len(edges) - 1} bins",
                 remedy="let every site count with the same edges",
             )
-        inner, left = narrow(total, edges, left)
-        if inner[0] == inner[-1]:
-            return Call(at=float(inner[0]), floor=floor)
-        edges = inner
-        if left == 0:
+        edges, left = narrow(total, edges, left)
+        if left == 0 or edges[0] == edges[-1]:
             break
-    return Call(at=float(edges[-1]), floor=floor)
+    return float(edges[-1])
 
 
-def number_at(ranking: Floats, call: Call) -> int:
-    """Return how many cases the hospital with this `ranking` asks: its floor, and what scores enough.
+def number_at(ranking: Floats, floor: int, at: float) -> int:
+    """Return how many cases the hospital with this `ranking` asks: its floor, and what scores at least `at`.
 
-    >>> number_at(np.array([8.0, 4.0, 1.0]), Call(at=4.0, floor=1))
-    2
+    >>> number_at(np.array([8.0, 4.0, 1.0]), 1, 4.0), number_at(np.array([]), 2, 1.0)
+    (2, 0)
     """
-    return min(len(ranking), max(call.floor, int((ranking >= call.at).sum())))
+    return min(len(ranking), max(floor, int((ranking >= at).sum())))

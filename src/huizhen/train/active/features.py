@@ -33,18 +33,15 @@ def blocks(n: int, size: int = BLOCK) -> Iterator[slice]:
 
 
 def filled(features: Floats) -> Floats:
-    """Return `features` (n, d) with each missing value at its column's mean over the pool (0 if none has it).
+    """Return `features` (n, d) with each missing value at 0, which is the mean of features that are `scaled`.
 
-    For linear measures of information, where a value at the mean tells nothing.
+    For linear measures, where a value at the mean tells nothing; the same at every site.
 
-    >>> filled(np.array([[1.0, np.nan], [3.0, np.nan], [np.nan, np.nan]])).tolist()
-    [[1.0, 0.0], [3.0, 0.0], [2.0, 0.0]]
+    >>> filled(np.array([[1.0, np.nan]])).tolist()
+    [[1.0, 0.0]]
     """
     there = ~np.isnan(features)
-    if there.all():
-        return features
-    mean = np.where(there, features, 0.0).sum(0) / np.maximum(there.sum(0), 1)
-    return np.where(there, features, mean)
+    return features if there.all() else np.where(there, features, 0.0)
 
 
 def scaled(features: Floats, *, clip: float = 6.0) -> Floats:

@@ -31,12 +31,13 @@ class Rule(StrEnum):
 class Pool:
     """The n cases of one site that may be asked about, as its current model sees them.
 
-    `features` (n, d): the encoder's output or the table's columns, scaled as the classifier sees them; NaN
-    where a modality or a value is missing. `labelled` (n,): cases with a label. `pending` (n,): cases already
-    asked about and not answered. `group` (n,): patients or near-duplicates; one case a group is asked at a
-    time. `probability` (n,) of the positive class, None before there is a model. `samples` (m, n): the same
-    from m draws of the model (Monte-Carlo dropout). `penalty`: the ridge of the classifier's last layer.
-    Raises `InvalidInputError` when shapes don't fit, or a value is infinite or out of range.
+    `features` (n, d): the encoder's output or the table's columns, scaled as the classifier sees them (so
+    that 0 is the mean); NaN where a modality or a value is missing. `labelled` (n,): cases with a label.
+    `pending` (n,): cases already asked about and not answered. `group` (n,): patients or near-duplicates; one
+    case a group is asked at a time. `probability` (n,) of the positive class, None before there is a model.
+    `samples` (m, n): the same from m draws of the model (Monte-Carlo dropout). `penalty`: the ridge of the
+    classifier's last layer. Raises `InvalidInputError` when shapes don't fit, or a value is infinite or out
+    of range.
     """
 
     features: NDArray[np.float64]

@@ -34,7 +34,7 @@ class LastLayer:
     penalty: float
 
     def logits(self, features: Floats) -> Floats:
-        """Return log-odds (n,); missing values stand at the column's mean over `features`."""
+        """Return log-odds (n,); missing values stand at 0, the mean of scaled features."""
         found: Floats = filled(features) @ self.weights + self.intercept
         return found
 

@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 def gradients(features: Floats, probability: Floats) -> Floats:
     """Return the gradient (n, d + 1) of each case's loss by weights and intercept, at its likelier label.
 
-    Missing values stand at the column's mean.
+    Missing values stand at 0.
 
     >>> gradients(np.array([[2.0], [2.0]]), np.array([0.75, 0.5])).tolist()
     [[-0.5, -0.25], [-1.0, -0.5]]

@@ -15,8 +15,8 @@ diverse: a second case of the same kind takes little more. A score is the share 
 goes, the same unit at every hospital, so that a budget can be shared out by it.
 
 u_j is the mean of p (1 - p) over the last layer's posterior, not its value at the most likely weights: a
-model of few labels isn't sure of cases far from them. A missing value is at its column's mean, and tells
-nothing.
+model of few labels isn't sure of cases far from them. A missing value stands at 0, the mean of
+scaled features, and tells nothing.
 
 Before there is a model all u are 1/4, and the least typical fifth of the cases is not open: the criterion
 alone would begin with outliers.

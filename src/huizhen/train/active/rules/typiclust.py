@@ -54,7 +54,7 @@ def typiclust(
 
 
 def clusters(features: Floats, wanted: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Return the k-means cluster (n,) of each case; missing values stand at their column's mean."""
+    """Return the k-means cluster (n,) of each case; missing values stand at 0."""
     import warnings
 
     from sklearn.cluster import KMeans, MiniBatchKMeans
