@@ -99,6 +99,10 @@ class Batch(Generic[D, R]):
     parts: tuple[Statistic[D, R], ...]
     name: str = "batch"
 
+    def __post_init__(self) -> None:
+        if not self.parts:
+            raise InvalidInputError("no statistic", remedy="give at least one", field="parts")
+
     def start(self) -> Ask:
         """Ask all first queries at once."""
         return self._asking(0, tuple(part.start() for part in self.parts))

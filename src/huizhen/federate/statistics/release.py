@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from huizhen.errors import InvalidInputError, PolicyError
+from huizhen.errors import InvalidInputError, NotEstimableError, PolicyError
 from huizhen.federate.statistics.aggregate import Aggregate, Kind
 
 __all__ = ["check_at_site", "check_smallest", "check_total", "suppressed"]
@@ -40,7 +40,9 @@ def check_at_site(answer: Aggregate, *, smallest: int, masked: bool) -> None:
 
 
 def check_total(total: Aggregate, *, smallest: int) -> None:
-    """Raise `PolicyError` if a sum is over fewer than `smallest` patients."""
+    """Raise `NotEstimableError` for a sum over nobody, `PolicyError` for one over fewer than `smallest`."""
+    if not total.n:
+        raise NotEstimableError("there is no patient", remedy="gather cases")
     if total.n < smallest:
         raise PolicyError(
             f"a sum over fewer than {smallest} patients", remedy="ask more sites, or wait for more patients"

@@ -119,8 +119,6 @@ class Risks:
     def update(self, ask: Ask, total: Aggregate) -> Ask | Done[RiskMeasures]:
         """Return the measures."""
         n, n_pos = total.n, int(total["n_pos"])
-        if not n:
-            raise NotEstimableError("there is no patient", remedy="gather cases")
         brier, share, expected = float(total["loss"]) / n, n_pos / n, float(total["expected"])
         spread = max(float(total["loss_square"]) / n - brier**2, 0.0) / (n - 1) if n > 1 else math.nan
         known = n_pos > 0 and expected > 0

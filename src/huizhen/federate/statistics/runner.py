@@ -1,4 +1,4 @@
-"""Running a statistic: `conduct` at the lead over any exchange, `respond` at a site, `run` over both here."""
+"""Running a statistic: `conduct` at the lead over any exchange, `answer_words` at a site, `run` both here."""
 
 from __future__ import annotations
 
@@ -12,7 +12,17 @@ from huizhen.federate.statistics.fixed_point import Words, decode, encode
 from huizhen.federate.statistics.interface import Ask, Done, Query, Sized, Statistic
 from huizhen.federate.statistics.release import check_at_site, check_total
 
-__all__ = ["Exchange", "Run", "SecureSum", "conduct", "plain_sum", "respond", "run", "run_visible"]
+__all__ = [
+    "Exchange",
+    "Run",
+    "SecureSum",
+    "answer_words",
+    "conduct",
+    "plain_sum",
+    "respond",
+    "run",
+    "run_visible",
+]
 
 R = TypeVar("R")
 D = TypeVar("D", bound=Sized)
@@ -36,6 +46,7 @@ class Run(Generic[R]):
 def plain_sum(words: Sequence[Words]) -> Words:
     """Return the sum modulo 2^32 in the clear: for tests, and where all sites are in one process.
 
+    >>> import numpy as np
     >>> plain_sum([np.array([2**32 - 1], dtype=np.uint32), np.array([2], dtype=np.uint32)]).tolist()
     [1]
     """
@@ -58,6 +69,19 @@ def respond(statistic: Statistic[D, R], query: Query, data: D) -> Aggregate:
     found = aggregate(statistic.layout(query), statistic.answer(query, data))
     statistic.check(query, found)
     return found
+
+
+def answer_words(
+    statistic: Statistic[D, R], query: Query, data: D, *, sites: int, smallest: int, masked: bool
+) -> Words:
+    """Return what a site sends: its answer as words to be added over up to `sites` sites.
+
+    `masked`: nobody sees them but in a secure sum; otherwise no group of fewer than `smallest` patients may
+    show. Raises as `respond`, and `PolicyError`.
+    """
+    answer = respond(statistic, query, data)
+    check_at_site(answer, smallest=smallest, masked=masked)
+    return encode(answer, sites=sites)
 
 
 def conduct(statistic: Statistic[D, R], exchange: Exchange, *, smallest_count: int = 1) -> Run[R]:
@@ -108,7 +132,10 @@ def run(
         raise FederationError("no site", remedy="give at least one")
 
     def exchange(query: Query) -> Words:
-        return secure_sum([encode(respond(statistic, query, data), sites=len(sites)) for data in sites])
+        n = len(sites)
+        return secure_sum(
+            [answer_words(statistic, query, data, sites=n, smallest=1, masked=True) for data in sites]
+        )
 
     return conduct(statistic, exchange, smallest_count=smallest_count)
 
