@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -50,9 +51,7 @@ def save_checkpoint(
     best: dict[str, Tensor] | None = None,
 ) -> None:
     """Write the whole state of a fit (safetensors; the history in its metadata), whole or not at all."""
-    tensors = _state(network, average, best)
-    for place, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser/{place}/{name}": torch.as_tensor(value) for name, value in state.items()}
+    tensors = {**_state(network, average, best), **optimiser_tensors(optimiser)}
     metadata = {"history": json.dumps(asdict(history))}
     data = save({name: value.detach().contiguous() for name, value in tensors.items()}, metadata)
     write_bytes(path, hashlib.sha256(data).digest() + data)
@@ -82,7 +81,7 @@ def load_checkpoint(
     with torch.no_grad():
         for name, value in own.items():
             value.copy_(tensors[name])
-    _restore(optimiser, tensors)
+    restore_optimiser(optimiser, tensors)
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     record = json.loads(header["__metadata__"]["history"])
     return History(**record)
@@ -96,8 +95,18 @@ def _state(
     return {f"{part}/{name}": value for part, held in parts.items() for name, value in held.items()}
 
 
-def _restore(optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
-    """Restore the optimiser's state, each tensor laid out as its parameter is.
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return the optimiser's state by the names of a checkpoint."""
+    return {
+        f"optimiser/{place}/{name}": torch.as_tensor(value)
+        for place, state in optimiser.state_dict()["state"].items()
+        for name, value in state.items()
+        if value is not None
+    }
+
+
+def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Restore what `optimiser_tensors` gave, each tensor laid out as its parameter is.
 
     Of another layout it would have the same values and yet give other ones in the last bit.
     """

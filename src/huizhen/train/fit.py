@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -53,6 +53,13 @@ class Fit:
     train: NDArray[np.int64]
     tune: NDArray[np.int64]
     seed: int
+    epochs: int | None = None
+    """How many epochs the learning rate is planned over, if not the study's."""
+
+    @property
+    def planned_epochs(self) -> int:
+        """The epochs that the learning rate is planned over."""
+        return self.epochs or self.study.training.epochs
 
     def run(
         self, network: Network, checkpoint: Path, *, progress: Progress | None = None, about: str = ""
@@ -62,7 +69,7 @@ class Fit:
         Raises `DataError` when a class has no training patient with any of the modalities, `ModelError` when
         the loss is no longer finite.
         """
-        self._check_classes(about)
+        self.check_classes(about)
         keep_freed_memory()
         training = self.study.training
         average = _clone(network) if training.average_weights else None
@@ -72,10 +79,10 @@ class Fit:
         if best is not None and not history.tune_loss:
             history.tune_loss.append(self._tuned(network, average)[1])
         saved = time.monotonic()
-        with (progress or Silent()).track("fit", training.epochs, about=about) as advance:
+        with (progress or Silent()).track("fit", self.planned_epochs, about=about) as advance:
             advance(len(history.loss))
-            for epoch in range(len(history.loss), training.epochs):
-                history.loss.append(self._epoch(network, average, optimiser, epoch))
+            for epoch in range(len(history.loss), self.planned_epochs):
+                history.loss.append(self.epoch(network, optimiser, epoch, average=average))
                 self._look(network, average, best, history)
                 if time.monotonic() - saved > CHECKPOINT_EVERY_S:
                     save_checkpoint(checkpoint, network, average, optimiser, history, best)
@@ -102,14 +109,19 @@ class Fit:
         if history.kept_epoch == len(history.loss):
             _copy(average or network.state_dict(), best)
 
-    def _epoch(
+    def epoch(
         self,
         network: Network,
-        average: dict[str, Tensor] | None,
         optimiser: torch.optim.Optimizer,
         epoch: int,
+        *,
+        average: dict[str, Tensor] | None = None,
+        correct: Callable[[Network], None] | None = None,
     ) -> float:
-        """Run one epoch and return its mean loss."""
+        """Run one epoch and return its mean loss; `correct` may alter the gradients before each step.
+
+        Raises `ModelError` when the loss is no longer finite.
+        """
         rng = stream(self.seed, "epoch", epoch)
         generator = torch.Generator().manual_seed(stream_seed(self.seed, "augment", epoch))
         batches = self._batches(rng)
@@ -119,11 +131,13 @@ class Fit:
             torch.manual_seed(stream_seed(self.seed, "dropout", epoch))
             for place, rows in enumerate(batches):
                 step = epoch * len(batches) + place
-                set_rate(optimiser, step / (len(batches) * self.study.training.epochs))
+                set_rate(optimiser, step / (len(batches) * self.planned_epochs))
                 batch = self._drawn(rows, rng, generator)
                 loss = total_loss(network(batch), batch, self.study.network)
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
+                if correct is not None:
+                    correct(network)
                 nn.utils.clip_grad_norm_(network.parameters(), CLIP_NORM)
                 optimiser.step()
                 update_average(average, network, self.study.training.average_weights, step)
@@ -136,7 +150,7 @@ class Fit:
             )
         return float(np.mean(losses))
 
-    def _check_classes(self, about: str) -> None:
+    def check_classes(self, about: str) -> None:
         """Refuse to learn from one class. Raises `DataError`."""
         positive = int(self.data.outcome[self.train].sum())
         if 0 < positive < len(self.train):
@@ -228,7 +242,7 @@ def rank_auc(outcome: NDArray[np.bool_], score: NDArray[np.float64]) -> float:
 
 
 def make_optimiser(network: Network, study: Study) -> torch.optim.Optimizer:
-    """Return AdamW with the encoders at their own, lower rate."""
+    """Return the study's optimiser, with the encoders at their own, lower rate."""
     training = study.training
     encoder = [p for name, p in network.named_parameters() if ".encoder." in name]
     rest = [p for name, p in network.named_parameters() if ".encoder." not in name]
@@ -237,6 +251,8 @@ def make_optimiser(network: Network, study: Study) -> torch.optim.Optimizer:
         groups.append(
             {"params": encoder, "lr": training.encoder_learning_rate, "top": training.encoder_learning_rate}
         )
+    if training.optimiser == "sgd":
+        return torch.optim.SGD(groups, weight_decay=training.weight_decay)
     return torch.optim.AdamW(groups, weight_decay=training.weight_decay)
 
 

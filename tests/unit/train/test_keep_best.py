@@ -113,11 +113,11 @@ def test_a_fit_that_was_stopped_keeps_the_same_weights(
             raise InterruptedError
         return original(*given)
 
-    original = Fit._epoch
-    monkeypatch.setattr(Fit, "_epoch", stop)
+    original = Fit.epoch
+    monkeypatch.setattr(Fit, "epoch", stop)
     with pytest.raises(InterruptedError):
         make_fit(study, data).run(make_network(study), tmp_path / "at")
-    monkeypatch.setattr(Fit, "_epoch", original)
+    monkeypatch.setattr(Fit, "epoch", original)
     again = make_fit(study, data).run(make_network(study), tmp_path / "at")
     assert again.history == whole.history
     assert all(torch.equal(again.weights[name], value) for name, value in whole.weights.items())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-Answer = Callable[[bytes], bytes]
+from huizhen.federate.engines.interface import Answer
 
 
 class InProcess:

@@ -6,8 +6,11 @@ rounds run in one process, over local processes and over NVIDIA FLARE, and give 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
+
+Answer = Callable[[bytes], bytes]
+"""What a site's worker does with a frame."""
 
 
 class Engine(Protocol):

@@ -65,18 +65,21 @@ class Worker:
         """
         policy = self._folder.policy()
         study = "0" * 64
+        message: wire.Outbound
         try:
             asked = unseal(frame, {wire.LEAD: [PublicKey(hex=key) for key in policy.signers]})
             study = asked.message.study
             policy.at_work(self._now())
             message, arrays = self._dispatch(asked, policy)
             policy.release(message.kind, tuple(arrays) if isinstance(message, wire.Update) else ())
+            sealed = seal(message, self._folder.key, arrays)
         except HuizhenError as error:
             reason = f"{error.field + ': ' if error.field else ''}{error.message}"[:500]
-            message, arrays = self._refusal(study, error.code, reason), {}
+            message = self._refusal(study, error.code, reason)
+            sealed = seal(message, self._folder.key)
         except MemoryError:
-            message, arrays = self._refusal(study, "HZ80", "the site is out of memory"), {}
-        sealed = seal(message, self._folder.key, arrays)
+            message = self._refusal(study, "HZ80", "the site is out of memory")
+            sealed = seal(message, self._folder.key)
         self._outbox.note(
             kind=message.kind, study=message.study, digest=digest_bytes(sealed), size=len(sealed)
         )
