@@ -88,7 +88,7 @@ def test_a_wrong_update_is_left_out(tmp_path, broken):
 def test_below_quorum_the_missing_sites_are_named(tmp_path):
     one = toy(tmp_path, {"secure": False, "rounds": 1, "quorum": 1.0}, policy={"plain_updates": True})
     one.learners["west"].broken = "shape"
-    with pytest.raises(FederationError, match="2 of 3 sites answered.*missing: west"):
+    with pytest.raises(FederationError, match=r"2 of 3 sites answered.*missing: west"):
         training(one, tmp_path).run(WEIGHTS)
 
 

@@ -1,4 +1,4 @@
-"""A small federation: logistic regression in numpy at each site, real keys, folders, policies and messages."""
+"""A small federation: logistic regression at each site, with real keys, folders, policies and messages."""
 
 from __future__ import annotations
 

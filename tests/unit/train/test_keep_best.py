@@ -107,11 +107,11 @@ def test_a_fit_that_was_stopped_keeps_the_same_weights(
     assert whole.history.kept_epoch < 5
     epochs = [0]
 
-    def stop(*given: object) -> float:
+    def stop(*given: object, **named: object) -> float:
         epochs[0] += 1
         if epochs[0] > 5:
             raise InterruptedError
-        return original(*given)
+        return original(*given, **named)
 
     original = Fit.epoch
     monkeypatch.setattr(Fit, "epoch", stop)
