@@ -27,9 +27,10 @@ from huizhen.pipeline.cohort_stage import OpenCohort
 from huizhen.pipeline.material import Columns, Material, cases_digest, encodings_of, slices_of
 from huizhen.pipeline.plan import PlannedModel, planned_models, subsets
 from huizhen.pipeline.stage import Made, Run, Stage
+from huizhen.pipeline.subset_logits import subset_logits
 from huizhen.train.arrays import CaseData
 from huizhen.train.checkpoints import History
-from huizhen.train.fit import Fit, predict_logits
+from huizhen.train.fit import Fit
 from huizhen.train.floor import lay_floor
 from huizhen.train.table_regression import TableRegression, fit_table_regression, table_features
 
@@ -147,10 +148,8 @@ def _fit_network(
     fitted = fit.run(network, checkpoint, progress=run.progress, about=about)
     network.load_state_dict(dict(fitted.weights))
     write_bytes(folder / WEIGHTS, save({name: value.contiguous() for name, value in fitted.weights.items()}))
-    keeps = {model.name: None, **_subset_names(run, model)}
-    logits = {
-        name: predict_logits(network, data, tune, model.modalities, keep=keep) for name, keep in keeps.items()
-    }
+    keeps = {model.name: None, **subset_names(run, model)}
+    logits = subset_logits(network, data, tune, model.modalities, keeps)
     _write_tune(folder, material, tune, logits, data)
     return Made(evidence=[_training_evidence(run, model, fold, member, fitted.history, len(fit.train))])
 
@@ -170,7 +169,7 @@ def _fit_regression(development: Development, model: PlannedModel, fold: Fold, f
     return Made()
 
 
-def _subset_names(run: Run, model: PlannedModel) -> dict[str, tuple[str, ...]]:
+def subset_names(run: Run, model: PlannedModel) -> dict[str, tuple[str, ...]]:
     """Return the subsets that a full CMAN is also asked with: name -> modalities shown."""
     if model.variant is not Variant.CMAN:
         return {}

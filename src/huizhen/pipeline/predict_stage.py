@@ -18,14 +18,13 @@ from huizhen.core.study import Variant
 from huizhen.data.tables import TableEncoding
 from huizhen.errors import StageError
 from huizhen.pipeline.cohort_stage import SEALED, OpenCohort, read_cohort
-from huizhen.pipeline.fit_stage import FittedModel, load_network, load_regression
+from huizhen.pipeline.fit_stage import FittedModel, load_network, load_regression, subset_names
 from huizhen.pipeline.lock_stage import Decision, Locked
 from huizhen.pipeline.material import Columns, Material, encodings_of
-from huizhen.pipeline.plan import subsets
 from huizhen.pipeline.predictions_file import read_predictions, write_predictions
 from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage
+from huizhen.pipeline.subset_logits import subset_logits
 from huizhen.train.arrays import CaseData
-from huizhen.train.fit import predict_logits
 from huizhen.train.table_regression import table_features
 
 Logits = NDArray[np.float64]
@@ -116,14 +115,12 @@ def _asked(
         logits = load_regression(fitted).logits(table_features(data, rows))
         return {fitted.model.name: np.where(able, logits, np.nan)}
     network = load_network(run, fitted, encodings)
-    found = {fitted.model.name: predict_logits(network, data, rows, names)}
+    shown = subset_names(run, fitted.model)
+    found = subset_logits(network, data, rows, names, {fitted.model.name: None, **shown})
     if fitted.model.variant is Variant.SPECIALIST:
         found = {fitted.model.name: np.where(data.complete(names)[rows], found[fitted.model.name], np.nan)}
-    if fitted.model.variant is Variant.CMAN:
-        for some in subsets(run.study):
-            logits = predict_logits(network, data, rows, names, keep=some)
-            whole = data.complete(some)[rows]
-            found[f"{fitted.model.name}|{'+'.join(some)}"] = np.where(whole, logits, np.nan)
+    for name, some in shown.items():
+        found[name] = np.where(data.complete(some)[rows], found[name], np.nan)
     return found
 
 
