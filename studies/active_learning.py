@@ -1,12 +1,12 @@
 """What labels cost: query rules against random asking, on real patients, with every hospital's cases its own.
 
-    nice python studies/active_learning.py OUT --data DATA                    what docs/results/active_learning.md reports
+    nice python studies/active_learning.py OUT --data DATA                    what the results page reports
     nice python studies/active_learning.py OUT --data DATA --stage develop    what the rule was chosen on
 
-Of every data set, 30 % of the patients are locked away (drawn once); `develop` never touches them: it asks and
-tests among the others. `report` asks among a random 80 % of the others, another for each seed, and tests on the
-locked ones. Each cell (data, split, rule, seed) is a file in OUT; a run that was stopped goes on where it stood.
-The annotator is simulated: he gives the label that the data set holds.
+Of every data set, 30 % of the patients are locked away (drawn once). `develop` never touches them: it asks
+and tests among the others. `report` asks among a random 80 % of the others, another for each seed, and tests
+on the locked ones. Each cell (data, split, rule, seed) is a file in OUT; a run that was stopped goes on where
+it stood. The annotator is simulated: he gives the label that the data set holds.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import tomllib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 from huizhen.core.files import write_bytes, write_json, write_text
 from huizhen.core.streams import stream, stream_seed
 from huizhen.train.active.allocation import count, fair_floor, monotone, number_at, settle
+from huizhen.train.active.features import capped
 from huizhen.train.active.interface import Pool, Rule
 from huizhen.train.active.last_layer import LastLayer, fit_last_layer
 from huizhen.train.active.query import ask
@@ -35,13 +37,13 @@ Ints = NDArray[np.int64]
 LOCKED_SHARE, POOL_SHARE, DEVELOP_TEST_SHARE = 0.3, 0.8, 0.35
 STEPS = (*range(10, 61, 5), *range(70, 121, 10), 140, 160, 180, 200, 240, 280, 320, 360, 400, 500, 650, 800)
 FLOOR_SHARE, SITES, CONCENTRATION = 0.1, 4, 0.5
-COMPONENTS = 32
+COMPONENTS, CAP = 32, 1.25
 PARTS = 4
 EPOCHS, BATCH, ENCODER_SEED = 10, 32, 20
 OWN_SUMS = "fahl-own-sums"
 COMPARED = (Rule.ENTROPY, Rule.BALD, Rule.CORE_SET, Rule.BADGE, Rule.TYPICLUST)
 LEVELS = (0.95, 0.99)
-RESAMPLES, PATIENT_RESAMPLES = 2000, 300
+RESAMPLES = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,7 @@ def main() -> None:
     parser.add_argument("--stage", choices=["report", "develop"], default="report")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--compared-seeds", type=int, default=10)
+    parser.add_argument("--patient-resamples", type=int, default=0, help="slow; 300 for the third column")
     parser.add_argument("--tasks", nargs="+", default=list(LOADERS), choices=list(LOADERS))
     asked = parser.parse_args()
     tasks = [make_task(name, asked.data, asked.out / "features") for name in asked.tasks]
@@ -113,6 +116,7 @@ def make_task(name: str, data: Path, cache: Path) -> Task:
         _, _, axes = np.linalg.svd(scaled[~locked], full_matrices=False)
         scaled = scaled @ axes[:COMPONENTS].T
         scaled *= np.sqrt(COMPONENTS / (scaled[~locked] ** 2).sum(1).mean())
+        scaled = capped(scaled, longest=CAP * float(np.median(np.linalg.norm(scaled[~locked], axis=1))))
     return Task(name=name, features=scaled, outcome=outcome, hospital=hospital, locked=locked)
 
 
@@ -123,7 +127,7 @@ def table(path: Path) -> list[dict[str, str]]:
 
 
 def coded(rows: Sequence[dict[str, str]], numeric: Sequence[str], categorical: Sequence[str]) -> Floats:
-    """Return columns as numbers: one for each category, NaN where missing, and one that says what is missing."""
+    """Return columns as numbers: one a category, NaN where missing, and one that says what is missing."""
     columns: list[Floats] = []
     for name in numeric:
         columns.append(np.array([number(row[name]) for row in rows]))
@@ -199,7 +203,7 @@ def rhythm(signal: Floats, rate: int = 100) -> Floats:
     energy = np.convolve(np.gradient(processing.sosfiltfilt(band, signal)) ** 2, np.ones(10) / 10, "same")
     energy = np.minimum(energy, np.quantile(energy, 0.98))
     beats, _ = processing.find_peaks(energy, distance=30, height=0.35 * np.quantile(energy, 0.97))
-    found = [*intervals(np.diff(beats) / rate, len(signal) / rate)]
+    found: list[Any] = [*intervals(np.diff(beats) / rate, len(signal) / rate)]
     at, power = processing.welch(signal, rate, nperseg=min(512, len(signal)))
     total = power[(at > 0.5) & (at < 45)].sum() + 1e-12
     for low, high in ((0.5, 3), (3, 5), (5, 9), (9, 15), (15, 25), (25, 45)):
@@ -210,7 +214,7 @@ def rhythm(signal: Floats, rate: int = 100) -> Floats:
     return np.array(found, dtype=np.float64)
 
 
-def intervals(rr: Floats, seconds: float) -> Iterator[float]:
+def intervals(rr: Floats, seconds: float) -> Iterator[Any]:
     """Yield 14 features of intervals between beats in seconds; NaN with fewer than four."""
     if len(rr) < 4:
         yield from [np.nan] * 14
@@ -227,7 +231,7 @@ def intervals(rr: Floats, seconds: float) -> Iterator[float]:
 
 
 def ultrasound(data: Path, cache: Path) -> tuple[Floats, NDArray[np.bool_], Ints]:
-    """BUS-BRA by an encoder that was tuned at another hospital (BUSI); one row a patient, sites are scanners."""
+    """BUS-BRA by an encoder tuned at another hospital (BUSI); one row a patient, sites are scanners."""
     rows = table(data / "us_busbra/labels.csv")
     features = cached(cache / "busbra.npy", lambda: encoded(data))  # in the order of the images
     with np.load(data / "us_busbra/busbra_128.npz") as file:
@@ -242,11 +246,11 @@ def ultrasound(data: Path, cache: Path) -> tuple[Floats, NDArray[np.bool_], Ints
 
 
 def encoded(data: Path) -> Floats:
-    """Tune EfficientNet-Lite0 on BUSI, benign against malignant, and return its features (1875, 1280) of BUS-BRA."""
+    """Tune EfficientNet-Lite0 on BUSI for malignancy; return its features (1875, 1280) of BUS-BRA."""
     import torch
     from torch import nn
 
-    from huizhen.core.study import ImageModality
+    from huizhen.core.study import EncoderKind, ImageModality
     from huizhen.models.encoders.choose import make_encoder
     from huizhen.models.encoders.interface import normalise, tokens_of
     from huizhen.train.augment import augment
@@ -262,7 +266,7 @@ def encoded(data: Path) -> Floats:
             name="US",
             kind="image",
             title="US",
-            encoder="efficientnet-lite0",
+            encoder=EncoderKind.EFFICIENTNET_LITE0,
             size=128,
             channels=1,
             max_images=4,
@@ -288,7 +292,7 @@ def encoded(data: Path) -> Floats:
             feature = nn.functional.dropout(tokens_of(encoder(normalise(shown))).mean(1), 0.2)
             loss = nn.functional.binary_cross_entropy_with_logits(head(feature)[:, 0], outcome[rows])
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
             optimiser.step()
             schedule.step()
         print(f"encoder: epoch {epoch + 1} of {EPOCHS}", flush=True)
@@ -297,7 +301,7 @@ def encoded(data: Path) -> Floats:
         images = torch.from_numpy(file["images"]).float()[:, None] / 255
         both = [
             tokens_of(encoder(normalise(view))).mean(1) / 2
-            for part in images.split(64)
+            for part in torch.split(images, 64)
             for view in (part, part.flip(-1))
         ]
     return torch.cat([a + b for a, b in zip(both[::2], both[1::2], strict=True)]).double().numpy()
@@ -309,7 +313,8 @@ def cached(path: Path, make: Callable[[], Floats]) -> Floats:
         stream_ = io.BytesIO()
         np.save(stream_, make())
         write_bytes(path, stream_.getvalue())
-    return np.load(path, allow_pickle=False).astype(np.float64)
+    found: Floats = np.load(path, allow_pickle=False).astype(np.float64)
+    return found
 
 
 LOADERS = {"heart": heart, "nodes": nodes, "ecg": ecg, "ultrasound": ultrasound}
@@ -439,8 +444,13 @@ def run_cells(task: Task, kind: str, rules: Sequence[str], seeds: int, asked: ar
             if not path.exists():
                 labels, risks, shares = curve(task, split, rule, seed)
                 file = io.BytesIO()
-                arrays = {"labels": np.array(labels), "risks": risks.astype(np.float32)}
-                np.savez_compressed(file, outcome=task.outcome[split.test], shares=np.array(shares), **arrays)
+                np.savez_compressed(
+                    file,
+                    labels=np.array(labels),
+                    risks=risks.astype(np.float32),
+                    shares=np.array(shares),
+                    outcome=task.outcome[split.test],
+                )
                 write_bytes(path, file.getvalue())
         print(f"{task.name} {kind}: seed {seed + 1} of {seeds}, {len(rules)} rules", flush=True)
 
@@ -456,7 +466,7 @@ def summary(task: Task, kind: str, asked: argparse.Namespace) -> dict[str, objec
     for rule in (*map(str, Rule), OWN_SUMS):
         cells, _ = read_cells(task, kind, rule, asked)
         if cells:
-            found[rule] = compared(cells, random_[: len(cells)], grid, rng)
+            found[rule] = compared(cells, random_[: len(cells)], grid, rng, asked.patient_resamples)
     full = [float(cell.auc[-1]) for cell in random_]
     patients = random_[0].outcome
     return {
@@ -505,17 +515,18 @@ def area(outcome: NDArray[np.bool_], risk: Floats) -> float:
 def order(outcome: NDArray[np.bool_], risk: Floats) -> Floats:
     """Return for each pair (events, others) 1 if the event's risk is higher, 1/2 if equal, else 0."""
     apart = risk[outcome][:, None] - risk[~outcome]
-    return (apart > 0) + 0.5 * (apart == 0)
+    found: Floats = (apart > 0) + 0.5 * (apart == 0)
+    return found
 
 
 def compared(
-    cells: list[Cell], random_: list[Cell], grid: Ints, rng: np.random.Generator
+    cells: list[Cell], random_: list[Cell], grid: Ints, rng: np.random.Generator, draws: int
 ) -> dict[str, object]:
     """Return a rule's labels needed at each level, and its saving against random with two intervals."""
     mine, theirs = (np.array([cell.auc for cell in both]) for both in (cells, random_))
     n = len(cells)
     seeds = [rng.integers(n, size=n) for _ in range(RESAMPLES)]
-    both_drawn = patient_draws(cells, random_, rng) if n > 10 else []
+    both_drawn = patient_draws(cells, random_, rng, draws) if draws else []
     found: dict[str, object] = {
         "seeds": n,
         "auc": dict(zip(map(str, grid.tolist()), mine.mean(0).round(4).tolist(), strict=True)),
@@ -545,7 +556,7 @@ def compared(
 
 
 def patient_draws(
-    cells: list[Cell], random_: list[Cell], rng: np.random.Generator
+    cells: list[Cell], random_: list[Cell], rng: np.random.Generator, draws: int
 ) -> list[tuple[Floats, Floats]]:
     """Return mean curves of both rules under draws of seeds and of test patients (within events and others).
 
@@ -555,12 +566,12 @@ def patient_draws(
     if any(len(c.outcome) != len(outcome) or (c.outcome != outcome).any() for c in (*cells, *random_)):
         return []
     events, others = int(outcome.sum()), int((~outcome).sum())
-    weight = [rng.multinomial(k, np.full(k, 1 / k), size=PATIENT_RESAMPLES) / k for k in (events, others)]
+    weight = [rng.multinomial(k, np.full(k, 1 / k), size=draws) / k for k in (events, others)]
     weight = [part.astype(np.float32) for part in weight]
-    chosen_seeds = rng.multinomial(len(cells), np.full(len(cells), 1 / len(cells)), size=PATIENT_RESAMPLES)
+    chosen_seeds = rng.multinomial(len(cells), np.full(len(cells), 1 / len(cells)), size=draws)
     means = []
     for group in (cells, random_):
-        total = np.zeros((PATIENT_RESAMPLES, len(group[0].auc)))
+        total = np.zeros((draws, len(group[0].auc)))
         for place, cell in enumerate(group):
             for step, risk in enumerate(cell.risks[: total.shape[1]]):
                 pairs = order(outcome, risk).astype(np.float32)
@@ -575,8 +586,8 @@ def saving(
 ) -> tuple[float, float, float]:
     """Return labels needed by a rule and by random, and the share saved.
 
-    The goal is a share of the full-label AUC above one half (or of all of it); what is compared with it is the
-    mean curve, made monotone, between whose rounds labels are interpolated. Never reached: the whole pool.
+    The goal is a share of the full-label AUC above one half (or of all of it); compared with it is the mean
+    curve, made monotone, between whose rounds labels are interpolated. Never reached: the whole pool.
     """
     full = float(theirs[-1])
     goal = 0.5 + share * (full - 0.5) if above_chance else share * full
@@ -623,7 +634,8 @@ def lines(found: Sequence[dict[str, object]]) -> Iterator[str]:
         head = f"{block['task']}, {block['split']}: pool of {block['pool']}, tested on {block['test']}"
         yield f"### {head} ({block['test_events']} events), full-label AUC {block['full_auc']:.4f}"
         yield ""
-        yield "| rule | seeds | labels, 95 % | saved (95 % interval) | with patients | labels, 99 % | saved (95 % interval) | with patients | plain .95 | plain .99 |"
+        both = [f"labels, {x} % | saved (95 % interval) | seeds and patients" for x in (95, 99)]
+        yield " | ".join(["| rule | seeds", *both, "saved, plain .95 | saved, plain .99 |"])
         yield "|---|---|---|---|---|---|---|---|---|---|"
         for rule, result in block["rules"].items():  # type: ignore[attr-defined]  # a dict
             cells = [rule, str(result["seeds"])]
