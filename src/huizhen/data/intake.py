@@ -80,7 +80,7 @@ def intake(
     cases, beyond = _limit_bags(linkage.cases, study)
     exclusions = (*(one for part in assembled for one in part.exclusions), *twice, *linkage.exclusions)
     flow = _flow(study, assembled, cases, exclusions, (*linkage.tallies, *beyond))
-    _refuse_empty(study, flow)
+    _refuse_empty(study, flow, exclusions)
     _refuse_one_class(study, cases)
     return Intake(
         cohort=Cohort(cases=cases, exclusions=exclusions),
@@ -130,19 +130,28 @@ def _flow(
     )
 
 
-def _refuse_empty(study: Study, flow: Flow) -> None:
+def _refuse_empty(study: Study, flow: Flow, exclusions: Sequence[Exclusion]) -> None:
     included = {step.site: step.patients for step in flow.steps if step.step == "included"}
     found = {step.site: step.patients for step in flow.steps if step.step == "found"}
     for site in study.site:
         if included[site.name]:
             continue
-        why = ", ".join(f"{e.count} {e.unit} {e.reason}" for e in flow.exclusions if e.site == site.name)
+        why = ", ".join(_counted(e, exclusions) for e in flow.exclusions if e.site == site.name)
         raise DataError(
             f"no case is left of {found[site.name]} patients found; left out: {why or 'nothing'}",
             remedy="check the paths, `where` filters, label columns and task.positive / task.negative of this"
             " site (and, with two_sites, patient_ids), or take the site out of the study",
             field=f"site {site.name}",
+            file=", ".join(dict.fromkeys(source.labels or source.path for source in site.source)),
         )
+
+
+def _counted(count: ExclusionCount, exclusions: Sequence[Exclusion]) -> str:
+    """Return a count with the first file or row of it, e.g. "3 image unreadable (mg/1.dcm, ...)"."""
+    same = (count.site, count.unit, count.reason)
+    places = [one.subject for one in exclusions if (one.site, one.unit, one.reason) == same]
+    shown = f" ({places[0]}{', ...' if len(places) > 1 else ''})" if count.unit != "patient" else ""
+    return f"{count.count} {count.unit} {count.reason}{shown}"
 
 
 def _refuse_one_class(study: Study, cases: Iterable[Case]) -> None:

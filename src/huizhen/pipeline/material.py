@@ -18,6 +18,8 @@ from huizhen.data.readers.interface import Reader
 from huizhen.data.readers.open import open_source
 from huizhen.data.splits import Fold
 from huizhen.data.tables import TableEncoding
+from huizhen.models.build import ENCODER_CHANNELS
+from huizhen.models.encoders.interface import Encoder
 from huizhen.pipeline.stage import Run
 from huizhen.train.arrays import CaseData, ImageColumn, TableColumn
 from huizhen.train.features import cached_features
@@ -56,9 +58,14 @@ class Columns:
         return self._made
 
     def _column(self, modality: ImageModality, readers: Readers) -> tuple[ImageColumn, Pack]:
-        """Return one modality's column and the pack behind it."""
+        """Return one modality's column and the pack behind it.
+
+        No tested patient need have a modality; that nobody can learn it is an error of the pack.
+        """
         run, study = self.run, self.run.study
         images = images_of(self.cases, modality.name)
+        if not images and not self.augmented:
+            return _nothing(modality, len(self.cases), features=study.training.mode == "frozen")
         pack = pack_images(images, readers, modality, run.cache, run.progress)
         frozen = study.training.mode == "frozen"
         payload: NDArray[Any] = pack.pixels
@@ -75,6 +82,29 @@ class Columns:
             features=frozen,
         )
         return column, pack
+
+
+def _nothing(modality: ImageModality, cases: int, *, features: bool) -> tuple[ImageColumn, Pack]:
+    """Return the column and the pack of a modality that none of the cases has."""
+    side = modality.size
+    pack = Pack(
+        modality=modality.name,
+        pixels=np.zeros((0, modality.channels, side, side), np.uint8),
+        masks=None,
+        has_mask=np.zeros(0, np.bool_),
+        native=np.zeros((0, 2), np.int32),
+        index={},
+        digest=digest_value([]),
+    )
+    tokens = (side // Encoder.stride) ** 2
+    payload: NDArray[Any] = pack.pixels
+    if features:
+        payload = np.zeros((0, 1, tokens, ENCODER_CHANNELS[modality.encoder.value]), np.float16)
+    where = np.zeros(0, np.int64)
+    column = ImageColumn(
+        payload=payload, where=where, offsets=np.zeros(cases + 1, np.int64), features=features
+    )
+    return column, pack
 
 
 @dataclass(frozen=True)
