@@ -38,6 +38,7 @@ _ADAPTER: TypeAdapter[Inbound | Outbound] = TypeAdapter(Message)
 
 DTYPES: Mapping[str, frozenset[str]] = {
     "train": frozenset({"F32"}),
+    "hold": frozenset({"F32"}),
     "update": frozenset({"F32"}),
     "masked": frozenset({"U32"}),
     "ask": frozenset({"F64"}),

@@ -20,7 +20,7 @@ Blob = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}){0,4096}$")]
 Count = Annotated[int, Field(ge=0, le=10**9)]
 Step = Annotated[int, Field(ge=0, le=10**6)]
 Signature = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
-Model = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:|+/-]{1,200}$")]
+Model = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:|+/-]{1,500}$")]
 Text = Annotated[str, StringConstraints(max_length=500)]
 STUDY_DOMAIN = "study"
 """The domain of the lead's signature on a study's digest."""
@@ -66,6 +66,13 @@ class Train(_Message):
     model: Model
     round: Step
     secure: bool
+
+
+class Hold(_Message):
+    """Give a site the finished weights of a model (in the arrays), to be asked about its own patients."""
+
+    kind: Literal["hold"] = "hold"
+    model: Model
 
 
 class Task(BaseModel):
@@ -237,12 +244,12 @@ class Unmasked(_Message):
 
 
 class Done(_Message):
-    """A site has heard that the rounds are over."""
+    """A site holds the weights, or has heard that the rounds are over."""
 
     kind: Literal["done"] = "done"
 
 
-Inbound = Invitation | Ask | Train | Advertise | Share | Deliver | Endorse | Unmask | Finish
+Inbound = Invitation | Ask | Train | Hold | Advertise | Share | Deliver | Endorse | Unmask | Finish
 Outbound = (
     Accepted
     | Refusal

@@ -80,6 +80,9 @@ class ToyLearner:
             change["bias"] = np.float32([np.nan])
         return Trained(change=change, loss=0.5)
 
+    def hold(self, model: str, weights) -> None:
+        self.held = dict(weights)
+
     def answer(self, asked: Asked) -> np.ndarray:
         if asked.subject != "scores":
             raise FederationError("nothing of that name here", remedy="ask for scores", field="subject")

@@ -48,6 +48,10 @@ class Learner(Protocol):
         """Train from `weights` for one round. Raises `FederationError` on a model of another shape."""
         ...
 
+    def hold(self, model: str, weights: Weights) -> None:
+        """Keep the finished weights of `model`. Raises `FederationError` on another shape."""
+        ...
+
     def answer(self, asked: Asked) -> NDArray[np.uint32]:
         """Return the words of the aggregate. Raises `FederationError` on what can't be answered."""
         ...

@@ -33,6 +33,8 @@ from huizhen.federate.strategies.interface import Weights
 from huizhen.ledger.signing import PublicKey
 
 INVITATION = "invitation.json"
+SCORES = "scores/"
+"""Subjects that are distributions of the model's scores by outcome."""
 Answer = tuple[wire.Outbound, Arrays]
 
 
@@ -97,6 +99,9 @@ class Worker:
                 return self._invited(message, asked.key, policy), {}
             case wire.Train():
                 return self._train(message, asked.arrays, policy)
+            case wire.Hold():
+                self._study(study).learner.hold(message.model, asked.arrays)
+                return wire.Done(study=study, sender=name), {}
             case wire.Ask():
                 return self._ask(message, asked.arrays, policy)
             case wire.Advertise():
@@ -220,7 +225,7 @@ class Worker:
                 subject=ask.subject,
                 query=Query(name=ask.query, step=ask.step, values=parameters),
                 sites=len(opened.keys),
-                smallest=1 if ask.secure else policy.smallest_count,
+                smallest=1 if ask.secure or _is_scores(ask, policy) else policy.smallest_count,
             )
         )
         if not ask.secure:
@@ -261,6 +266,11 @@ class Worker:
         return wire.Unmasked(
             study=ask.study, sender=self._folder.name, terms=ask.terms, seeds=seeds, keys=keys
         )
+
+
+def _is_scores(ask: wire.Ask, policy: SitePolicy) -> bool:
+    """Tell whether a query is for scores, whose single counts the policy lets leave."""
+    return ask.subject.startswith(SCORES) and policy.score_histograms
 
 
 def _place(task: wire.Task) -> tuple[str, str, int]:

@@ -1,0 +1,226 @@
+"""A study opened at one site: its own cohort, its own cache and ledger, and what it answers the lead.
+
+Everything here runs in the site's process and reads the site's folder of data. What it returns is a change of
+weights or an aggregate.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from huizhen.core.cohort import Part
+from huizhen.core.digests import digest_value
+from huizhen.core.progress import Silent
+from huizhen.core.streams import stream_seed
+from huizhen.core.study import Study
+from huizhen.data.cache import Cache
+from huizhen.errors import FederationError, ModelError
+from huizhen.federate.site.folder import SiteFolder
+from huizhen.federate.site.learner import Asked, Trained
+from huizhen.federate.statistics.counts import Categories
+from huizhen.federate.statistics.data import Scored, Table, scored, table_of
+from huizhen.federate.statistics.delong import DeLong
+from huizhen.federate.statistics.fixed_point import encode
+from huizhen.federate.statistics.interface import Sized, Statistic
+from huizhen.federate.statistics.release import check_at_site
+from huizhen.federate.statistics.runner import respond
+from huizhen.federate.statistics.scores import Scores
+from huizhen.federate.strategies.interface import Weights
+from huizhen.ledger.log import Log
+from huizhen.models.network import Network
+from huizhen.pipeline.cohort_stage import OpenCohort, cohort_stage, read_cohort
+from huizhen.pipeline.federated_plan import CELLS, FederatedModel, cell_of, federated_models, scores_of
+from huizhen.pipeline.fit_stage import Development, network_of
+from huizhen.pipeline.material import Columns, Material
+from huizhen.pipeline.stage import Run
+from huizhen.train.arrays import CaseData
+from huizhen.train.fit import Fit, predict_logits
+from huizhen.train.local import LocalFit, shared_weights
+
+
+def open_learner(study: Study, folder: SiteFolder, home: Path) -> SiteLearner:
+    """Open `study` at the site in `folder`, keeping what it makes in `home`.
+
+    Raises what reading the site's data raises.
+    """
+    own = study.model_copy(
+        update={"site": [s for s in study.site if s.name == folder.name], "phantom_truth": None}
+    )
+    own.__dict__.pop("digest", None)  # a copy takes the cached digest of the whole study along
+    log = Log.open(home / "ledger", folder.key).__enter__()
+    run = Run(
+        study=own,
+        folder=home,
+        roots=(folder.data,),
+        key=folder.key,
+        log=log,
+        cache=Cache(home / "cache"),
+        progress=Silent(),
+    )
+    return SiteLearner(study=study, run=run)
+
+
+@final
+class SiteLearner:
+    """One study at one site."""
+
+    def __init__(self, *, study: Study, run: Run) -> None:
+        self._study, self._run = study, run
+        self._models = {model.name: model for model in federated_models(study)}
+        self._held: dict[str, Network] = {}
+        self._scores: dict[tuple[str, ...], NDArray[np.float64]] = {}
+
+    @cached_property
+    def cohort(self) -> OpenCohort:
+        """The site's own cohort and split; outcomes of test patients are sealed."""
+        return cohort_stage(self._run)
+
+    @cached_property
+    def _unsealed(self) -> OpenCohort:
+        """The cohort with every outcome, read when the lead asks about the locked model."""
+        return read_cohort(self.cohort.stage, unsealed=True)
+
+    @cached_property
+    def _development(self) -> Development:
+        return Development(self._run, self.cohort)
+
+    @cached_property
+    def _data(self) -> CaseData:
+        return self._development.material.data({})
+
+    def _model(self, name: str) -> FederatedModel:
+        if name not in self._models:
+            raise FederationError(
+                f"the study plans no model {name}", remedy="run the same version everywhere", field="model"
+            )
+        return self._models[name]
+
+    def _rows(self, model: FederatedModel, part: Part) -> NDArray[np.int64]:
+        """Return the rows of one part that have any of the model's modalities."""
+        if not self.cohort.within(Part.TRAIN, Part.TUNE):
+            return np.zeros(0, np.int64)
+        return self._development.rows(self.cohort.folds[0], part, self._data, model.planned.modalities)
+
+    def patients(self, model: str) -> int:
+        """Return how many patients train `model` here."""
+        return len(self._rows(self._model(model), Part.TRAIN))
+
+    def train(self, model: str, round_number: int, weights: Weights) -> Trained:
+        """Train `model` for one round from `weights`."""
+        planned = self._model(model)
+        federation = self._study.federation
+        if federation is None:
+            raise FederationError("the study has no [federation]", remedy="add it to the study")
+        fit = Fit(
+            study=self._study,
+            data=self._data,
+            names=planned.planned.modalities,
+            train=self._rows(planned, Part.TRAIN),
+            tune=self._rows(planned, Part.TUNE),
+            seed=stream_seed(self._study.seed, "fit", model, self._run.study.site[0].name),
+            epochs=federation.rounds * federation.local_epochs,
+        )
+        folder = self._run.folder / "rounds" / digest_value(model)[:16]
+        local = LocalFit(fit=fit, federation=federation, folder=folder)
+        change, loss = local.round(self._network(planned), round_number, weights)
+        return Trained(change=change, loss=loss)
+
+    def _network(self, model: FederatedModel) -> Network:
+        return network_of(self._run, model.planned, {}, model.seed(self._study))
+
+    def hold(self, model: str, weights: Weights) -> None:
+        """Keep the finished weights of `model`; its own weights that never left are put beside them."""
+        import torch
+
+        network = self._network(self._model(model))
+        own = {name: torch.tensor(np.asarray(value)) for name, value in weights.items()}
+        expected = {name: tuple(w.shape) for name, w in shared_weights(network).items()}
+        if any(expected.get(name) != tuple(w.shape) for name, w in own.items()):
+            raise ModelError(
+                "the finished weights are of another network",
+                remedy="run the same version of huizhen everywhere",
+                field="weights",
+            )
+        network.load_state_dict({**network.state_dict(), **own})
+        self._held[model] = network.eval()
+        self._scores = {}
+
+    def answer(self, asked: Asked) -> NDArray[np.uint32]:
+        """Return the words of an aggregate about the cohort or the scores of the models that are held."""
+        statistic, data = self._about(asked)
+        found = respond(statistic, asked.query, data)
+        check_at_site(found, smallest=asked.smallest, masked=asked.smallest == 1)
+        return encode(found, sites=asked.sites)
+
+    def _about(self, asked: Asked) -> tuple[Statistic[Any, Any], Sized]:
+        """Return the statistic that a query is a step of, and the site's data for it."""
+        kind, _, rest = asked.subject.partition("/")
+        found: tuple[Statistic[Any, Any], Sized] | None = None
+        if (kind, asked.query.name) == ("cohort", "categories"):
+            found = Categories(column="cell", codes=CELLS), self._cells(rest)
+        elif (kind, asked.query.name) == ("scores", "scores"):
+            found = Scores(), self._scored(rest)
+        elif (kind, asked.query.name) == ("scores", "delong"):
+            data = self._scored(rest)
+            found = DeLong(models=len(data.scores)), data
+        if found is None:
+            raise FederationError(
+                f"nothing is known here of {asked.query.name} of {asked.subject[:80]}",
+                remedy="run the same version of huizhen everywhere",
+                field="subject",
+            )
+        return found
+
+    def _cells(self, model: str) -> Table:
+        """Return one number a patient: its part and outcome, of patients whom `model` can answer."""
+        names = set(self._model(model).planned.modalities)
+        parts = self.cohort.folds[0].parts
+        cells = [
+            [float(cell_of(parts[case.pseudonym], case.outcome))]
+            for case in self._unsealed.cases
+            if names & case.modalities
+        ]
+        return table_of(("cell",), np.array(cells, np.float64).reshape(-1, 1))
+
+    def _scored(self, subject: str) -> Scored:
+        """Return outcome and risks of the patients of one part whom all models named can answer."""
+        asked = scores_of(subject)
+        cases = [
+            case for case in self._unsealed.cases if self.cohort.folds[0].parts[case.pseudonym] is asked.part
+        ]
+        outcome = np.array([case.outcome == 1 for case in cases], bool)
+        odds = np.array([self._odds(asked.part, name) for name in asked.models]).reshape(-1, len(cases))
+        known = np.isfinite(odds).all(0)
+        return scored(outcome[known], expit(odds[:, known]))
+
+    def _odds(self, part: Part, model: tuple[str, float, float]) -> NDArray[np.float64]:
+        """Return the mean log-odds of a model's members for the patients of `part`, calibrated or not."""
+        raw, slope, intercept = model
+        key = (part.value, raw)
+        if key not in self._scores:
+            members = [m for m in self._models.values() if m.planned.name == raw]
+            self._scores[key] = np.mean([self._logits(part, m) for m in members], axis=0)
+        return np.asarray(intercept + slope * self._scores[key])
+
+    def _logits(self, part: Part, model: FederatedModel) -> NDArray[np.float64]:
+        """Return one held model's log-odds for the patients of `part`."""
+        if model.name not in self._held:
+            raise FederationError(
+                f"the weights of {model.name} are not held here",
+                remedy="send the finished weights first",
+                field="model",
+            )
+        data = self._material(part).data({})
+        rows = np.arange(len(data))
+        return predict_logits(self._held[model.name], data, rows, model.planned.modalities)
+
+    def _material(self, part: Part) -> Material:
+        """Return the cases of one part with their columns."""
+        cases = tuple(c for c in self._unsealed.cases if self.cohort.folds[0].parts[c.pseudonym] is part)
+        return Material(run=self._run, cases=cases, columns=Columns(self._run, cases, augmented=False))
