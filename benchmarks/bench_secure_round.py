@@ -5,8 +5,8 @@
 Plain and secure rounds take turns in one process, so that each repeat gives one ratio. Both do what a round
 between processes does: a site writes its update as safetensors to a file and takes its SHA-256; the lead
 reads the file, compares the digest, parses it and adds it up (in the clear, after checking that every value
-is finite). The secure round adds everything of its five phases. Seconds are of the processor (other work on the
-machine hardly counts in them) and of the clock. Aim: at most 1.1 times the bytes and 1.3 times the time.
+is finite). The secure round adds everything of its five phases. Seconds are of the processor (in which other
+work on the machine hardly counts) and of the clock. Aim: at most 1.1 times the bytes and 1.3 times the time.
 
 CKKS runs on `--ckks-share` of the parameters and is scaled up linearly, which its chunks allow. Peak memory
 is measured in processes of their own (`--memory`), one a role.

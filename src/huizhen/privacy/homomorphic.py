@@ -57,7 +57,7 @@ class CkksParameters:
         limit = LARGEST_MODULUS_BITS.get(self.degree, 0)
         if sum(self.modulus_bits) > limit:
             raise InvalidInputError(
-                f"{sum(self.modulus_bits)} bits of modulus at degree {self.degree} are below 128-bit security",
+                f"{sum(self.modulus_bits)} bits at degree {self.degree} are below 128-bit security",
                 remedy=f"use at most {limit} bits, or a larger degree",
                 field="modulus_bits",
             )
