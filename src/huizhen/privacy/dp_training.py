@@ -174,7 +174,11 @@ def private_step(
         assert batch is not None
         gradients, values = patient_gradients(network, batch, members, loss)
         losses.append(values)
-        _put(network, gradients)
+        try:
+            _put(network, gradients)
+        except PrivacyError:
+            _forget(network)
+            raise
         optimiser.signal_skip_step(do_skip=place < len(groups) - 1)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
@@ -184,6 +188,12 @@ def private_step(
         optimiser.step()  # noise only: that nobody was drawn must not show
         optimiser.zero_grad(set_to_none=True)
     return float(torch.cat(losses).mean()) if losses else 0.0
+
+
+def _forget(network: nn.Module) -> None:
+    """Drop what earlier groups of a step that failed have added up."""
+    for parameter in network.parameters():
+        parameter.summed_grad = None  # type: ignore[attr-defined]  # Opacus' own attribute
 
 
 def _put(network: nn.Module, gradients: dict[str, Tensor]) -> None:

@@ -6,7 +6,7 @@ equal sizes go through the network together (torch.func.vmap), the others in gro
 padding can change a result. A modality that is absent is one blank image that the mask takes out.
 
 The loss must be of one patient alone: a term that compares patients (contrastive alignment) has no
-per-patient gradient, and is zero for a batch of one.
+per-patient gradient. Set its weight to zero: it can't run here.
 
 References: Yousefpour et al., Opacus, arXiv:2109.12298; torch.func, per-sample gradients.
 """

@@ -270,7 +270,7 @@ def test_a_gradient_that_is_not_finite_stops_the_step_before_anything_moves() ->
     network, batch = network_of(frozen=True), batch_of(pixels=False)
     values = batch.rows["clinic"].values.clone()
     values[0] = torch.nan
-    optimiser = private(network, settings())
+    optimiser = private(network, settings(sampling_rate=0.9))
     bad = replace(batch, rows={"clinic": replace(batch.rows["clinic"], values=values)})
 
     def act() -> None:
@@ -278,6 +278,7 @@ def test_a_gradient_that_is_not_finite_stops_the_step_before_anything_moves() ->
             private_step(network, optimiser, bad, loss)
 
     assert all(float(c.abs().max()) == 0 for c in moved(network, act).values())
+    assert all(p.summed_grad is None for p in network.parameters())  # nor does the next step add it up
 
 
 def test_settings_that_are_refused() -> None:
