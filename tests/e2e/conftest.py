@@ -11,6 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+PATIENT = "patient-no-"
+"""How patients' own ids begin: what no message, ledger or dossier may hold."""
+
 STUDY = """\
 name = "blobs"
 title = "Blobs"
@@ -93,7 +96,7 @@ def write_hospital(folder: Path, name: str, count: int) -> None:
     (folder / name).mkdir(parents=True)
     rows: list[list[object]] = []
     for i in range(count):
-        event, stem = i % 2, f"{name}-{i}"
+        event, stem = i % 2, f"{name}-{i}"  # the patient's own id stands in no file's name
         image, mask = rng.normal(90, 25, (32, 32)), np.zeros((32, 32), np.uint8)
         row, column = rng.integers(4, 20, 2)
         mask[row : row + 9, column : column + 9] = 255
@@ -101,7 +104,7 @@ def write_hospital(folder: Path, name: str, count: int) -> None:
             image += mask / 255 * 90
             Image.fromarray(mask).save(folder / name / f"{stem}_mask.png")
         Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(folder / name / f"{stem}.png")
-        rows.append([stem, event, f"{stem}.png", f"{rng.normal(50 + 5 * event, 8):.1f}"])
+        rows.append([f"{PATIENT}{stem}", event, f"{stem}.png", f"{rng.normal(50 + 5 * event, 8):.1f}"])
     write_table(folder / f"{name}.csv", rows)
 
 

@@ -63,6 +63,12 @@ class Cache:
         """The entries, relative to the folder, that were found damaged and moved aside."""
         return tuple(self._damaged)
 
+    @property
+    def aside(self) -> tuple[str, ...]:
+        """The entries whose damaged content lies aside in the folder, whichever process found them so."""
+        found = (path.relative_to(self.folder) for path in self.folder.glob("*/*.damaged"))
+        return tuple(sorted(str(path).removesuffix(".damaged") for path in found))
+
     def arrays(self, key: Digest, make: Callable[[], Arrays]) -> dict[str, NDArray[Any]]:
         """Return the arrays held under `key`, or make and keep them.
 

@@ -76,7 +76,7 @@ def run_study(
             progress=progress,
         )
         stages, model = _stages(run, study_file)
-        dossier = _dossier(run, stages, language)
+        dossier = make_dossier(run, stages, language)
         verified = verify_dossier(dossier, expected_key_id=key.key_id)
         return RunResult(
             dossier=dossier,
@@ -91,7 +91,7 @@ def run_study(
 
 def _stages(run: Run, study_file: Path) -> tuple[list[Stage], Path]:
     """Run all stages; return those with files for the dossier, and the model's folder."""
-    protocol = _protocol_stage(run, study_file)
+    protocol = protocol_stage(run, study_file)
     cohort = cohort_stage(run)
     fits = fit_stages(run, cohort)
     locked = lock_stage(run, cohort, fits)
@@ -103,7 +103,7 @@ def _stages(run: Run, study_file: Path) -> tuple[list[Stage], Path]:
     return [stage for stage in found if stage is not None], locked.stage.folder / MODEL
 
 
-def _protocol_stage(run: Run, study_file: Path) -> Stage:
+def protocol_stage(run: Run, study_file: Path) -> Stage:
     """Sign the study before any data is read. Raises `StudyError` if another one was signed here before."""
     study = run.study
     for entry in run.log.entries:
@@ -136,13 +136,15 @@ def changed_keys(signed: dict[str, Any], study: Study) -> str:
 
 
 def _enter_damage(run: Run) -> None:
-    """Enter damaged cache entries that were set aside and made again."""
-    if run.cache.damaged:
-        run.log.append("damage", {"entries": list(run.cache.damaged)})
+    """Enter damaged cache entries that were set aside and made anew, by this process or one killed before."""
+    told = {name for entry in run.log.entries if entry.kind == "damage" for name in entry.body["entries"]}
+    earlier = [name for name in run.cache.aside if name not in told and name not in run.cache.damaged]
+    if found := [*earlier, *run.cache.damaged]:
+        run.log.append("damage", {"entries": found})
         run.log.commit()
 
 
-def _dossier(run: Run, stages: Sequence[Stage], language: Language) -> Path:
+def make_dossier(run: Run, stages: Sequence[Stage], language: Language) -> Path:
     """Build the dossier of the ledger as it stands, unless it is there; earlier ones stay."""
     name = f"dossier-{run.log.size}-{language.value}"  # the log only grows: its size names its state
     out = run.folder / name

@@ -77,6 +77,7 @@ def test_a_damaged_entry_is_set_aside_made_again_and_reported(cache, kind, harm)
         assert again == content
     assert cache.damaged == (str(path.relative_to(cache.folder)),)
     assert path.with_name(path.name + ".damaged").exists()
+    assert Cache(cache.folder).aside == cache.damaged  # what another process finds
     ask(KEY, never)
 
 

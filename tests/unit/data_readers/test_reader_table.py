@@ -104,6 +104,12 @@ def test_where(reader):
         reader(None, where={"side": "both"}).scan()
 
 
+def test_a_table_whose_rows_name_nobody_is_refused_by_column(reader):
+    with pytest.raises(DataError, match="no row names a patient") as caught:
+        reader("pid,age,size,side,y\n,1,2,left,1\n,1,2,right,0\n").scan()
+    assert (caught.value.field, caught.value.file) == ("site.source.columns", "t.csv")
+
+
 def test_absent_columns_name_the_nearest(reader):
     with pytest.raises(DataError, match=r"no column age.*did you mean Age\?"):
         reader("pid,Age,size,side,y\na,1,2,left,1\n").scan()

@@ -34,21 +34,24 @@ class TableReader:
 
         A number that is not finite, or no number, becomes None and an exclusion of unit "cell". A patient
         whose rows differ in a used column has no row and the exclusion duplicate_id. Raises `DataError` when
-        a column is absent (the nearest is named) or no row is left, `UnreadableFileError` on a broken table.
+        a column is absent (the nearest is named) or no row with a patient is left, `UnreadableFileError` on a
+        broken table.
         """
         table, columns = self._table()
         gathered = _Gathered(site=self.place.site, file=table.file)
         with progress.track(
             "ingest", len(table.rows), about=f"{self.place.site} {self.modality.name}"
         ) as advance:
-            for row in table.kept(self.source.where):
+            kept = table.kept(self.source.where)
+            for row in kept:
                 gathered.add(row, columns, self.modality)
                 advance(1)
         if not gathered.lines:
+            wrong, key = ("no row names a patient", "columns") if kept else ("no row is left", "where")
             raise DataError(
-                "no row is left",
-                remedy="check where against the table",
-                field="site.source.where",
+                wrong,
+                remedy=f"check {key} against the table",
+                field=f"site.source.{key}",
                 file=table.file,
             )
         return gathered.scan(asked=columns.outcome is not None)
