@@ -9,7 +9,7 @@ is finite). The secure round adds everything of its five phases. Seconds are of 
 work on the machine hardly counts) and of the clock. Aim: at most 1.1 times the bytes and 1.3 times the time.
 
 CKKS runs on `--ckks-share` of the parameters and is scaled up linearly, which its chunks allow. Peak memory
-is measured in processes of their own (`--memory`), one a role.
+is measured in processes of their own (`--role`).
 """
 
 from __future__ import annotations
@@ -234,14 +234,14 @@ def main() -> None:
     given = parser.parse_args()
     if given.role:
         return role(given.role, given.parameters)
+    print("peak memory of a process of its own:", flush=True)
+    for name in ("site", "lead"):  # first, because a process inherits the peak of the one that starts it
+        line = [sys.executable, __file__, "--role", name, "--parameters", str(given.parameters)]
+        subprocess.run(line, check=True)
     compare(given.parameters, given.repeats)
     print("keystreams:")
     primitives()
     ckks(given.parameters, given.ckks_share)
-    print("peak memory of a process of its own:", flush=True)
-    for name in ("site", "lead"):
-        line = [sys.executable, __file__, "--role", name, "--parameters", str(given.parameters)]
-        subprocess.run(line, check=True)
     return None
 
 
