@@ -17,9 +17,11 @@ from huizhen.core.words import Language, load_words
 __all__ = ["COMMANDS", "LazyGroup", "localise", "show_help_alone"]
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {
-    "huizhen": ("study", "run", "verify", "show", "predict", "demo", "data"),
+    "huizhen": ("study", "run", "verify", "show", "predict", "demo", "data", "site", "federation"),
     "study": ("new", "check"),
     "data": ("import", "describe"),
+    "site": ("init", "join", "status", "policy", "approve", "outbox", "serve"),
+    "federation": ("lead",),
 }
 """The groups and their commands, in the order of the help. A name that is a group itself opens that group."""
 

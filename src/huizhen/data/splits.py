@@ -66,7 +66,8 @@ def split_cohort(cohort: Cohort, study: Study, links: Groups = ()) -> tuple[Fold
         tune = {name for unit in _draw(rest, share, study.seed, "tune", index) for name in unit.names}
         parts = {case.pseudonym: _part(case, external, chosen, tune) for case in cohort.cases}
         folds.append(Fold(index=index, parts=parts))
-        _check_classes(folds[-1], cohort.cases)
+        if study.federation is None:  # over sites, no single one need have both outcomes in every part
+            _check_classes(folds[-1], cohort.cases)
     return tuple(folds)
 
 

@@ -65,7 +65,7 @@ def seal(message: Inbound | Outbound, key: SigningKey, arrays: Arrays | None = N
     Raises `MessageError` when the arrays are of a type that this kind of message doesn't carry, hold NaN or
     infinity, or are too large.
     """
-    arrays = {name: np.ascontiguousarray(array) for name, array in (arrays or {}).items()}
+    arrays = {name: np.asarray(array, order="C") for name, array in (arrays or {}).items()}
     _check_arrays(message.kind, arrays, message.sender)
     header = canonical_json(message.model_dump(mode="json"))
     if len(header) > MAX_HEADER:

@@ -38,6 +38,15 @@ class Decision:
     platt: Platt
     threshold: float
 
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {"platt": asdict(self.platt), "threshold": self.threshold}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Decision:
+        """Return what `to_json` gave."""
+        return cls(platt=Platt(**record["platt"]), threshold=record["threshold"])
+
 
 Decisions = Mapping[str, Mapping[int, Decision]]
 """Model name -> fold -> decision."""
@@ -57,7 +66,7 @@ def lock_stage(run: Run, cohort: OpenCohort, fits: Sequence[FittedModel]) -> Loc
 
     def body(folder: Path) -> Made:
         decisions, evidence = _decide(run, cohort, fits)
-        plain = {m: {str(k): _plain(d) for k, d in by_fold.items()} for m, by_fold in decisions.items()}
+        plain = {m: {str(k): d.to_json() for k, d in by_fold.items()} for m, by_fold in decisions.items()}
         write_json(folder / DECISIONS, plain)
         card = _card(run, cohort, decisions)
         digest = save_bundle(folder / MODEL, weights=_weights(run, fits), card=card)
@@ -78,18 +87,10 @@ def lock_stage(run: Run, cohort: OpenCohort, fits: Sequence[FittedModel]) -> Loc
     }
     stage = run.stage("lock", inputs, body, made_from=made_from)
     decisions = {
-        model: {int(fold): _decision(record) for fold, record in by_fold.items()}
+        model: {int(fold): Decision.from_json(record) for fold, record in by_fold.items()}
         for model, by_fold in stage.read(DECISIONS).items()
     }
     return Locked(stage=stage, decisions=decisions, model_digest=load_bundle(stage.folder / MODEL).digest)
-
-
-def _plain(decision: Decision) -> dict[str, Any]:
-    return {"platt": asdict(decision.platt), "threshold": decision.threshold}
-
-
-def _decision(record: Mapping[str, Any]) -> Decision:
-    return Decision(platt=Platt(**record["platt"]), threshold=record["threshold"])
 
 
 def _decide(

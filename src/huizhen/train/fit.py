@@ -69,7 +69,7 @@ class Fit:
         Raises `DataError` when a class has no training patient with any of the modalities, `ModelError` when
         the loss is no longer finite.
         """
-        self.check_classes(about)
+        self._check_classes(about)
         keep_freed_memory()
         training = self.study.training
         average = _clone(network) if training.average_weights else None
@@ -150,7 +150,7 @@ class Fit:
             )
         return float(np.mean(losses))
 
-    def check_classes(self, about: str) -> None:
+    def _check_classes(self, about: str) -> None:
         """Refuse to learn from one class. Raises `DataError`."""
         positive = int(self.data.outcome[self.train].sum())
         if 0 < positive < len(self.train):

@@ -44,9 +44,8 @@ class LocalFit:
         """Train `network` for the round `number` from `sent`; return the change by name, and the mean loss.
 
         With SCAFFOLD `sent` and the change also hold the control variates ("control/..."). Raises
-        `ModelError` on weights of another network or a loss that isn't finite, `DataError` on one class.
+        `ModelError` on weights of another network or a loss that isn't finite. A site may have one class only.
         """
-        self.fit.check_classes(f"round {number + 1}")
         keep_freed_memory()
         optimiser = make_optimiser(network, self.fit.study)
         kept = self._kept(number - 1)

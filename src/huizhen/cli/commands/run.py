@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from huizhen.cli import outcome, paths
-from huizhen.cli.screen import screen_of
+from huizhen.cli.screen import Screen, screen_of
+
+if TYPE_CHECKING:
+    from huizhen.core.study import Study
 
 __all__ = ["command"]
 
@@ -22,9 +25,32 @@ def command(
     """Run the study and print where its dossier is."""
     screen = screen_of(context)
     root = paths.data_root(data)
+    from huizhen.core.study_file import load_study
+
+    study = load_study(file)
+    if study.federation is not None:
+        raise typer.Exit(_run_federation(file, study, out, root, screen))
     from huizhen.pipeline.run import run_study
 
     result = run_study(
         file, out=out, data_root=root, home=paths.home(), progress=screen.progress(), language=screen.language
     )
     outcome.show_run(result, screen)
+
+
+def _run_federation(file: Path, study: Study, out: Path | None, root: Path | None, screen: Screen) -> int:
+    """Run a federated study with a process for each site on this machine; return the lead's exit code."""
+    from huizhen.pipeline.local_sites import run_local
+    from huizhen.pipeline.run import default_home
+
+    arguments = ["--lang", screen.language.value]
+    arguments += ["--json"] if screen.settings.json else []
+    arguments += ["--quiet"] if screen.settings.quiet else []
+    return run_local(
+        file,
+        study,
+        out=out or file.with_suffix(".run"),
+        data=root or file.parent,
+        home=paths.home() or default_home(),
+        arguments=arguments,
+    )

@@ -9,6 +9,7 @@ studies/       a folder a study: the cohort, its cache, and what a restart needs
 
 from __future__ import annotations
 
+import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +17,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from huizhen.core.files import write_text
+from huizhen.core.files import write_json, write_text
 from huizhen.core.study_base import Name
 from huizhen.errors import PolicyError, StorageError
 from huizhen.federate.policy import POLICY, SitePolicy, load_policy
-from huizhen.ledger.signing import SigningKey
+from huizhen.ledger.signing import PublicKey, SigningKey
 
 SITE = "site.toml"
 KEY = "key.pem"
@@ -118,6 +119,31 @@ def policy_toml(policy: SitePolicy) -> str:
 
 def _toml(values: dict[str, object]) -> str:
     """Return plain values as TOML."""
-    import json
-
     return "".join(f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in values.items())
+
+
+def accept_lead(site: SiteFolder, lead: PublicKey) -> None:
+    """Enter a study lead's public key in the site's policy. Raises `PolicyError` on a wrong policy."""
+    policy = site.policy()
+    if lead.hex not in policy.signers:
+        renewed = policy.model_copy(update={"signers": (*policy.signers, lead.hex)})
+        write_text(site.path / POLICY, policy_toml(renewed))
+
+
+def enter_peer(path: Path, name: str, key: PublicKey) -> None:
+    """Enter a site's public key in the lead's JSON file of peers, made if it isn't there.
+
+    Raises `PolicyError` when the file is of another form, or holds another key under this name.
+    """
+    try:
+        known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if not isinstance(known, dict) or known.get(name, key.hex) != key.hex:
+            raise ValueError("another key stands under this name")
+    except ValueError as error:
+        raise PolicyError(
+            f"can't take the site in ({error})",
+            remedy="compare the keys with the site's officer, then correct the file",
+            field=name,
+            file=str(path),
+        ) from error
+    write_json(path, {**known, name: key.hex})
