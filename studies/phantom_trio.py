@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--external", type=int, default=400)
     given = parser.parse_args()
     spec = breast_trio_spec(patients_per_hospital=given.patients, external_patients=given.external)
-    phantoms = generate(spec, given.out / "phantoms", seed=101, progress=LineProgress(Language.EN))
+    phantoms = generate(spec, given.out / "phantoms", seed=101, progress=LineProgress(language=Language.EN))
     tables: dict[Part, list[Predictions]] = {Part.TEST: [], Part.EXTERNAL: []}
     for seed in range(1, given.seeds + 1):
         study_file = given.out / f"seed{seed}.toml"
@@ -53,7 +53,7 @@ def main() -> None:
             out=None,
             data_root=given.out,
             home=given.out / "home",
-            progress=LineProgress(Language.EN),
+            progress=LineProgress(language=Language.EN),
             language=Language.EN,
         )
         for part, found in tables.items():
