@@ -75,6 +75,14 @@ class Hold(_Message):
     model: Model
 
 
+class Lock(_Message):
+    """The models and thresholds are fixed: test patients may be scored, and nothing is trained again."""
+
+    kind: Literal["lock"] = "lock"
+    digest: Hex32
+    """Of what was locked, as the lead's ledger has it."""
+
+
 class Task(BaseModel):
     """What a secure sum is of: a round's changes of the model `name`, or the answers to a query."""
 
@@ -244,12 +252,12 @@ class Unmasked(_Message):
 
 
 class Done(_Message):
-    """A site holds the weights, or has heard that the rounds are over."""
+    """A site holds the weights, has locked them, or has heard that the rounds are over."""
 
     kind: Literal["done"] = "done"
 
 
-Inbound = Invitation | Ask | Train | Hold | Advertise | Share | Deliver | Endorse | Unmask | Finish
+Inbound = Invitation | Ask | Train | Hold | Lock | Advertise | Share | Deliver | Endorse | Unmask | Finish
 Outbound = (
     Accepted
     | Refusal

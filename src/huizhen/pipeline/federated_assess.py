@@ -38,6 +38,7 @@ def assess_federated(
 ) -> Stage:
     """Validate the locked models: internal test patients of all development sites, and external sites."""
     cohorts = {Part.TEST: development, Part.EXTERNAL: external}
+    lock_entry = max(entry.index for entry in run.log.entries if entry.kind == "lock")
 
     def body(folder: Path) -> Made:
         evidence: list[Evidence] = []
@@ -46,7 +47,8 @@ def assess_federated(
                 evidence += _assessed(run, lead, decisions, part, sites, folder)
             else:
                 evidence += _absent(run.study, part, "no such site takes part")
-        return Made(evidence=[*evidence, *not_assessed(run.study, evidence)])
+        opened = {"lock_entry": lock_entry, "sealed_outcomes": locked.digest}
+        return Made(evidence=[*evidence, *not_assessed(run.study, evidence)], entries=[("unseal", opened)])
 
     inputs = [locked.digest, [list(sites) for sites in cohorts.values()]]
     return run.stage("assess", inputs, body, made_from={"lock": locked.digest})

@@ -272,7 +272,11 @@ def _lock_stage(
         return Made(evidence=evidence, entries=[("lock", lock)])
 
     inputs = [[f.digest for f in fits], run.study.threshold.model_dump(mode="json"), run.study.digest]
-    return run.stage("lock", inputs, body, made_from={f.name: f.digest for f in fits})
+    locked = run.stage("lock", inputs, body, made_from={f.name: f.digest for f in fits})
+    lock = wire.Lock(study=run.study.digest, sender=wire.LEAD, digest=locked.digest)
+    heard = lead.ask(dict.fromkeys(lead.taking_part, lock), lead.patience_s)
+    lead.enough([s for s, a in heard.items() if isinstance(a.message, wire.Done)], lead.taking_part)
+    return locked
 
 
 def _decided(run: Run, lead: Lead, name: str, sites: Sites) -> tuple[Decision | None, Evidence]:

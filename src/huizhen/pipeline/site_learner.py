@@ -6,6 +6,8 @@ weights or an aggregate.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any, final
@@ -15,7 +17,8 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from huizhen.core.cohort import Part
-from huizhen.core.digests import digest_value
+from huizhen.core.digests import canonical_json, digest_value
+from huizhen.core.files import write_json
 from huizhen.core.progress import Silent
 from huizhen.core.streams import stream_seed
 from huizhen.core.study import Study
@@ -43,6 +46,8 @@ from huizhen.train.arrays import CaseData
 from huizhen.train.fit import Fit, predict_logits
 from huizhen.train.local import LocalFit, shared_weights
 
+LOCKED = "locked.json"
+
 
 def open_learner(study: Study, folder: SiteFolder, home: Path) -> SiteLearner:
     """Open `study` at the site in `folder`, keeping what it makes in `home`.
@@ -66,6 +71,16 @@ def open_learner(study: Study, folder: SiteFolder, home: Path) -> SiteLearner:
     return SiteLearner(study=study, run=run)
 
 
+def digest_weights(weights: Weights) -> str:
+    """Return the SHA-256 over names, shapes and bytes of `weights`, in the order of names."""
+    found = hashlib.sha256()
+    for name in sorted(weights):
+        array = np.asarray(weights[name])
+        found.update(canonical_json([name, list(array.shape), str(array.dtype)]))
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
+
+
 @final
 class SiteLearner:
     """One study at one site."""
@@ -74,6 +89,7 @@ class SiteLearner:
         self._study, self._run = study, run
         self._models = {model.name: model for model in federated_models(study)}
         self._held: dict[str, Network] = {}
+        self._digests: dict[str, str] = {}
         self._scores: dict[tuple[str, ...], NDArray[np.float64]] = {}
 
     @cached_property
@@ -114,6 +130,12 @@ class SiteLearner:
     def train(self, model: str, round_number: int, weights: Weights) -> Trained:
         """Train `model` for one round from `weights`."""
         planned = self._model(model)
+        if self._locked():
+            raise FederationError(
+                "the models are locked, and nothing is trained again",
+                remedy="a changed model is another study: sign a new one",
+                field="lock",
+            )
         federation = self._study.federation
         if federation is None:
             raise FederationError("the study has no [federation]", remedy="add it to the study")
@@ -134,10 +156,42 @@ class SiteLearner:
     def _network(self, model: FederatedModel) -> Network:
         return network_of(self._run, model.planned, {}, model.seed(self._study))
 
+    @property
+    def _lock_file(self) -> Path:
+        return self._run.folder / LOCKED
+
+    def _locked(self) -> dict[str, str]:
+        """Return what was locked here: model -> digest of its weights; empty before."""
+        if not self._lock_file.exists():
+            return {}
+        return dict(json.loads(self._lock_file.read_text(encoding="utf-8"))["weights"])
+
+    def lock(self, digest: str) -> None:
+        """Fix the held models; from now on test patients may be scored, and no weight changes."""
+        record = {"digest": digest, "weights": dict(sorted(self._digests.items()))}
+        if self._locked() not in ({}, record["weights"]):
+            raise FederationError(
+                "other models were locked for this study here",
+                remedy="a changed model is another study: sign a new one",
+                field="lock",
+            )
+        if not self._digests:
+            raise FederationError(
+                "no model is held here", remedy="send the finished weights first", field="lock"
+            )
+        write_json(self._lock_file, record)
+
     def hold(self, model: str, weights: Weights) -> None:
         """Keep the finished weights of `model`; its own weights that never left are put beside them."""
         import torch
 
+        digest = digest_weights(weights)
+        if (locked := self._locked()) and locked.get(model) != digest:
+            raise FederationError(
+                "the models are locked, and these are other weights",
+                remedy="a changed model is another study: sign a new one",
+                field="lock",
+            )
         network = self._network(self._model(model))
         own = {name: torch.tensor(np.asarray(value)) for name, value in weights.items()}
         expected = {name: tuple(w.shape) for name, w in shared_weights(network).items()}
@@ -149,6 +203,7 @@ class SiteLearner:
             )
         network.load_state_dict({**network.state_dict(), **own})
         self._held[model] = network.eval()
+        self._digests[model] = digest
         self._scores = {}
 
     def answer(self, asked: Asked) -> NDArray[np.uint32]:
@@ -191,6 +246,12 @@ class SiteLearner:
     def _scored(self, subject: str) -> Scored:
         """Return outcome and risks of the patients of one part whom all models named can answer."""
         asked = scores_of(subject)
+        if asked.part not in (Part.TRAIN, Part.TUNE) and not self._locked():
+            raise FederationError(
+                "test patients are scored only after the models are locked",
+                remedy="lock the models first",
+                field="lock",
+            )
         cases = [
             case for case in self._unsealed.cases if self.cohort.folds[0].parts[case.pseudonym] is asked.part
         ]

@@ -83,6 +83,9 @@ class ToyLearner:
     def hold(self, model: str, weights) -> None:
         self.held = dict(weights)
 
+    def lock(self, digest: str) -> None:
+        self.locked = digest
+
     def answer(self, asked: Asked) -> np.ndarray:
         if asked.subject != "scores":
             raise FederationError("nothing of that name here", remedy="ask for scores", field="subject")

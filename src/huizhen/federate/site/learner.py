@@ -52,6 +52,13 @@ class Learner(Protocol):
         """Keep the finished weights of `model`. Raises `FederationError` on another shape."""
         ...
 
+    def lock(self, digest: str) -> None:
+        """Fix the held models: from now on test patients may be scored, and no weight changes.
+
+        Raises `FederationError` when others were locked before.
+        """
+        ...
+
     def answer(self, asked: Asked) -> NDArray[np.uint32]:
         """Return the words of the aggregate. Raises `FederationError` on what can't be answered."""
         ...

@@ -102,6 +102,9 @@ class Worker:
             case wire.Hold():
                 self._study(study).learner.hold(message.model, asked.arrays)
                 return wire.Done(study=study, sender=name), {}
+            case wire.Lock():
+                self._study(study).learner.lock(message.digest)
+                return wire.Done(study=study, sender=name), {}
             case wire.Ask():
                 return self._ask(message, asked.arrays, policy)
             case wire.Advertise():
