@@ -16,12 +16,20 @@ from huizhen.core.study_sources import source_problems
 from huizhen.core.study_wording import Problem
 from huizhen.errors import StudyError
 
-__all__ = ["Problem", "check_study", "check_study_text", "load_study", "study_roots"]
+__all__ = [
+    "Problem",
+    "check_study",
+    "check_study_text",
+    "load_study",
+    "study_error",
+    "study_roots",
+    "study_text",
+]
 
 
 def load_study(path: Path) -> Study:
     """Return the study of a file. Raises `StudyError` that lists every problem of its text."""
-    study, _, problems = parse_study(_text(path))
+    study, _, problems = parse_study(study_text(path))
     if study is None:
         raise study_error(path, problems)
     return study
@@ -32,7 +40,7 @@ def check_study(path: Path, *, data_root: Path | None) -> list[Problem]:
 
     Raises `StudyError` only if the file itself can't be read.
     """
-    text = _text(path)
+    text = study_text(path)
     _, raw, problems = parse_study(text)
     return [*problems, *with_lines(source_problems(raw, study_roots(path, data_root)), text)]
 
@@ -58,7 +66,7 @@ def study_error(path: Path, problems: Sequence[Problem]) -> StudyError:
     )
 
 
-def _text(path: Path) -> str:
+def study_text(path: Path) -> str:
     """Return the text of a study file. Raises `StudyError`."""
     try:
         return path.read_text(encoding="utf-8")

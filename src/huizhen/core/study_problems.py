@@ -7,7 +7,7 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -32,10 +32,17 @@ LISTS = ("site", "source", "modality", "endpoint")
 """The lists of tables."""
 
 
-def parse_study(text: str) -> tuple[Study | None, dict[str, Any], list[Problem]]:
-    """Return the study of a TOML text (None if it has problems), the raw table, and every problem."""
+def parse_study(
+    text: str, *, prepare: Callable[[dict[str, Any]], None] | None = None
+) -> tuple[Study | None, dict[str, Any], list[Problem]]:
+    """Return the study of a TOML text (None if it has problems), the raw table, and every problem.
+
+    `prepare` may fill in the raw table before it is checked.
+    """
     try:
         raw = tomllib.loads(text)
+        if prepare is not None:
+            prepare(raw)
     except tomllib.TOMLDecodeError as error:
         return None, {}, [_syntax_problem(str(error))]
     problems = list(_not_plain(raw, ()))

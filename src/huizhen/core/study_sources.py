@@ -36,13 +36,21 @@ def find_path(relative: str, roots: Sequence[Path]) -> Path | None:
     return None
 
 
+PlacedTable = tuple[str, TableModality]
+"""A table modality and where it stands in the file: ("modality[1]", ...)."""
+
+
 def source_problems(raw: Mapping[str, Any], roots: Sequence[Path]) -> Iterator[Problem]:
     """Yield what is wrong between the sources of a raw study table and the files under `roots`.
 
     Parts of the file that are themselves invalid are passed over: `parse_study` reports those.
     """
     task = _valid(Task, raw.get("task"))
-    tables = {m.name: m for item in _items(raw, "modality") if (m := _valid(TableModality, item))}
+    tables = {
+        m.name: (f"modality[{k}]", m)
+        for k, item in enumerate(_items(raw, "modality"))
+        if (m := _valid(TableModality, item))
+    }
     counts: dict[str, bool] = {}
     for i, site in enumerate(_items(raw, "site")):
         for j, item in enumerate(_items(site, "source")):
@@ -74,7 +82,7 @@ def _valid(model: Any, item: Any) -> Any:
 
 
 def _source_problems(
-    field: str, source: Source, table: TableModality | None, task: Task | None, roots: Sequence[Path]
+    field: str, source: Source, table: PlacedTable | None, task: Task | None, roots: Sequence[Path]
 ) -> Iterator[Problem]:
     """Yield the problems of one source: its path first, then what is inside."""
     path = find_path(source.path, roots)
@@ -169,7 +177,7 @@ def _meant(wanted: str, names: list[str], frame: str) -> str:
 
 
 def _label_problems(
-    field: str, source: Source, labels: Path, table: TableModality | None, task: Task | None
+    field: str, source: Source, labels: Path, table: PlacedTable | None, task: Task | None
 ) -> Iterator[Problem]:
     """Yield the problems between a source and its table: columns, `where`, classes."""
     try:
@@ -187,14 +195,15 @@ def _label_problems(
         yield Problem(field=f"{field}.labels", reason=f"{labels.name} {error.message}", remedy=error.remedy)
 
 
-def _wanted(source: Source, table: TableModality | None) -> list[tuple[str, str]]:
+def _wanted(source: Source, table: PlacedTable | None) -> list[tuple[str, str]]:
     """Return the columns that a source needs, each with the field that names it."""
     columns = source.columns.model_dump() if source.columns else {}
     wanted = [(f"columns.{key}", str(name)) for key, name in columns.items() if name is not None]
     wanted += [(f"where.{name}", name) for name in source.where]
     if table is not None:
-        wanted += [(f"modality {table.name}.numeric", name) for name in table.numeric]
-        wanted += [(f"modality {table.name}.categorical", name) for name in table.categorical]
+        place, modality = table
+        wanted += [(f"{place}.numeric", name) for name in modality.numeric]
+        wanted += [(f"{place}.categorical", name) for name in modality.categorical]
     return wanted
 
 

@@ -20,7 +20,7 @@ from huizhen.core.cohort import Case
 from huizhen.core.files import write_text
 from huizhen.core.progress import Progress
 from huizhen.core.study import ImageModality, Study, Variant
-from huizhen.core.study_file import load_study
+from huizhen.core.study_unlabelled import load_unlabelled
 from huizhen.data.cache import Cache
 from huizhen.data.preprocess import PREPROCESSING_VERSION, letterbox
 from huizhen.data.readers.interface import Reader
@@ -53,14 +53,14 @@ class Member:
 def predict(model: Path, sources: Path, *, out: Path, progress: Progress, roots: Sequence[Path] = ()) -> Path:
     """Write the risks of all patients at the sites of the study file `sources` to the CSV `out`.
 
-    Columns: patient, site, present:<modality>, risk, decision. Labels are not read. The patients' own ids
-    are in the table, so it stays at the hospital. An existing `out` is not overwritten. Raises `ModelError`
-    when the bundle is not whole or doesn't fit the sources, and what the readers raise.
+    Columns: patient, site, present:<modality>, risk, decision. Outcomes are not read and need not be there.
+    The patients' own ids are in the table, so it stays at the hospital. An existing `out` is not overwritten.
+    Raises `ModelError` when the bundle is not whole or doesn't fit the sources, and what the readers raise.
     """
     if out.exists():
         raise StorageError("exists already", remedy="choose another --out", file=str(out))
     bundle = load_bundle(model)
-    study = _study_of(bundle, load_study(sources))
+    study = _study_of(bundle, load_unlabelled(sources))
     members, encoders = _members(bundle, study), _encoders(bundle, study)
     with tempfile.TemporaryDirectory(prefix="huizhen-") as scratch:
         found = unlabelled_cases(
@@ -80,9 +80,12 @@ def predict(model: Path, sources: Path, *, out: Path, progress: Progress, roots:
 
 
 def _study_of(bundle: Bundle, sources: Study) -> Study:
-    """Return the sources' study with everything scientific taken from the model's card."""
+    """Return the sources' study with everything scientific taken from the model's card.
+
+    A hospital need not have all of the model's modalities.
+    """
     card = bundle.card
-    if {m.name for m in sources.modality} != {m.name for m in card.modalities}:
+    if not {m.name for m in sources.modality} <= {m.name for m in card.modalities}:
         raise ModelError(
             "the study file names other modalities than the model",
             remedy=f"use {', '.join(m.name for m in card.modalities)}",

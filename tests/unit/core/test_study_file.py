@@ -221,7 +221,7 @@ def on_disk(study: Path, old: str, new: str) -> dict[str, str]:
          "no row of column"),
         ('device = "A"', 'device = "B"', "site[0].source[0].where", "matches no row"),
         ('device = "A"', 'devise = "A"', "site[0].source[0].where.devise", "did you mean device?"),
-        ('numeric = ["age"]', 'numeric = ["agee"]', "modality clinical.numeric", "did you mean age?"),
+        ('numeric = ["age"]', 'numeric = ["agee"]', "modality[1].numeric", "did you mean age?"),
         ('array = "images"', 'array = "image"', "site[1].source[0].array", "did you mean images?"),
         ('"south.npz"', '"north"', "site[1].source[0].path", "is a folder"),
         ('"south.npz"', '"study.toml"', "site[1].source[0].path", "not a readable npz"),
