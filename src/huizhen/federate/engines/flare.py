@@ -8,8 +8,7 @@ On the server's host, in the study lead's process::
         engine.wait_for(engine.sites, timeout_s=300)
         answers = engine.ask(frames, timeout_s=600)
 
-At each site, with the kit that was carried there: ``attach(kit, site=folder, learner="module:function")`` and
-``start_site(kit)``. FLARE sees frames and nothing in them: signatures, policies and masks are huizhen's own.
+At each site, with the kit that was carried there: ``attach(kit, site=folder)`` and ``start_site(kit)``. FLARE sees frames and nothing in them: signatures, policies and masks are huizhen's own.
 """
 
 from __future__ import annotations
@@ -47,8 +46,8 @@ LOOK_S = 2.0
 """How often the jobs are looked after while a site is missing."""
 LOST_S = 12.0
 """A site whose FLARE client gave no sign of life for so long, of one every 5 s, can't be reached."""
-STARTING_S = 60.0
-"""How long a job may take until its process runs at the site."""
+STARTING_S, WAITING_S = 15.0, 90.0
+"""How long a job that runs at the server may take until it runs at the site; and to be scheduled."""
 
 
 def status(deployment: Deployment) -> Status:
@@ -64,7 +63,8 @@ def end_jobs(deployment: Deployment) -> tuple[str, ...]:
     """End all jobs of huizhen at the server and return their numbers. Raises `FederationError`."""
     console = Console(deployment)
     try:
-        jobs = tuple(sorted(console.status().jobs))
+        known = console.status()
+        jobs = tuple(sorted({**known.jobs, **known.waiting}))
         for job in jobs:
             console.abort(job)
         return jobs
@@ -184,7 +184,9 @@ class _Keeper(threading.Thread):
         """Start the jobs that are missing and return the sites that can't be reached."""
         known, unreachable = self._console.status(), set()
         for site in missing:
-            own = [job for job, of in known.jobs.items() if of == site and job not in self._ended]
+            limits = {job: STARTING_S for job, of in known.jobs.items() if of == site}
+            limits |= {job: WAITING_S for job, of in known.waiting.items() if of == site}
+            own = {job: limit for job, limit in limits.items() if job not in self._ended}
             if known.silent_s.get(site, math.inf) > LOST_S:
                 unreachable.add(site)
             elif not own:
@@ -193,14 +195,17 @@ class _Keeper(threading.Thread):
                 unreachable.add(site)
         return frozenset(unreachable)
 
-    def _well(self, site: str, jobs: Sequence[str]) -> bool:
-        """See to a site that has jobs and isn't here; tell whether it can be reached."""
+    def _well(self, site: str, jobs: Mapping[str, float]) -> bool:
+        """See to a site that has jobs and isn't here; tell whether it can be reached.
+
+        A job that isn't at work there is ended: at once if it was, or else after its limit in seconds.
+        """
         running = self._console.at_work(site)
         if running is None:
             return False
-        for job in jobs:
+        for job, limit in jobs.items():
             age = time.monotonic() - self._since.setdefault(job, time.monotonic())
-            if job not in running and (job in self._ran or age > STARTING_S):
+            if job not in running and (job in self._ran or age > limit):
                 self._ended.add(job)
                 with contextlib.suppress(FederationError):
                     self._console.abort(job)
@@ -212,7 +217,7 @@ class _Keeper(threading.Thread):
         now = time.monotonic()
         if now - before < pause:
             return
-        pause = min(max(2 * pause, LOOK_S), STARTING_S) if now - before < 3 * STARTING_S else LOOK_S
+        pause = min(max(2 * pause, LOOK_S), WAITING_S) if now - before < 2 * WAITING_S else LOOK_S
         self._tries[site] = now, pause
         self._since[self._console.submit(site)] = now
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, final
@@ -31,10 +33,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """What the server knows: seconds since each connected site's last sign of life, and job -> site."""
+    """What the server knows: seconds since each connected site's last sign of life, and job -> site.
+
+    `jobs` run at the server, `waiting` are about to.
+    """
 
     silent_s: Mapping[str, float]
     jobs: Mapping[str, str]
+    waiting: Mapping[str, str]
 
 
 @final
@@ -54,13 +60,12 @@ class Console:
         info = self._do(lambda session: session.get_system_info())
         found = self._do(lambda session: session.list_jobs(name_prefix=PREFIX))
         at_work, now = {job.job_id for job in info.job_info}, time.time()
+        sites = {str(job["job_id"]): str(job["job_name"]).removeprefix(PREFIX) for job in found}
+        states = {str(job["job_id"]): job["status"] for job in found}
         return Status(
             silent_s={c.name: max(now - float(c.last_connect_time), 0.0) for c in info.client_info},
-            jobs={
-                str(job["job_id"]): str(job["job_name"]).removeprefix(PREFIX)
-                for job in found
-                if job["status"] in WAITING or (job["status"] == RUNNING and job["job_id"] in at_work)
-            },
+            jobs={j: site for j, site in sites.items() if states[j] == RUNNING and j in at_work},
+            waiting={j: site for j, site in sites.items() if states[j] in WAITING},
         )
 
     def at_work(self, site: str) -> frozenset[str] | None:
@@ -96,7 +101,7 @@ class Console:
 
         try:
             if self._session is None:
-                self._session = self._login()
+                self._session = _by_daemon(self._login)
             return what(self._session)
         except (FLCommunicationError, ConfigError, RuntimeError, ValueError, KeyError, OSError) as error:
             self.close()
@@ -122,6 +127,20 @@ class Console:
                 session.close()
             raise
         return session
+
+
+def _by_daemon(make: Callable[[], T]) -> T:
+    """Return what `make` returns in a daemon thread, so that threads it starts never keep the process."""
+    made: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            made.set_result(make())
+        except BaseException as error:
+            made.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return made.result()
 
 
 def _trouble(error: Exception) -> FederationError:

@@ -24,11 +24,11 @@ from nvflare.apis.signal import Signal
 
 from huizhen.errors import FederationError, HuizhenError
 from huizhen.federate.engines.flare_controller import BEAT, FRAME, TASK
+from huizhen.federate.engines.flare_provision import SETTINGS
 from huizhen.federate.site.folder import SiteFolder
 from huizhen.federate.site.learner import OpenLearner
 from huizhen.federate.site.worker import Worker
 
-SETTINGS = "huizhen.json"
 LOCK = "worker.lock"
 BEAT_S = 2.0
 LOCK_S = 60.0

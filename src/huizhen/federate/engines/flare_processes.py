@@ -14,12 +14,14 @@ from pathlib import Path
 
 from huizhen.core.files import storage_error, write_json, write_text
 from huizhen.errors import FederationError
-from huizhen.federate.engines.flare_executor import SETTINGS
+from huizhen.federate.engines.flare_provision import SETTINGS
 from huizhen.federate.site.folder import SiteFolder
 
 _started: dict[int, subprocess.Popen[bytes]] = {}
 """What this process started, so that it is collected when it ends."""
 PID, LOG, STORE = "huizhen.pid", "huizhen.log", "store"
+LEARNER = "huizhen.pipeline.site_learner:open_learner"
+"""What opens a study's data at a site, unless the site names another."""
 MOST_JOBS = 1024
 BEAT_S = 5.0
 """How often a site's FLARE client tells the server that it lives."""
@@ -27,7 +29,7 @@ LOST_S = 60
 """The server forgets a client of which it heard nothing for so long."""
 
 
-def attach(kit: Path, *, site: Path, learner: str) -> None:
+def attach(kit: Path, *, site: Path, learner: str = LEARNER) -> None:
     """Enter in a site's kit its own folder, and `learner`, "module:function", which opens its data.
 
     Done at the site: the study lead knows neither. Raises `FederationError` when there is no such function or

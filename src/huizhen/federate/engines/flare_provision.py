@@ -29,6 +29,8 @@ from huizhen.core.files import storage_error, write_json
 from huizhen.errors import FederationError, InvalidInputError
 
 DEPLOYMENT, AUTHORITY = "deployment.json", "authority"
+SETTINGS = "huizhen.json"
+"""In a kit's `local` folder: which folder is the site's, and what opens its data; written at the site."""
 CONTROLLER = "huizhen.federate.engines.flare_controller.FrameController"
 EXECUTOR = "huizhen.federate.engines.flare_executor.SiteExecutor"
 ALLOWED = (CONTROLLER, EXECUTOR)
