@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 from torch import Tensor
 
-from huizhen.core.cohort import Case
+from huizhen.core.cohort import Case, Exclusion
 from huizhen.core.files import write_text
 from huizhen.core.progress import Progress
 from huizhen.core.study import ImageModality, Study, Variant
@@ -50,7 +50,21 @@ class Member:
     encodings: Mapping[str, TableEncoding]
 
 
-def predict(model: Path, sources: Path, *, out: Path, progress: Progress, roots: Sequence[Path] = ()) -> Path:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predicted:
+    """What was written: the table, how many patients are in it, and what was left out of the sources.
+
+    A patient left out is named by its own id: show counts, not subjects.
+    """
+
+    table: Path
+    patients: int
+    left_out: tuple[Exclusion, ...]
+
+
+def predict(
+    model: Path, sources: Path, *, out: Path, progress: Progress, roots: Sequence[Path] = ()
+) -> Predicted:
     """Write the risks of all patients at the sites of the study file `sources` to the CSV `out`.
 
     Columns: patient, site, present:<modality>, risk, decision. Outcomes are not read and need not be there.
@@ -76,7 +90,7 @@ def predict(model: Path, sources: Path, *, out: Path, progress: Progress, roots:
     writer.writerow(["patient", "site", *names, "risk", "decision"])
     writer.writerows(rows)
     write_text(out, stream.getvalue())
-    return out
+    return Predicted(table=out, patients=len(rows), left_out=found.exclusions)
 
 
 def _study_of(bundle: Bundle, sources: Study) -> Study:

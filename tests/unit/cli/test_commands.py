@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from huizhen.core.cohort import Exclusion
 from huizhen.core.files import write_text
 from huizhen.core.progress import Silent
 from huizhen.core.words import Language
@@ -41,6 +42,13 @@ def finished(folder: Path) -> SimpleNamespace:
     )
 
 
+def predicted(folder):
+    """What prediction would return: two broken images, and a patient with nothing left, by their own id."""
+    files = [Exclusion(unit="image", reason="unreadable", site="north", subject=f"{i}.png") for i in range(2)]
+    nobody = Exclusion(unit="patient", reason="no_usable_data", site="north", subject="secret-id")
+    return SimpleNamespace(table=folder / "risks.csv", patients=7, left_out=(*files, nobody))
+
+
 @pytest.fixture
 def called(monkeypatch, tmp_path):
     """Replace the pipeline by functions that remember how they were called."""
@@ -59,7 +67,7 @@ def called(monkeypatch, tmp_path):
     verified = SimpleNamespace(entries=12, numbers=30, files=7, key_id="0123456789abcdef", head="h")
     monkeypatch.setattr(run, "run_study", remember("run", finished(tmp_path)))
     monkeypatch.setattr(demo, "run_demo", remember("demo", finished(tmp_path)))
-    monkeypatch.setattr(predict, "predict", remember("predict", tmp_path / "risks.csv"))
+    monkeypatch.setattr(predict, "predict", remember("predict", predicted(tmp_path)))
     monkeypatch.setattr(verification, "verify_dossier", remember("verify", verified))
     return calls
 
@@ -110,11 +118,24 @@ def test_demo_ends_by_saying_where_the_dossier_is_and_that_it_verified(invoke, a
 
 def test_predict_passes_model_sources_and_data_folder_on(invoke, as_json, called, tmp_path):
     line = ("predict", "m", "s.toml", "--out", "risks.csv", "--data", tmp_path, "--json")
-    assert as_json(invoke(*line)) == {"ok": True, "predictions": str(tmp_path / "risks.csv")}
+    record = as_json(invoke(*line))
+    assert (record["ok"], record["predictions"]) == (True, str(tmp_path / "risks.csv"))
     arguments, named = called["predict"]
     assert arguments == (Path("m"), Path("s.toml"))
     assert (named["out"], named["roots"]) == (Path("risks.csv"), [tmp_path])
     assert invoke("predict", "m", "s.toml").exit_code == 2
+
+
+def test_predict_says_whom_it_answers_and_what_it_left_out_but_not_who(invoke, as_json, called):
+    line = ("predict", "m", "s.toml", "--out", "risks.csv")
+    shown = invoke(*line).stdout
+    assert "7 patients" in shown
+    assert "Left out at north: 2 images: file can't be read" in shown
+    assert "1 patients: nothing usable left" in shown
+    record = as_json(invoke(*line, "--json"))
+    assert record["patients"] == 7
+    assert record["left_out"][0] == {"site": "north", "unit": "image", "reason": "unreadable", "count": 2}
+    assert "secret-id" not in shown + json.dumps(record)
 
 
 @pytest.mark.parametrize("patients", ["5", "many"])

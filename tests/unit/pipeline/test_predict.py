@@ -42,7 +42,8 @@ def newcomers(finished: RunResult, tmp_path: Path) -> Path:
 def test_risks_and_decisions_are_those_of_the_test(
     finished: RunResult, newcomers: Path, tmp_path: Path
 ) -> None:
-    predict(finished.model, newcomers, out=tmp_path / "risks.csv", progress=Silent())
+    done = predict(finished.model, newcomers, out=tmp_path / "risks.csv", progress=Silent())
+    assert (done.table, done.patients, done.left_out) == (tmp_path / "risks.csv", 30, ())
     [cohort] = (finished.run_folder / "stages").glob("cohort-*")
     names = {c["pseudonym"]: c["patient_id"] for c in json.loads((cohort / "cases.json").read_text())}
     [tested] = finished.dossier.rglob("predictions_external.csv")
@@ -69,6 +70,19 @@ def test_a_hospital_without_one_of_the_modalities_is_answered(
     found = table(tmp_path / "risks.csv")
     assert {(row["present:clinic"], row["present:blood"]) for row in found} == {("1", "0")}
     assert len({row["risk"] for row in found}) > 20
+
+
+def test_who_has_nothing_to_predict_from_is_left_out_and_told(
+    finished: RunResult, newcomers: Path, tmp_path: Path
+) -> None:
+    with (tmp_path / "far.csv").open("a", encoding="utf-8") as stream:
+        stream.write("nobody,,,\n,60,1,x\n")
+    done = predict(finished.model, newcomers, out=tmp_path / "risks.csv", progress=Silent())
+    assert done.patients == 30
+    assert {(one.unit, one.reason) for one in done.left_out} == {
+        ("patient", "no_usable_data"),
+        ("row", "missing_patient"),
+    }
 
 
 def test_an_existing_table_stays(finished: RunResult, newcomers: Path, tmp_path: Path) -> None:

@@ -20,12 +20,18 @@ def command(
     out: Annotated[Path, typer.Option("--out")],
     data: Annotated[Path | None, typer.Option("--data")] = None,
 ) -> None:
-    """Predict, and print where the table is."""
+    """Predict, and print where the table is, who is in it and what was left out."""
     screen = screen_of(context)
     root = paths.data_root(data)
+    from huizhen.data.flow import ExclusionCount
     from huizhen.pipeline.predict import predict
 
     roots = [root] if root is not None else []
-    written = predict(model, study, out=out, progress=screen.progress(), roots=roots)
-    screen.answer({"predictions": str(written)})
-    screen.say("predict.done", path=written)
+    done = predict(model, study, out=out, progress=screen.progress(), roots=roots)
+    left_out = ExclusionCount.of(done.left_out)
+    counts = [{"site": c.site, "unit": c.unit, "reason": c.reason, "count": c.count} for c in left_out]
+    screen.answer({"predictions": str(done.table), "patients": done.patients, "left_out": counts})
+    for one in left_out:
+        unit, reason = screen.known(f"unit.{one.unit}", one.unit), screen.known(f"reason.{one.reason}", "")
+        screen.say("predict.left_out", site=one.site, count=one.count, unit=unit, reason=reason)
+    screen.say("predict.done", path=done.table, patients=done.patients)
