@@ -4,8 +4,8 @@
 
 A server and the sites are started as processes, and the same frames are asked over FLARE and in one process
 in turns. The sites answer each with a refusal (no message is in the frames), so that what is timed is the way
-there and back. Prints seconds to start the server, seconds until all sites can be asked, and for a small and a
-large frame the medians an ask of both engines and their difference.
+there and back. Prints seconds to start the server, seconds until all sites can be asked, and for a small and
+a large frame the medians an ask of both engines and their difference.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ On the server's host, in the study lead's process::
         engine.wait_for(engine.sites, timeout_s=300)
         answers = engine.ask(frames, timeout_s=600)
 
-At each site, with the kit that was carried there: ``attach(kit, site=folder)`` and ``start_site(kit)``. FLARE sees frames and nothing in them: signatures, policies and masks are huizhen's own.
+At each site, with the kit that was carried there: ``attach(kit, site=folder)`` and ``start_site(kit)``.
+FLARE sees frames and nothing in them: signatures, policies and masks are huizhen's own.
 """
 
 from __future__ import annotations
