@@ -123,6 +123,12 @@ def _parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[Mapping[str, s
 
 def _unreadable(path: Path, error: Exception) -> UnreadableFileError:
     """Return the error for a table that can't be read."""
+    if isinstance(error, OSError) and error.strerror:
+        return UnreadableFileError(
+            f"can't be read ({error.strerror})",
+            remedy="check that it exists and may be read",
+            file=str(path),
+        )
     return UnreadableFileError(
         f"is not a readable table ({type(error).__name__})",
         remedy="give a CSV in UTF-8, or a Parquet file",

@@ -111,6 +111,12 @@ def read_manifest(path: Path) -> Manifest:
             raise ValueError("not in the form that huizhen writes")
         key.verify(DOMAIN, canonical_json(value["statement"]), value["signature"])
         head = SignedHead.from_json(statement.head, file=MANIFEST, field="head")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise VerificationError(
+            "is not there: this is no dossier's folder, or one that was taken apart",
+            remedy="name the folder dossier-... that huizhen run printed; if this is it, don't rely on it",
+            file=MANIFEST,
+        ) from error
     except OSError as error:
         raise broken(f"can't be read ({error.strerror})", MANIFEST) from error
     except VerificationError as error:

@@ -127,8 +127,10 @@ def _read_files(folder: Path) -> dict[str, bytes]:
         for name, entry in sorted(entries.items()):
             if entry.suffix.lower() in PICKLES:
                 _refuse(f"holds a pickle, {name}, which could run code: not opened", "remove it", file=folder)
+        if not {WEIGHTS, CARD, DIGEST} & set(entries):
+            _refuse("is no model's folder", "name the one that huizhen run printed as the model", file=folder)
         if extra := sorted(set(entries) - {WEIGHTS, CARD, DIGEST}):
-            _refuse(f"holds other files: {', '.join(extra)}", "remove them", file=folder)
+            _refuse(f"holds other files: {', '.join(extra)}", "take them out, or fetch it again", file=folder)
         if missing := sorted({WEIGHTS, CARD, DIGEST} - set(entries)):
             _refuse(f"lacks {', '.join(missing)}", "fetch the model again", file=folder)
         if links := sorted(n for n, e in entries.items() if e.is_symlink() or not e.is_file()):

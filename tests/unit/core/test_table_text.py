@@ -62,3 +62,9 @@ def test_a_broken_table_is_unreadable(tmp_path: Path, data: bytes) -> None:
 )
 def test_cells_are_compared_as_text_or_as_numbers(cell: str, value: object, same: bool) -> None:
     assert cell_equals(cell, value) is same
+
+
+def test_a_table_that_is_not_there_is_said_to_be_absent(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableFileError, match="No such file") as caught:
+        columns_of(tmp_path / "nope.csv")
+    assert "exists" in caught.value.remedy

@@ -224,7 +224,10 @@ def test_another_renderer_is_named(dossier: Path, key: SigningKey, monkeypatch: 
 
 def test_folder_without_a_manifest_is_no_dossier(tmp_path: Path) -> None:
     assert refused(tmp_path).file == MANIFEST
-    assert refused(tmp_path / "absent").file == MANIFEST
+    absent = refused(tmp_path / "absent")
+    assert absent.file == MANIFEST
+    assert "no dossier's folder" in absent.message
+    assert "don't rely on it" in absent.remedy
 
 
 def test_verification_needs_no_torch_and_no_matplotlib(built: Path) -> None:

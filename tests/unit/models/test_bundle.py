@@ -357,3 +357,12 @@ def test_the_page_of_a_phantom_model_says_so_first() -> None:
     page = model_card_markdown(Card.model_validate(card_values(phantom=True, limits=["a\n# b", "<b>"])))
     assert "simulated" in page.splitlines()[2]
     assert "- a # b\n- \\<b\\>\n" in page
+
+
+def test_a_folder_of_something_else_is_named_so_and_nothing_is_to_be_removed(tmp_path: Path) -> None:
+    (tmp_path / "ledger").mkdir()
+    (tmp_path / "stages").mkdir()
+    with pytest.raises(ModelError, match="no model's folder") as caught:
+        load_bundle(tmp_path)
+    assert "remove" not in caught.value.remedy
+    assert "huizhen run" in caught.value.remedy
