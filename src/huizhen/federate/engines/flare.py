@@ -47,6 +47,8 @@ LOOK_S = 2.0
 """How often the jobs are looked after while a site is missing."""
 LOST_S = 12.0
 """A site whose FLARE client gave no sign of life for so long, of one every 5 s, can't be reached."""
+RETURN_S = 60.0
+"""How long sites may take to connect to a server that came up."""
 STARTING_S, WAITING_S = 15.0, 90.0
 """How long a job that runs at the server may take until it runs at the site; and to be scheduled."""
 
@@ -155,6 +157,7 @@ class _Keeper(threading.Thread):
         self._ending = threading.Event()
         self._since: dict[str, float] = {}
         self._tries: dict[str, tuple[float, float]] = {}
+        self._unknown: dict[str, float] = {}
         self._ran: set[str] = set()
         self._ended: set[str] = set()
         self.unreachable: frozenset[str] = frozenset()
@@ -173,6 +176,7 @@ class _Keeper(threading.Thread):
                 self.trouble = None
             except FederationError as error:
                 self.trouble, self.unreachable = error, frozenset()
+                self._unknown.clear()
             self._ending.wait(LOOK_S if missing else LOOK_S / 4)
         self._console.close()
 
@@ -188,13 +192,21 @@ class _Keeper(threading.Thread):
             limits = {job: STARTING_S for job, of in known.jobs.items() if of == site}
             limits |= {job: WAITING_S for job, of in known.waiting.items() if of == site}
             own = {job: limit for job, limit in limits.items() if job not in self._ended}
-            if known.silent_s.get(site, math.inf) > LOST_S:
+            if self._lost(site, known.silent_s.get(site)):
                 unreachable.add(site)
             elif not own:
                 self._submit(site)
             elif not self._well(site, own):
                 unreachable.add(site)
         return frozenset(unreachable)
+
+    def _lost(self, site: str, silent_s: float | None) -> bool:
+        """Tell whether a site is out of reach: silent, or unknown to a server that had time to meet it."""
+        if silent_s is not None:
+            self._unknown.pop(site, None)
+            return silent_s > LOST_S
+        since = self._unknown.setdefault(site, time.monotonic())
+        return site in self.unreachable or time.monotonic() - since > RETURN_S
 
     def _well(self, site: str, jobs: Mapping[str, float]) -> bool:
         """See to a site that has jobs and isn't here; tell whether it can be reached.
