@@ -131,9 +131,12 @@ def test_sites_have_time_to_meet_a_server_that_came_up(keeper, server, clock):
     assert not look(keeper)
 
 
-def test_a_site_that_does_not_answer_the_server_is_given_up(keeper, server):
+def test_nothing_is_ended_at_a_site_that_is_slow_to_say_what_runs(keeper, server, clock):
+    keeper._ran.add("job")
     server.jobs, server.running = {"job": "north"}, None
-    assert not look(keeper)
+    clock.now += 10_000
+    assert look(keeper)
+    assert server.aborted == server.submitted == []
 
 
 def test_a_job_that_falls_at_once_is_tried_more_and_more_rarely(keeper, server, clock):

@@ -45,7 +45,7 @@ __all__ = [
 
 LOOK_S = 2.0
 """How often the jobs are looked after while a site is missing."""
-LOST_S = 12.0
+LOST_S = 20.0
 """A site whose FLARE client gave no sign of life for so long, of one every 5 s, can't be reached."""
 RETURN_S = 60.0
 """How long sites may take to connect to a server that came up."""
@@ -196,8 +196,8 @@ class _Keeper(threading.Thread):
                 unreachable.add(site)
             elif not own:
                 self._submit(site)
-            elif not self._well(site, own):
-                unreachable.add(site)
+            else:
+                self._end_lost(site, own)
         return frozenset(unreachable)
 
     def _lost(self, site: str, silent_s: float | None) -> bool:
@@ -208,21 +208,17 @@ class _Keeper(threading.Thread):
         since = self._unknown.setdefault(site, time.monotonic())
         return site in self.unreachable or time.monotonic() - since > RETURN_S
 
-    def _well(self, site: str, jobs: Mapping[str, float]) -> bool:
-        """See to a site that has jobs and isn't here; tell whether it can be reached.
-
-        A job that isn't at work there is ended: at once if it was, or else after its limit in seconds.
-        """
+    def _end_lost(self, site: str, jobs: Mapping[str, float]) -> None:
+        """End jobs that aren't at work at a site: at once if they were, or after their limit in seconds."""
         running = self._console.at_work(site)
         if running is None:
-            return False
+            return
         for job, limit in jobs.items():
             age = time.monotonic() - self._since.setdefault(job, time.monotonic())
             if job not in running and (job in self._ran or age > limit):
                 self._ended.add(job)
                 with contextlib.suppress(FederationError):
                     self._console.abort(job)
-        return True
 
     def _submit(self, site: str) -> None:
         """Submit a site's job; if the last one fell at once, wait longer from time to time."""
