@@ -22,6 +22,15 @@ class Bag:
     slot: Tensor
     width: int
 
+    def thinned(self, keep: Tensor) -> Bag:
+        """Return the bag with only the images that `keep` (n,) bool says."""
+        case = self.case[keep]
+        first = torch.searchsorted(case, case)  # cases ascend: where each image's case begins
+        slot = torch.arange(len(case)) - first
+        return Bag(
+            payload=self.payload[keep], case=case, slot=slot, width=int(slot.max()) + 1 if len(slot) else 1
+        )
+
     def spread(self, tokens: Tensor, batch: int) -> tuple[Tensor, Tensor]:
         """Return `tokens` (n, T, D) as (B, width * T, D) and the mask (B, width * T) of what is there."""
         _, length, depth = tokens.shape

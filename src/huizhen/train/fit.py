@@ -132,7 +132,7 @@ class Fit:
             for place, rows in enumerate(batches):
                 step = epoch * len(batches) + place
                 set_rate(optimiser, step / (len(batches) * self.planned_epochs))
-                batch = self._drawn(rows, rng, generator)
+                batch = self.drawn(rows, rng, generator)
                 loss = total_loss(network(batch), batch, self.study.network)
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
@@ -171,11 +171,16 @@ class Fit:
             batches[-2:] = [np.concatenate(batches[-2:])]
         return batches
 
-    def _drawn(
+    def drawn(
         self, rows: NDArray[np.int64], rng: np.random.Generator, generator: torch.Generator
     ) -> CaseBatch:
         """Return the training batch of `rows`: augmented, with modalities dropped at random."""
         batch = self.data.batch(rows, self.names, rng)
+        if rate := self.study.training.view_dropout:
+            thinned = {
+                n: bag.thinned(kept_views(bag.case.numpy(), rate, rng)) for n, bag in batch.bags.items()
+            }
+            batch = replace(batch, bags=thinned)
         if self.study.training.augment and self.study.training.mode == "finetune":
             bags = {
                 name: replace(bag, payload=augment(bag.payload.float() / 255, generator)[0])
@@ -285,6 +290,19 @@ def kept_modalities(present: NDArray[np.bool_], rate: float, rng: np.random.Gene
     empty = ~kept.any(1)
     kept[empty, spare[empty]] = True
     return torch.from_numpy(kept)
+
+
+def kept_views(case: NDArray[np.int64], rate: float, rng: np.random.Generator) -> Tensor:
+    """Return which images (n,) of cases are kept: each dropped with `rate`, never a case's last one.
+
+    `case` (n,) ascending. A network that is shown one view of a patient at a time, now and then, learns from
+    each of them.
+    """
+    drawn = rng.random(len(case))
+    first = np.searchsorted(case, case)
+    best = np.zeros(len(case))
+    np.maximum.at(best, first, drawn)
+    return torch.from_numpy((drawn >= rate) | (drawn == best[first]))
 
 
 @torch.no_grad()
