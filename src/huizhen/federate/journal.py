@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any, final
@@ -12,6 +13,7 @@ from huizhen.core.digests import canonical_json
 from huizhen.core.files import storage_error, write_json
 
 JOURNAL, NUMBER = "journal.jsonl", "next_sum.json"
+UNMASKING = "unmasking"
 
 
 @final
@@ -24,6 +26,10 @@ class Journal:
         self.sent = self.received = 0
         self.seconds = 0.0
         self._refusals: dict[str, str] = {}
+        self._cut_tail()
+        self._unmasked: dict[str, tuple[str, ...]] = {
+            line["task"]: tuple(line["sites"]) for line in self._lines() if line["event"] == UNMASKING
+        }
 
     def note(self, event: str, **details: Any) -> None:
         """Append one event; the last refusal of each site is kept for messages. Raises `StorageError`."""
@@ -48,14 +54,40 @@ class Journal:
         return "; ".join(f"{site}: {reason}" for site, reason in sorted(self._refusals.items()))
 
     def next_number(self) -> int:
-        """Return a number for a secure sum that was never given before, also after a crash."""
-        number = int(json.loads(self._number.read_text())) if self._number.exists() else 0
+        """Return a number for a secure sum that was never given before, also after a crash.
+
+        The first is the time in milliseconds, so that a lead that lost its folder still counts upwards.
+        """
+        known = self._number.exists()
+        number = int(json.loads(self._number.read_text())) if known else time.time_ns() // 10**6
         write_json(self._number, number + 1)
         return number
 
     def events(self) -> Counter[str]:
         """Return how often each kind of event was noted."""
+        return Counter(line["event"] for line in self._lines())
+
+    def unmasking(self, task: str, sites: tuple[str, ...]) -> None:
+        """Note, before it happens, that the masks come off the sum of `task` over `sites`."""
+        self.note(UNMASKING, task=task, sites=list(sites))
+        self._unmasked[task] = sites
+
+    def unmasked(self, task: str) -> tuple[str, ...] | None:
+        """Return the sites of the one sum of `task` that may be unmasked; None when none was begun.
+
+        Of two sums of one thing over different sites, the difference would be a single site's.
+        """
+        return self._unmasked.get(task)
+
+    def _lines(self) -> list[dict[str, Any]]:
+        """Return the notes."""
         if not self._file.exists():
-            return Counter()
-        lines = self._file.read_bytes().splitlines()
-        return Counter(json.loads(line)["event"] for line in lines if line.endswith(b"}"))
+            return []
+        return [json.loads(line) for line in self._file.read_bytes().splitlines()]
+
+    def _cut_tail(self) -> None:
+        """Cut off a last note that a crash cut short, so that the next one begins its own line."""
+        if self._file.exists():
+            content = self._file.read_bytes()
+            if (whole := content.rfind(b"\n") + 1) < len(content):
+                os.truncate(self._file, whole)

@@ -5,6 +5,7 @@ The lead holds no path to any site's data. It knows each site's name and public 
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,13 +17,13 @@ from numpy.typing import NDArray
 
 from huizhen.core.digests import canonical_json
 from huizhen.core.study import Study
-from huizhen.errors import FederationError, MessageError
+from huizhen.errors import FederationError, MessageError, PolicyError
 from huizhen.federate import messages as wire
 from huizhen.federate.engines.interface import Engine
 from huizhen.federate.frames import Arrays, Sealed, seal, unseal
 from huizhen.federate.journal import Journal
 from huizhen.federate.secure_sum import SecureSum
-from huizhen.federate.secure_wire import task_of, wire_coding
+from huizhen.federate.secure_wire import place_of, task_of, wire_coding
 from huizhen.federate.statistics.fixed_point import MOST_SITES, Words
 from huizhen.federate.statistics.interface import Query
 from huizhen.federate.statistics.runner import Exchange, plain_sum
@@ -32,8 +33,10 @@ from huizhen.privacy.secure_aggregation.interface import Terms
 
 ATTEMPTS = 5
 """How often a secure sum is begun anew when sites fall out of it."""
-BRIEF_S = 0.5
-"""How long a site that missed the last question is waited for."""
+BRIEF_S = 2.0
+"""How long a site that missed an earlier question has to say that it is back."""
+FOR_GOOD = frozenset({"HZ11", "HZ92", "HZ93"})
+"""Refusals that asking again won't change: by policy, by privacy, and of what isn't estimable there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,20 @@ class Lead:
     quorum: float = 0.67
     taking_part: tuple[str, ...] = ()
     _absent: set[str] = field(default_factory=set)
+    _refused: dict[str, str] = field(default_factory=dict)
+    _invitation: wire.Invitation | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse two sites with one key. Raises `FederationError`."""
+        names: dict[str, list[str]] = {}
+        for name, key in sorted(self.peers.items()):
+            names.setdefault(key.hex, []).append(name)
+        if twice := [each for each in names.values() if len(each) > 1]:
+            raise FederationError(
+                f"{' and '.join(twice[0])} have one key: they would be one site",
+                remedy="let each site make its own with: huizhen site init",
+                field="site",
+            )
 
     def invite(self) -> tuple[str, ...]:
         """Invite every site and return those that take part. Raises `FederationError` when there is none."""
@@ -72,6 +89,7 @@ class Lead:
             sites={name: key.hex for name, key in self.peers.items()},
         )
         answers = self.ask(dict.fromkeys(self.peers, invitation), self.patience_s)
+        self._invitation = invitation
         self.taking_part = tuple(
             s for s, a in sorted(answers.items()) if isinstance(a.message, wire.Accepted)
         )
@@ -88,7 +106,7 @@ class Lead:
     ) -> dict[str, Sealed]:
         """Ask each site its message and return the checked answers by site, refusals among them.
 
-        A site that didn't answer the question before is waited for only briefly, until it is back.
+        A site that missed an earlier question is invited again, briefly, and asked when it accepts.
         """
         sealed: dict[int, bytes] = {}
         frames: dict[str, bytes] = {}
@@ -96,6 +114,7 @@ class Lead:
             frames[site] = sealed.setdefault(id(message), b"") or seal(message, self.key, arrays)
             sealed[id(message)] = frames[site]
         answers = self._exchange(frames, timeout_s)
+        self._refused = {site: code for site, code in self._refused.items() if site not in frames}
         found: dict[str, Sealed] = {}
         for site, frame in sorted(answers.items()):
             try:
@@ -105,25 +124,37 @@ class Lead:
         return found
 
     def _exchange(self, frames: Mapping[str, bytes], timeout_s: float) -> dict[str, bytes]:
-        """Send the frames; those that are expected to answer are waited for, the absent only briefly."""
+        """Send the frames and return the answers; sites that are still absent are not sent theirs."""
         started = time.monotonic()
-        expected = {site: frame for site, frame in frames.items() if site not in self._absent}
-        others = {site: frame for site, frame in frames.items() if site in self._absent}
+        absent = self._still_absent(set(frames))
+        expected = {site: frame for site, frame in frames.items() if site not in absent}
         answers = self.engine.ask(expected, timeout_s=timeout_s) if expected else {}
-        if others:
-            answers |= self.engine.ask(others, timeout_s=BRIEF_S)
-        for site in frames:
-            if site in answers and site in self._absent:
-                self.journal.note("back", site=site)
-            elif site not in answers and site not in self._absent:
-                self.journal.note("silent", site=site)
-        self._absent = (self._absent - set(answers)) | (set(frames) - set(answers))
+        for site in set(expected) - set(answers):
+            self.journal.note("silent", site=site)
+            self._absent.add(site)
         self.journal.exchange(
-            sent=sum(map(len, frames.values())),
+            sent=sum(map(len, expected.values())),
             received=sum(map(len, answers.values())),
             seconds=time.monotonic() - started,
         )
         return answers
+
+    def _still_absent(self, sites: set[str]) -> set[str]:
+        """Return which of `sites` missed an earlier question and don't take the invitation, sent anew."""
+        asked = self._absent & sites
+        if not asked or self._invitation is None:
+            return set()
+        frame = seal(self._invitation, self.key)
+        for site, answer in self.engine.ask(dict.fromkeys(asked, frame), timeout_s=BRIEF_S).items():
+            try:
+                back = isinstance(self._checked(site, answer).message, wire.Accepted)
+            except MessageError as error:
+                back = False
+                self.journal.note("refused", site=site, reason=error.message)
+            if back:
+                self._absent.discard(site)
+                self.journal.note("back", site=site)
+        return self._absent & sites
 
     def _checked(self, site: str, frame: bytes) -> Sealed:
         """Return a site's answer. Raises `MessageError` when it isn't that site's, or of another study."""
@@ -131,20 +162,24 @@ class Lead:
         if answer.message.study != self.study.digest and not isinstance(answer.message, wire.Refusal):
             raise MessageError("an answer about another study", remedy="ask the site again", field=site)
         if isinstance(answer.message, wire.Refusal):
+            self._refused[site] = answer.message.code
             self.journal.note("refusal", site=site, code=answer.message.code, reason=answer.message.reason)
         return answer
 
     def enough(self, sites: Iterable[str], of: Iterable[str]) -> None:
-        """Check the quorum. Raises `FederationError`."""
+        """Check the quorum. Raises `FederationError`; `PolicyError` when all the missing refuse for good."""
         here, all_sites = set(sites), set(of)
-        if len(here) < self.quorum * len(all_sites):
-            missing = ", ".join(sorted(all_sites - here))
-            raise FederationError(
-                f"{len(here)} of {len(all_sites)} sites answered, fewer than the quorum; missing: {missing} "
-                f"({self.journal.refusals() or 'no refusal'})",
-                remedy="bring the missing sites back and run again: it goes on at the last finished round",
-                field="federation.quorum",
-            )
+        if len(here) >= enough_of(len(all_sites), self.quorum):
+            return
+        missing = sorted(all_sites - here)
+        final = all(self._refused.get(site) in FOR_GOOD for site in missing)
+        kind = PolicyError if final else FederationError
+        raise kind(
+            f"{len(here)} of {len(all_sites)} sites answered, fewer than the quorum; missing: "
+            f"{', '.join(missing)} ({self.journal.refusals() or 'no refusal'})",
+            remedy="bring the missing sites back and run again: it goes on at the last finished round",
+            field="federation.quorum",
+        )
 
     def exchange(self, subject: str, *, secure: bool, sites: Sequence[str] | None = None) -> Exchange:
         """Return how a statistic of `subject` over `sites` (all that take part) is summed.
@@ -172,12 +207,18 @@ class Lead:
 
     def _plain(self, ask: wire.Ask, values: Arrays, sites: Sequence[str]) -> Words:
         """Return the sum modulo 2^32 of aggregates that each site shows."""
-        answers = self.ask(dict.fromkeys(sites, ask), self.patience_s, values)
-        found = {
-            site: np.asarray(answer.arrays["words"])
-            for site, answer in answers.items()
-            if isinstance(answer.message, wire.Aggregate) and set(answer.arrays) == {"words"}
-        }
+        found: dict[str, Words] = {}
+        for site, answer in self.ask(dict.fromkeys(sites, ask), self.patience_s, values).items():
+            message = answer.message
+            if not isinstance(message, wire.Aggregate):
+                continue
+            if (message.subject, message.query, message.step) != (ask.subject, ask.query, ask.step):
+                self.journal.note("refused", site=site, reason="an answer to another question")
+            elif set(answer.arrays) == {"words"}:
+                found[site] = np.asarray(answer.arrays["words"]).reshape(-1)
+        usual = _usual(len(words) for words in found.values())
+        for site in [site for site, words in found.items() if len(words) != usual]:
+            self.journal.note("refused", site=site, reason=f"{len(found.pop(site))} words instead of {usual}")
         self.enough(found, sites)
         return plain_sum([found[site] for site in sorted(found)])
 
@@ -190,17 +231,20 @@ class Lead:
     ) -> Summed:
         """Ask `message`, and sum securely what it made ready at the sites.
 
-        A site that falls out before its input is in makes the sum begin anew, until the round's time is over;
-        then the sum over the rest counts, if they are the quorum. Raises `FederationError`.
+        A site that falls out before its input is in makes the sum begin anew; only the last attempt does
+        without it, if the rest are the quorum. The masks come off one sum of a thing alone, also after a
+        crash: of two over different sites, the difference would be single sites' numbers. Raises
+        `FederationError`.
         """
         task = task_of(message)
-        deadline = time.monotonic() + self.patience_s
-        best: Summed | None = None
-        number = self.journal.next_number()
+        number, wanted, key = self.journal.next_number(), set(sites), _once(task, sites)
         for attempt in range(ATTEMPTS):
-            left = max(deadline - time.monotonic(), BRIEF_S)
-            ready = self._ready(self.ask(dict.fromkeys(sites, message), left, arrays), task)
+            answers = self.ask(dict.fromkeys(sorted(wanted), message), self.patience_s, arrays)
+            ready = self._ready(answers, task, _expected(message, arrays))
             self.enough(ready, sites)
+            before = self.journal.unmasked(key) if isinstance(message, wire.Train) else None
+            if before is not None and set(before) != set(ready):
+                ready = self._as_before(before, ready)
             opening = wire.Advertise(
                 study=self.study.digest,
                 sender=wire.LEAD,
@@ -212,44 +256,55 @@ class Lead:
                 length=next(iter(ready.values())),
                 coding=wire_coding(coding),
             )
-            summed = self._attempt(opening, deadline + BRIEF_S)
+            whole = attempt < ATTEMPTS - 1 or before is not None
+            summed = self._attempt(opening, wanted, key, whole=whole)
             if summed is not None:
-                best = summed
-            missing = set(sites) - set(best.sites if best else ()) - self._absent
-            if best is not None and (not missing or time.monotonic() > deadline):
-                break
-        if best is None:
-            raise FederationError(
-                f"no secure sum came together in {ATTEMPTS} attempts ({self.journal.refusals()})",
-                remedy="see the journal for what each site answered, and run again",
-            )
-        self.enough(best.sites, sites)
-        return best
+                self.enough(summed.sites, sites)
+                return summed
+        raise FederationError(
+            f"no secure sum came together in {ATTEMPTS} attempts ({self.journal.refusals()})",
+            remedy="see the journal for what each site answered, and run again",
+        )
 
-    def _ready(self, answers: Mapping[str, Sealed], task: wire.Task) -> dict[str, int]:
-        """Return site -> length of those that are ready, if these agree with the most."""
+    def _as_before(self, before: Sequence[str], ready: Mapping[str, int]) -> dict[str, int]:
+        """Return those that a sum was over which may have been unmasked. Raises `FederationError`."""
+        if missing := sorted(set(before) - set(ready)):
+            raise FederationError(
+                f"a sum over {', '.join(before)} was about to be unmasked; without {', '.join(missing)} the "
+                "same sum again would show their numbers",
+                remedy="bring these sites back and run again",
+                field="site",
+            )
+        return {site: ready[site] for site in before}
+
+    def _ready(self, answers: Mapping[str, Sealed], task: wire.Task, expected: int | None) -> dict[str, int]:
+        """Return site -> length of those that are ready with as many numbers as expected, or as most have."""
         lengths = {
             site: answer.message.length
             for site, answer in answers.items()
             if isinstance(answer.message, wire.Ready) and answer.message.task == task
         }
-        if not lengths:
-            return {}
-        usual = Counter(lengths.values()).most_common(1)[0][0]
+        usual = expected or _usual(lengths.values())
         for site, length in lengths.items():
             if length != usual:
-                self.journal.note("refused", site=site, reason=f"{length} numbers where others have {usual}")
+                self.journal.note("refused", site=site, reason=f"{length} numbers instead of {usual}")
         return {site: length for site, length in lengths.items() if length == usual}
 
-    def _attempt(self, opening: wire.Advertise, deadline: float) -> Summed | None:
-        """Try one secure sum; None when it fell apart."""
+    def _attempt(self, opening: wire.Advertise, wanted: set[str], key: str, *, whole: bool) -> Summed | None:
+        """Try one secure sum; None when it fell apart. A site that refuses for good is no more `wanted`."""
         if len(opening.sites) < 2:
             raise FederationError(
                 "a secure sum over one site would be that site's own numbers",
                 remedy="wait for another site, or set federation.secure = false if the site allows it",
                 field="federation.secure",
             )
-        attempt = SecureSum(opening, ask=self.ask, deadline=deadline)
+        attempt = SecureSum(
+            opening,
+            ask=self.ask,
+            patience_s=self.patience_s,
+            whole=whole,
+            unmasking=lambda sites: self.journal.unmasking(key, sites),
+        )
         try:
             total = attempt.total()
         except (FederationError, MessageError) as error:
@@ -258,6 +313,7 @@ class Lead:
             )
             return None
         finally:
+            wanted -= {site for site, code in attempt.refused.items() if code in FOR_GOOD}
             for site, reason in attempt.wrong.items():
                 self.journal.note("refused", site=site, reason=reason)
         return Summed(vector=total.vector, sites=total.survivors)
@@ -265,4 +321,31 @@ class Lead:
     def finish(self, model: str) -> None:
         """Tell the sites that the rounds are over."""
         message = wire.Finish(study=self.study.digest, sender=wire.LEAD, model=model)
-        self.ask(dict.fromkeys(self.taking_part, message), BRIEF_S * 10)
+        self.ask(dict.fromkeys(self.taking_part, message), 10.0)
+
+
+def enough_of(sites: int, quorum: float) -> int:
+    """Return how many of `sites` the share `quorum` in (0, 1] is; 0.67 is read as two thirds.
+
+    >>> [enough_of(n, 0.67) for n in (1, 2, 3, 6, 10)], enough_of(300, 1.0)
+    ([1, 2, 2, 4, 7], 300)
+    """
+    slack = 0.005 if quorum < 1 else 0.0  # a share is stated in hundredths
+    return max(1, math.ceil((quorum - slack) * sites - 1e-9))
+
+
+def _once(task: wire.Task, sites: Iterable[str]) -> str:
+    """Return what may be summed and unmasked once: a task over the sites that are asked."""
+    return f"{place_of(task)} over {' '.join(sorted(sites))}"
+
+
+def _expected(message: wire.Ask | wire.Train, arrays: Arrays | None) -> int | None:
+    """Return how many numbers a site makes ready: of training as many as were sent, and the weight."""
+    if isinstance(message, wire.Train):
+        return sum(np.asarray(array).size for array in (arrays or {}).values()) + 1
+    return None
+
+
+def _usual(lengths: Iterable[int]) -> int:
+    """Return the commonest length, 0 of none."""
+    return next((length for length, _ in Counter(lengths).most_common(1)), 0)

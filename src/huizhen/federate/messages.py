@@ -19,6 +19,7 @@ Hex32 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Blob = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{2}){0,4096}$")]
 Count = Annotated[int, Field(ge=0, le=10**9)]
 Step = Annotated[int, Field(ge=0, le=10**6)]
+Number = Annotated[int, Field(ge=0, le=2**53)]
 Signature = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
 Model = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:|+/-]{1,500}$")]
 Text = Annotated[str, StringConstraints(max_length=500)]
@@ -108,7 +109,7 @@ class Advertise(_Message):
 
     kind: Literal["advertise"] = "advertise"
     task: Task
-    number: Step
+    number: Number
     attempt: Step
     sites: dict[Name, Hex32]
     threshold: Annotated[int, Field(ge=2, le=10_000)]

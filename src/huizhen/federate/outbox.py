@@ -43,6 +43,7 @@ class Outbox:
     def __init__(self, folder: Path) -> None:
         self._path = folder / OUTBOX
         self._before = _START
+        _cut_tail(self._path)
         for sent in read_outbox(folder):
             self._before = digest_bytes(sent.line())
 
@@ -63,15 +64,14 @@ class Outbox:
 def read_outbox(folder: Path) -> Iterator[Sent]:
     """Yield what left the site whose folder this is, oldest first.
 
-    A last line that a crash cut short is dropped and cut off. Raises `LedgerError` where the chain is broken.
+    A last line without its end is passed over: it is being written, or a crash cut it short and its frame
+    never left. Raises `LedgerError` where the chain is broken.
     """
     path = folder / OUTBOX
     if not path.exists():
         return
     content = path.read_bytes()
     whole = content.rfind(b"\n") + 1
-    if whole < len(content):
-        os.truncate(path, whole)
     before: str = _START
     for number, line in enumerate(content[:whole].splitlines(), start=1):
         try:
@@ -87,3 +87,11 @@ def read_outbox(folder: Path) -> Iterator[Sent]:
             )
         before = digest_bytes(line)
         yield sent
+
+
+def _cut_tail(path: Path) -> None:
+    """Cut off a last line that a crash cut short. Only the one process that appends may do it."""
+    if path.exists():
+        content = path.read_bytes()
+        if (whole := content.rfind(b"\n") + 1) < len(content):
+            os.truncate(path, whole)

@@ -113,13 +113,17 @@ class Training:
         coding = FixedPoint.finest(sites=len(sites), clip=LARGEST_CHANGE, max_weight=self.patients)
         summed = self.lead.secure(ask, coding, sent, sites)
         mean, weight = coding.decode(summed.vector)
-        if not 0 < weight <= self.patients:
+        self._check_patients(weight)
+        return mean, summed.sites
+
+    def _check_patients(self, count: int) -> None:
+        """Refuse updates over more patients than the cohort has. Raises `FederationError`."""
+        if not 0 < count <= self.patients:
             raise FederationError(
-                f"the sites' updates count {weight} patients, the cohort has {self.patients}",
+                f"the sites' updates count {count} patients, the cohort has {self.patients}",
                 remedy="find the site whose count changed; run again with the sites that agree",
                 field="patients",
             )
-        return mean, summed.sites
 
     def _grouped(self, ask: wire.Train, sent: Weights) -> tuple[NDArray[np.float32], tuple[str, ...]]:
         """Return the median (n,) over groups' means, each a secure sum; groups are drawn anew each round."""
@@ -151,6 +155,7 @@ class Training:
         self.lead.enough(found, self.sites)
         changes = np.stack([flat for flat, _ in found.values()])
         patients = np.array([count for _, count in found.values()], np.int64)
+        self._check_patients(int(patients.sum()))
         return self._aggregated(changes, patients), tuple(found)
 
     def _wrong(

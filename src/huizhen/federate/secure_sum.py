@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, final
 
 import numpy as np
@@ -29,21 +28,49 @@ M = TypeVar("M", wire.Advertised, wire.Shared, wire.Masked, wire.Endorsed, wire.
 
 @final
 class SecureSum:
-    """One attempt at one sum with the terms of `opening`, until `deadline` in `time.monotonic` seconds."""
+    """One attempt at one sum with the terms of `opening`; each phase waits up to `patience_s`.
 
-    def __init__(self, opening: wire.Advertise, *, ask: AskSites, deadline: float) -> None:
-        self._opening, self._ask, self._deadline = opening, ask, deadline
+    `whole`: give up, before anything is unmasked, when a site of the terms falls out. `unmasking` is told
+    the sites of the sum before the masks come off it.
+    """
+
+    def __init__(
+        self,
+        opening: wire.Advertise,
+        *,
+        ask: AskSites,
+        patience_s: float,
+        whole: bool,
+        unmasking: Callable[[tuple[str, ...]], None],
+    ) -> None:
+        self._opening, self._ask, self._patience_s = opening, ask, patience_s
+        self._whole, self._unmasking = whole, unmasking
         self._terms = terms_of(opening)
         self._stated = self._terms.digest.hex()
         self._server = Server(terms=self._terms)
         self.wrong: dict[str, str] = {}
         """The sites whose answers were refused here, and why."""
+        self.refused: dict[str, str] = {}
+        """The sites that refused, and the error's code."""
 
     def total(self) -> Total:
         """Run the five phases. Raises `FederationError` when too few sites stay to the end."""
-        self._share(self._advertise())
+        roster = self._advertise()
+        self._all(roster)
+        self._share(roster)
         survivors = self._mask()
-        return self._unmask(self._endorse(survivors))
+        signatures = self._endorse(survivors)
+        self._unmasking(survivors)
+        return self._unmask(signatures)
+
+    def _all(self, sites: Iterable[str]) -> None:
+        """Give up when a whole sum is wanted and a site fell out. Raises `FederationError`."""
+        if self._whole and (missing := sorted(set(self._terms.names) - set(sites))):
+            raise FederationError(
+                f"{', '.join(missing)} fell out of a secure sum",
+                remedy="begin the sum anew",
+                field="site",
+            )
 
     def _advertise(self) -> dict[str, wire.Keys]:
         """Return everybody's fresh keys."""
@@ -76,6 +103,8 @@ class SecureSum:
             masked = MaskedInput(terms=self._terms.digest, site=site, vector=_only(arrays, site))
             self._server.take_masked(masked)
 
+        deliveries = self._server.close_shares()
+        self._all(deliveries)
         asked: dict[str, wire.Inbound] = {
             site: wire.Deliver(
                 study=self._opening.study,
@@ -83,10 +112,12 @@ class SecureSum:
                 terms=self._stated,
                 boxes=blobs(delivery.boxes),
             )
-            for site, delivery in self._server.close_shares().items()
+            for site, delivery in deliveries.items()
         }
         self._phase(asked, wire.Masked, take)
-        return self._server.close_masked().sites
+        survivors = self._server.close_masked().sites
+        self._all(survivors)
+        return survivors
 
     def _endorse(self, survivors: tuple[str, ...]) -> dict[str, str]:
         """Return the survivors' signatures on the list of survivors."""
@@ -125,14 +156,10 @@ class SecureSum:
         self, asked: Mapping[str, wire.Inbound], kind: type[M], take: Callable[[str, M, Arrays], None]
     ) -> None:
         """Ask and take the answers in; one of another kind, or that is refused, counts as not given."""
-        left = self._deadline - time.monotonic()
-        if left <= 0:
-            raise FederationError(
-                "a secure sum ran out of time", remedy="give the round more time", field="round_timeout_s"
-            )
-        for site, answer in sorted(self._ask(asked, left).items()):
+        for site, answer in sorted(self._ask(asked, self._patience_s).items()):
             message = answer.message
             if isinstance(message, wire.Refusal):
+                self.refused[site] = message.code
                 continue
             if not isinstance(message, kind) or message.terms != self._stated:
                 self.wrong[site] = "an answer to another question"

@@ -83,3 +83,12 @@ def task_of(ask: wire.Train | wire.Ask) -> wire.Task:
     if isinstance(ask, wire.Train):
         return wire.Task(kind="train", name=ask.model, step=ask.round)
     return wire.Task(kind="ask", name=f"{ask.subject}/{ask.query}", step=ask.step)
+
+
+def place_of(task: wire.Task) -> str:
+    """Return what a sum is of, as a key: a sum of one thing is unmasked over one set of sites only.
+
+    >>> place_of(wire.Task(kind="train", name="cman/member0", step=3))
+    'train:cman/member0:3'
+    """
+    return f"{task.kind}:{task.name}:{task.step}"

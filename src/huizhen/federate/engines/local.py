@@ -63,22 +63,31 @@ class LocalEngine:
             self._number += 1
             self._answers = {}
             self._open = {site: (self._number, frame) for site, frame in frames.items()}
-            links = {site: self._links.get(site) for site in frames}
-        for site, link in links.items():
-            if link is not None:
-                self._send(site, link)
-        with self._lock:
+            self._lock.notify_all()
             self._lock.wait_for(lambda: not self._open, timeout_s)
             self._open = {}
             return dict(self._answers)
 
-    def _send(self, site: str, link: socket.socket) -> None:
-        """Send a site the question that is open for it."""
-        with self._lock:
-            number, frame = self._open.get(site, (0, b""))
-        if number:
-            with contextlib.suppress(OSError):  # its reader notices that the link is gone
-                send(link, number, frame)
+    def _deliver(self, site: str, link: socket.socket) -> None:
+        """Send a site each question that is open for it, once, until its link is gone.
+
+        A thread a link: a site that doesn't read holds up nobody else, and no two frames mix.
+        """
+        sent = 0
+
+        def due() -> bool:
+            return self._links.get(site) is not link or self._open.get(site, (0, b""))[0] > sent
+
+        while True:
+            with self._lock:
+                self._lock.wait_for(due)
+                if self._links.get(site) is not link:
+                    return
+                sent, frame = self._open[site]
+            try:
+                send(link, sent, frame)
+            except OSError:  # its reader notices that the link is gone
+                return
 
     def _accept(self) -> None:
         """Take connections in until the engine is closed."""
@@ -100,8 +109,8 @@ class LocalEngine:
             old, self._links[site] = self._links.get(site), link
             self._lock.notify_all()
         if old is not None:
-            old.close()
-        self._send(site, link)
+            _hang_up(old)
+        threading.Thread(target=self._deliver, args=(site, link), daemon=True).start()
         try:
             while True:
                 number, frame = receive(link)
@@ -110,7 +119,8 @@ class LocalEngine:
             with self._lock:
                 if self._links.get(site) is link:
                     del self._links[site]
-            link.close()
+                self._lock.notify_all()
+            _hang_up(link)
 
     def _welcomed(self, link: socket.socket) -> str:
         """Return the name of the site that signed this connection's nonce."""
@@ -141,10 +151,16 @@ class LocalEngine:
         self._server.close()
         with self._lock:
             for link in self._links.values():
-                with contextlib.suppress(OSError):
-                    link.shutdown(socket.SHUT_RDWR)
-                link.close()
+                _hang_up(link)
             self._links = {}
+            self._lock.notify_all()
+
+
+def _hang_up(link: socket.socket) -> None:
+    """Close a link, and wake whoever reads from it."""
+    with contextlib.suppress(OSError):
+        link.shutdown(socket.SHUT_RDWR)
+    link.close()
 
 
 def _listening(path: Path) -> socket.socket:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -10,17 +11,18 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from huizhen.core.files import write_json
+from huizhen.core.digests import canonical_json
+from huizhen.core.files import storage_error, write_json
 from huizhen.errors import MessageError
 from huizhen.federate import messages as wire
-from huizhen.federate.secure_wire import blobs, pairs, roster_of, terms_of, wire_keys
+from huizhen.federate.secure_wire import blobs, pairs, place_of, roster_of, terms_of, wire_keys
 from huizhen.federate.strategies.interface import Weights
 from huizhen.ledger.signing import SigningKey
 from huizhen.privacy.secure_aggregation.client import Client
 from huizhen.privacy.secure_aggregation.coding import Encoded, FixedPoint, Residues
 from huizhen.privacy.secure_aggregation.interface import Delivery, Endorsements, Survivors, Terms
 
-LAST = "last_sum.json"
+LAST, RELEASED = "last_sum.json", "released.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,8 @@ class SecureSums:
 
     def __init__(self, *, name: str, key: SigningKey, folder: Path) -> None:
         self._name, self._key, self._file = name, key, folder / LAST
+        self._released = Released(folder / RELEASED)
+        self._task = ""
         self._terms: Terms | None = None
         self._client: Client | None = None
         self._pending: Pending | None = None
@@ -75,7 +79,7 @@ class SecureSums:
         if [ask.number, ask.attempt] <= self._last():
             raise refused("its number was used before")
         write_json(self._file, [ask.number, ask.attempt])
-        self._terms, self._pending = terms, pending
+        self._terms, self._pending, self._task = terms, pending, place_of(ask.task)
         self._client = Client(terms=terms, name=self._name, key=self._key)
         return wire_keys(self._client.advertise())
 
@@ -83,6 +87,11 @@ class SecureSums:
     def terms(self) -> str:
         """The digest of the open sum's terms; empty without one."""
         return self._terms.digest.hex() if self._terms else ""
+
+    @property
+    def task(self) -> str:
+        """What the open sum is of; empty before the first."""
+        return self._task
 
     def _last(self) -> list[int]:
         if not self._file.exists():
@@ -110,17 +119,57 @@ class SecureSums:
         pending, self._pending = self._pending, None
         return client.mask(delivery, pending.encoded(terms)).vector
 
-    def endorse(self, ask: wire.Endorse) -> str:
-        """Return the signature on the survivors."""
+    def endorse(self, ask: wire.Endorse, *, hidden: bool = True) -> str:
+        """Return the signature on the survivors.
+
+        `hidden`: what is summed may not leave by itself. Then it is unmasked over one set of sites only: of
+        two sums over different sets, the difference would be a single site's. Raises `MessageError`.
+        """
         client, terms = self._open(ask.terms)
+        before = self._released.over(self._task)
+        if hidden and before is not None and before != set(ask.survivors):
+            raise refused(f"it was unmasked over {', '.join(sorted(before))} before")
         return client.endorse(Survivors(terms=terms.digest, sites=tuple(ask.survivors))).signature.hex()
 
     def unmask(self, ask: wire.Unmask) -> tuple[dict[str, str], dict[str, str]]:
         """Return the shares of survivors' seeds and of dropped sites' keys."""
         client, terms = self._open(ask.terms)
         found = client.unmask(Endorsements(terms=terms.digest, signatures=pairs(ask.signatures)))
+        self._released.note(self._task, {name for name, _ in found.seed_shares})
         self._client = self._terms = None
         return blobs(found.seed_shares), blobs(found.key_shares)
+
+
+@final
+class Released:
+    """Which sites each sum was unmasked over, in a file that only grows, one line a sum."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._over: dict[str, set[str]] = {}
+        if file.exists():
+            content = file.read_bytes()
+            whole = content.rfind(b"\n") + 1
+            if whole < len(content):  # cut short by a crash, before anything was released
+                os.truncate(file, whole)
+            self._over = {task: set(sites) for task, sites in map(json.loads, content[:whole].splitlines())}
+
+    def over(self, task: str) -> set[str] | None:
+        """Return the sites of the sum of `task` that was unmasked; None if none was."""
+        return self._over.get(task)
+
+    def note(self, task: str, sites: set[str]) -> None:
+        """Note, durably, that the sum of `task` over `sites` is unmasked. Raises `StorageError`."""
+        if self._over.get(task) == sites:
+            return
+        try:
+            with self._file.open("ab") as stream:
+                stream.write(canonical_json([task, sorted(sites)]) + b"\n")
+                stream.flush()
+                os.fsync(stream.fileno())
+        except OSError as error:
+            raise storage_error(self._file, error) from error
+        self._over[task] = sites
 
 
 def refused(reason: str) -> MessageError:

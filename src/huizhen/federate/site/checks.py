@@ -1,0 +1,65 @@
+"""What a site checks of a question before it answers, and of a change before it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from huizhen.core.study import Study
+from huizhen.errors import FederationError, MessageError
+from huizhen.federate import messages as wire
+from huizhen.federate.robust import clip
+from huizhen.federate.strategies.interface import Weights
+from huizhen.ledger.signing import PublicKey
+
+
+def check_round(ask: wire.Train, study: Study) -> None:
+    """Refuse a round that the study doesn't plan. Raises `FederationError`."""
+    if study.federation is None or ask.round >= study.federation.rounds:
+        raise FederationError(
+            f"the study plans no round {ask.round}", remedy="ask for the rounds of the study", field="round"
+        )
+
+
+def check_finite(change: Weights) -> None:
+    """Refuse a change with NaN or infinity, before anything waits for its sum. Raises `FederationError`."""
+    if not all(np.isfinite(array).all() for array in change.values()):
+        raise FederationError(
+            "the change of the weights holds NaN or infinity",
+            remedy="lower training.learning_rate in a new study",
+            field="training.learning_rate",
+        )
+
+
+def study_of(ask: wire.Invitation, key: PublicKey) -> Study:
+    """Return the study of an invitation, after checking digest and signature. Raises `MessageError`."""
+    try:
+        study = Study.model_validate_json(ask.definition)
+    except ValueError as error:
+        raise MessageError(
+            "the invitation's study can't be read by this version",
+            remedy="run the same version of huizhen at all sites",
+            field="definition",
+        ) from error
+    if study.digest != ask.study:
+        raise MessageError(
+            "the study isn't the one that its digest names",
+            remedy="run the same version of huizhen at all sites",
+            field="definition",
+        )
+    key.verify(wire.STUDY_DOMAIN, bytes.fromhex(study.digest), ask.signature)
+    return study
+
+
+def shortened(change: Weights, study: Study) -> Mapping[str, np.ndarray]:
+    """Return the change, shortened to the study's largest norm if it states one."""
+    limit = study.federation.maximum_norm if study.federation else None
+    if limit is None:
+        return change
+    names = sorted(change)
+    flat = clip(np.concatenate([change[name].reshape(-1) for name in names]), norm=limit)
+    ends = np.cumsum([change[name].size for name in names])[:-1]
+    return {
+        name: part.reshape(change[name].shape) for name, part in zip(names, np.split(flat, ends), strict=True)
+    }
