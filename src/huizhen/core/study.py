@@ -15,6 +15,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from huizhen.core.digests import Digest, digest_value
 from huizhen.core.study_base import Frozen, Name
 from huizhen.core.study_federation import Federation, StrategyKind
+from huizhen.core.study_privacy import Privacy, privacy_problems
 
 
 class ReaderKind(StrEnum):
@@ -277,6 +278,8 @@ class Training(Frozen):
     """Networks per fold, differing in seed; their logits are averaged."""
     augment: bool = True
     """Fine-tuning only: flips, shifts, scale, gain, contrast, noise."""
+    view_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Chance that an image is left out of a patient's bag in one training step; one always stays."""
     view_augment: Annotated[int, Field(ge=1, le=8)] = 1
     """Frozen only: how many augmented copies of each training image have their features cached."""
     average_weights: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -315,6 +318,8 @@ class Study(Frozen):
     training: Training = Training()
     federation: Federation | None = None
     """Present: the sites train together and their data stays with them."""
+    privacy: Privacy | None = None
+    """Present: what the sites learn from any one patient is bounded (differential privacy)."""
 
     @model_validator(mode="after")
     def _names_agree(self) -> Self:
@@ -338,7 +343,7 @@ class Study(Frozen):
                 problems.append(f"site {site.name}: no source has columns.outcome")
         if not any(s.role is Role.DEVELOPMENT for s in self.site):
             problems.append("no site has role development")
-        problems += self._federation_problems()
+        problems += [*self._federation_problems(), *privacy_problems(self)]
         if Variant.TABLE_LR in self.network.variants and not self.table_modalities:
             problems.append("variant table_lr needs a table modality")
         if problems:

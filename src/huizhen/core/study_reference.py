@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 from huizhen.core import study
 from huizhen.core.digests import canonical_json
 from huizhen.core.study_federation import Federation
+from huizhen.core.study_privacy import Privacy
 
 __all__ = ["study_reference"]
 
@@ -37,6 +38,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[network]", study.Network),
     ("[training]", study.Training),
     ("[federation]", Federation),
+    ("[privacy]", Privacy),
 )  # fmt: skip
 
 HEAD = """\

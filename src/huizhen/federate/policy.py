@@ -62,6 +62,8 @@ class SitePolicy(BaseModel):
     """Counts below this are released as 0."""
     maximum_epsilon: Annotated[float, Field(gt=0)] | None = None
     """Privacy loss per patient over all studies; None sets no bound and demands no differential privacy."""
+    maximum_delta: Annotated[float, Field(gt=0, le=1e-3)] = 1e-5
+    """The probability with which `maximum_epsilon` may fail; a study may ask for no more."""
     plain_updates: bool = False
     """Whether an update may leave without secure aggregation."""
     plain_aggregates: bool = True
@@ -120,8 +122,8 @@ class SitePolicy(BaseModel):
         if self.partners and not set(sites) <= {own, *self.partners}:
             raise refusal("partners", "a secure sum with a site that isn't accepted here")
 
-    def spend(self, epsilon: float | None) -> None:
-        """Check the privacy loss that a study asks for; None is no differential privacy.
+    def spend(self, epsilon: float | None, delta: float = 0.0) -> None:
+        """Check the privacy loss that a study asks for; an epsilon of None is no differential privacy.
 
         Raises `PolicyError`.
         """
@@ -131,6 +133,8 @@ class SitePolicy(BaseModel):
             raise refusal("maximum_epsilon", "this site demands differential privacy")
         if epsilon > self.maximum_epsilon:
             raise refusal("maximum_epsilon", f"epsilon {epsilon:g} is over {self.maximum_epsilon:g}")
+        if delta > self.maximum_delta:
+            raise refusal("maximum_delta", f"delta {delta:g} is over {self.maximum_delta:g}")
 
     def release(self, kind: str, layers: tuple[str, ...] = ()) -> None:
         """Check that a message of `kind` with the weights `layers` may leave. Raises `PolicyError`."""

@@ -64,11 +64,14 @@ def not_assessed(study: Study, evidence: Iterable[Evidence]) -> list[Evidence]:
 def _left_out(study: Study) -> Iterator[tuple[str, str]]:
     """Yield what these stages don't measure, each with the reason that holds for `study`."""
     images = bool(study.image_modalities)
-    if sum(site.role is Role.DEVELOPMENT for site in study.site) > 1:
+    if study.federation is not None:
+        pass  # the rounds' own evidence tells of it
+    elif sum(site.role is Role.DEVELOPMENT for site in study.site) > 1:
         yield "federation", "one process read the data of all development sites; nothing was exchanged"
     else:
         yield "federation", "the study has one development site"
-    yield "differential_privacy", "training was not differentially private"
+    if study.privacy is None:
+        yield "differential_privacy", "training was not differentially private"
     yield "attacks", "no attack on privacy or integrity was run"
     if images:
         yield "robustness", "no disturbed image was tried"

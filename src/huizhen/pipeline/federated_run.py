@@ -44,6 +44,7 @@ from huizhen.pipeline.federated_plan import (
     federated_models,
     scores_subject,
 )
+from huizhen.pipeline.federated_privacy import privacy_stage
 from huizhen.pipeline.fit_stage import WEIGHTS, network_of
 from huizhen.pipeline.lock_stage import Decision, decide
 from huizhen.pipeline.run import RunResult, default_home, headline, make_dossier, protocol_stage
@@ -133,10 +134,11 @@ def _stages(run: Run, lead: Lead, federation: Federation, study_file: Path) -> t
     sites, cohort = _cohort_stage(run, lead)
     models = federated_models(run.study)
     fits = [_fit_stage(run, lead, federation, model, sites, cohort) for model in models]
+    private = [privacy_stage(run, lead, sites.development, fits)] if run.study.privacy else []
     locked = _lock_stage(run, lead, models, fits, sites)
     decisions = {name: Decision.from_json(record) for name, record in locked.read(DECISIONS).items()}
     assessed = assess_federated(run, lead, decisions, sites.development, sites.external, locked)
-    return [protocol, cohort, locked, assessed], locked.folder / "model"
+    return [protocol, cohort, *private, locked, assessed], locked.folder / "model"
 
 
 def _cohort_stage(run: Run, lead: Lead) -> tuple[Sites, Stage]:
@@ -203,7 +205,8 @@ def _fit_stage(
     from safetensors.numpy import save
 
     settings = run.study.model_dump(
-        mode="json", include={"task", "modality", "network", "training", "federation", "seed", "split"}
+        mode="json",
+        include={"task", "modality", "network", "training", "federation", "privacy", "seed", "split"},
     )
 
     def body(folder: Path) -> Made:

@@ -34,6 +34,7 @@ from huizhen.federate.statistics.interface import Sized, Statistic
 from huizhen.federate.statistics.release import check_at_site
 from huizhen.federate.statistics.runner import respond
 from huizhen.federate.statistics.scores import Scores
+from huizhen.federate.statistics.spending import Spending
 from huizhen.federate.strategies.interface import Weights
 from huizhen.ledger.log import Log
 from huizhen.models.network import Network
@@ -41,6 +42,7 @@ from huizhen.pipeline.cohort_stage import OpenCohort, cohort_stage, read_cohort
 from huizhen.pipeline.federated_plan import CELLS, FederatedModel, cell_of, federated_models, scores_of
 from huizhen.pipeline.fit_stage import Development, network_of
 from huizhen.pipeline.material import Columns, Material
+from huizhen.pipeline.site_privacy import SitePrivacy
 from huizhen.pipeline.stage import Run
 from huizhen.train.arrays import CaseData
 from huizhen.train.fit import Fit, predict_logits
@@ -68,7 +70,7 @@ def open_learner(study: Study, folder: SiteFolder, home: Path) -> SiteLearner:
         cache=Cache(home / "cache"),
         progress=Silent(),
     )
-    return SiteLearner(study=study, run=run)
+    return SiteLearner(study=study, run=run, site=folder)
 
 
 def digest_weights(weights: Weights) -> str:
@@ -85,8 +87,8 @@ def digest_weights(weights: Weights) -> str:
 class SiteLearner:
     """One study at one site."""
 
-    def __init__(self, *, study: Study, run: Run) -> None:
-        self._study, self._run = study, run
+    def __init__(self, *, study: Study, run: Run, site: SiteFolder) -> None:
+        self._study, self._run, self._site = study, run, site
         self._models = {model.name: model for model in federated_models(study)}
         self._held: dict[str, Network] = {}
         self._digests: dict[str, str] = {}
@@ -150,8 +152,26 @@ class SiteLearner:
         )
         folder = self._run.folder / "rounds" / digest_value(model)[:16]
         local = LocalFit(fit=fit, federation=federation, folder=folder)
+        if self._privacy is not None:
+            private = self._privacy.train(model, round_number, weights, local, lambda: self._network(planned))
+            return Trained(change=private, loss=0.0)  # the mean loss would be without noise
         change, loss = local.round(self._network(planned), round_number, weights)
         return Trained(change=change, loss=loss)
+
+    @cached_property
+    def _privacy(self) -> SitePrivacy | None:
+        """The study's differential privacy here; None when it asks for none."""
+        if self._study.privacy is None or self._study.federation is None:
+            return None
+        names = tuple(modality.name for modality in self._study.modality)
+        return SitePrivacy(
+            study=self._study,
+            privacy=self._study.privacy,
+            federation=self._study.federation,
+            site=self._site,
+            home=self._run.folder,
+            patients=len(self._development.rows(self.cohort.folds[0], Part.TRAIN, self._data, names)),
+        )
 
     def _network(self, model: FederatedModel) -> Network:
         return network_of(self._run, model.planned, {}, model.seed(self._study))
@@ -219,6 +239,8 @@ class SiteLearner:
         found: tuple[Statistic[Any, Any], Sized] | None = None
         if (kind, asked.query.name) == ("cohort", "categories"):
             found = Categories(column="cell", codes=CELLS), self._cells(rest)
+        elif (kind, asked.query.name) == ("privacy", "spending") and self._privacy is not None:
+            found = Spending(), self._privacy.spent()
         elif (kind, asked.query.name) == ("scores", "scores"):
             found = Scores(), self._scored(rest)
         elif (kind, asked.query.name) == ("scores", "delong"):

@@ -16,6 +16,7 @@ import math
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 from huizhen.errors import InvalidInputError, PrivacyError
@@ -72,8 +73,13 @@ def account(spends: Iterable[Spend], *, delta: float) -> Account:
     Raises `InvalidInputError` on a delta out of range, `PrivacyError` when the accountants differ by more
     than 1 %, or one can't tell, or both are above the RDP bound.
     """
-    together = merged(spends)
     _check_delta(delta)
+    return _account(merged(spends), delta)
+
+
+@lru_cache(maxsize=256)
+def _account(together: tuple[Spend, ...], delta: float) -> Account:
+    """Return what merged spends cost, as `account`."""
     if not together:
         return Account(spends=(), delta=delta, epsilon=0.0, prv=0.0, pld=0.0, rdp=0.0)
     rdp = rdp_epsilon(together, delta=delta)

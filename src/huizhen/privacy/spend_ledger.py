@@ -130,16 +130,13 @@ class SpendLedger:
         cap = self._cap(group)
         if not spends:
             raise InvalidInputError("a reservation of nothing", remedy="reserve what the round will spend")
-        for record in self._records:
-            if isinstance(record, Reservation) and (
-                (record.study, record.round_number, record.attempt, record.group)
-                == (study, round_number, attempt, group)
-            ):
-                raise PrivacyError(
-                    f"round {round_number}, attempt {attempt} was reserved before",
-                    remedy="repeat a round as a new attempt: both count",
-                    field="round",
-                )
+        earlier = self.reserved(study=study, round_number=round_number, group=group)
+        if attempt in {record.attempt for record in earlier}:
+            raise PrivacyError(
+                f"round {round_number}, attempt {attempt} was reserved before",
+                remedy="repeat a round as a new attempt: both count",
+                field="round",
+            )
         self._check_budget(cap, group, spends)
         reservation = Reservation(
             number=len(self._records),
@@ -184,12 +181,23 @@ class SpendLedger:
         """Return the reservations that count in full because nothing settled them."""
         return tuple(self._open_by_number().values())
 
-    def spends(self, group: str) -> tuple[Spend, ...]:
-        """Return all that is charged to a group's patients."""
+    def reserved(self, *, study: Digest, round_number: int, group: str) -> tuple[Reservation, ...]:
+        """Return all reservations of a round of a study, settled or not: their number is the next attempt."""
+        asked = (study, round_number, group)
+        return tuple(
+            r
+            for r in self._records
+            if isinstance(r, Reservation) and (r.study, r.round_number, r.group) == asked
+        )
+
+    def spends(self, group: str, *, study: Digest | None = None) -> tuple[Spend, ...]:
+        """Return all that is charged to a group's patients; with `study`, what that study charged."""
         settled = {r.of: r for r in self._records if isinstance(r, Settlement)}
         charged: list[Spend] = []
         for record in self._records:
-            if isinstance(record, Reservation) and record.group == group:
+            if not isinstance(record, Reservation) or record.group != group:
+                continue
+            if study is None or record.study == study:
                 charged += settled.get(record.number, record).spends
         return merged(charged)
 

@@ -25,6 +25,7 @@ from huizhen.models.network import Network
 from huizhen.train.checkpoints import optimiser_tensors, restore_optimiser
 from huizhen.train.fit import Fit, make_optimiser
 from huizhen.train.memory import keep_freed_memory
+from huizhen.train.private import PrivateEpochs
 
 CONTROL, OWN, KEPT = "control/", "own_control/", "kept/"
 Arrays = Mapping[str, NDArray[np.float32]]
@@ -37,6 +38,8 @@ class LocalFit:
     fit: Fit
     federation: Federation
     folder: Path
+    private: PrivateEpochs | None = None
+    """With it every step is one of DP-SGD."""
 
     def round(
         self, network: Network, number: int, sent: Arrays
@@ -44,7 +47,8 @@ class LocalFit:
         """Train `network` for the round `number` from `sent`; return the change by name, and the mean loss.
 
         With SCAFFOLD `sent` and the change also hold the control variates ("control/..."). Raises
-        `ModelError` on weights of another network or a loss that isn't finite. A site may have one class only.
+        `ModelError` on weights of another network or a loss that isn't finite, `PrivacyError` where
+        patients can't be kept apart. A site may have one class only.
         """
         keep_freed_memory()
         optimiser = make_optimiser(network, self.fit.study)
@@ -55,7 +59,7 @@ class LocalFit:
         own = {n: kept.get(OWN + n, torch.zeros_like(v)) for n, v in control.items()}
         moved = _Moved(optimiser)
         losses = [
-            self.fit.epoch(network, optimiser, epoch, correct=self._correction(begin, control, own, moved))
+            self._epoch(network, optimiser, epoch, self._correction(begin, control, own, moved))
             for epoch in self._epochs(number)
         ]
         after = shared_weights(network)
@@ -66,6 +70,18 @@ class LocalFit:
             own = new
         self._keep(number, network, optimiser, own)
         return {name: value.numpy() for name, value in change.items()}, float(np.mean(losses))
+
+    def _epoch(
+        self,
+        network: Network,
+        optimiser: torch.optim.Optimizer,
+        epoch: int,
+        correct: Callable[[Network], None],
+    ) -> float:
+        """Run one epoch, private or not, and return its mean loss."""
+        if self.private is not None:
+            return self.private.epoch(self.fit, network, optimiser, epoch, correct=correct)
+        return self.fit.epoch(network, optimiser, epoch, correct=correct)
 
     def _epochs(self, number: int) -> range:
         """Return the epochs of a round, counted over all rounds."""

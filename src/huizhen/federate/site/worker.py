@@ -158,6 +158,8 @@ class Worker:
                 remedy="name the site in the study",
                 field="site",
             )
+        if site.role is Role.DEVELOPMENT:
+            _check_spend(policy, study)
         record = {"definition": ask.definition, "sites": dict(ask.sites)}
         write_text(self._folder.study(study.digest) / INVITATION, canonical_json(record).decode())
         self._studies.pop(study.digest, None)
@@ -274,6 +276,12 @@ class Worker:
 def _is_scores(ask: wire.Ask, policy: SitePolicy) -> bool:
     """Tell whether a query is for scores, whose single counts the policy lets leave."""
     return ask.subject.startswith(SCORES) and policy.score_histograms
+
+
+def _check_spend(policy: SitePolicy, study: Study) -> None:
+    """Check what a study may cost any patient. Raises `PolicyError`."""
+    private = study.privacy
+    policy.spend(private.epsilon if private else None, private.delta if private else 0.0)
 
 
 def _place(task: wire.Task) -> tuple[str, str, int]:
