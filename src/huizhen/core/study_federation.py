@@ -57,7 +57,7 @@ class Federation(Frozen):
     far; it works under secure aggregation."""
     groups: Annotated[int, Field(ge=1, le=100)] = 1
     """With grouped_median: how many groups the sites are divided into, anew in every round."""
-    quorum: Annotated[float, Field(gt=0, le=1)] = 0.67
+    quorum: Annotated[float, Field(gt=0, le=1)] = 0.66
     """The share of the accepted sites that must answer a round."""
     round_timeout_s: Annotated[float, Field(gt=0, le=86_400)] = 600
     site_specific: tuple[str, ...] = ()

@@ -8,7 +8,8 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import ConfigDict, Field, JsonValue, StringConstraints, ValidationError, model_validator
 
 from huizhen.core.digests import canonical_json
-from huizhen.core.study import AnyModality, Frozen, Name, Network, Task, Variant
+from huizhen.core.study import AnyModality, Network, Task, Variant
+from huizhen.core.study_base import Frozen, Name
 from huizhen.errors import InvalidInputError, ModelError
 
 CARD_VERSION: Final = 1
