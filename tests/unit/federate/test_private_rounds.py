@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+sys.path.insert(0, str(Path(__file__).parent))
+from toy_federation import toy
+
 from huizhen.core.digests import Digest
 from huizhen.core.study_privacy import Privacy
-from huizhen.errors import ModelError, PrivacyError
+from huizhen.errors import FederationError, ModelError, PolicyError, PrivacyError
+from huizhen.federate.policy import SitePolicy
 from huizhen.federate.site.private_rounds import GROUP, PrivateRounds, question_of
 from huizhen.privacy.accounting import Account, rdp_epsilon
 from huizhen.privacy.plan import PrivatePlan
@@ -156,3 +161,45 @@ def test_the_sites_cap_holds_over_all_studies(tmp_path, plan):
         site.answer(0, study=OTHER)
     assert refused.value.code == "HZ93"
     assert (site.trained, site.steps()) == (1, 5)
+
+
+@pytest.mark.parametrize("after", range(3))
+@pytest.mark.parametrize("written", [True, False])
+def test_killed_at_any_write_a_round_is_paid_once(site, monkeypatch, after, written):
+    """Killed just before or just after each durable write: the reservation, the change, the settlement."""
+    count = 0
+
+    def dying(write):
+        def until(*given: object) -> None:
+            nonlocal count
+            count += 1
+            if count == after + 1 and not written:
+                raise Killed
+            write(*given)
+            if count == after + 1:
+                raise Killed
+
+        return until
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SpendLedger, "_append", dying(SpendLedger._append))
+        patch.setattr(PrivateRounds, "_keep", dying(PrivateRounds._keep))
+        with pytest.raises(Killed):
+            site.answer(0)
+    assert (site.answer(0)[0], site.steps()) == (0, 5)
+    assert site.trained <= 2
+
+
+def test_a_site_with_a_cap_takes_no_part_without_privacy(tmp_path):
+    one = toy(tmp_path, policy={"maximum_epsilon": 8.0})
+    with pytest.raises(FederationError, match="this site demands differential privacy"):
+        one.lead.invite()
+
+
+@pytest.mark.parametrize(
+    ("epsilon", "delta", "field"), [(9.0, 1e-5, "maximum_epsilon"), (8.0, 1e-4, "maximum_delta")]
+)
+def test_a_policy_refuses_more_than_it_allows(epsilon, delta, field):
+    with pytest.raises(PolicyError) as refused:
+        SitePolicy(maximum_epsilon=8.0).spend(epsilon, delta)
+    assert refused.value.field == field
