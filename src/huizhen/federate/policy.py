@@ -59,7 +59,7 @@ class SitePolicy(BaseModel):
     minimum_cohort: Annotated[int, Field(ge=1)] = 10
     """Fewer training patients than this, and the site doesn't train: an update would say much of each."""
     smallest_count: Annotated[int, Field(ge=1)] = 5
-    """Counts below this are released as 0."""
+    """An answer with a count from one to below this doesn't leave in the clear: it is refused."""
     maximum_epsilon: Annotated[float, Field(gt=0)] | None = None
     """Privacy loss per patient over all studies; None sets no bound and demands no differential privacy."""
     maximum_delta: Annotated[float, Field(gt=0, le=1e-3)] = 1e-5
@@ -151,8 +151,11 @@ def load_policy(folder: Path) -> SitePolicy:
     try:
         return SitePolicy.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise PolicyError(
-            f"can't be read ({error})", remedy="restore it or write a new one", file=str(path)
+        reason = str(error) if isinstance(error, tomllib.TOMLDecodeError) else type(error).__name__
+        raise PolicyError(  # the lead is told: no path may stand in it
+            f"the site's policy can't be read ({reason})",
+            remedy="restore it or write a new one",
+            file=str(path),
         ) from error
     except ValidationError as error:
         first = error.errors()[0]

@@ -12,7 +12,7 @@ from huizhen.core.evidence import Evidence, Interval, Verdict
 from huizhen.core.files import write_json
 from huizhen.core.predictions import Predictions
 from huizhen.core.study import Study
-from huizhen.errors import FederationError, NotEstimableError, PolicyError
+from huizhen.errors import NotEstimableError, PolicyError
 from huizhen.federate.lead import Lead
 from huizhen.federate.statistics.delong import Aucs, DeLong
 from huizhen.federate.statistics.runner import conduct
@@ -64,7 +64,7 @@ def _assessed(
     """Return the evidence of one cohort."""
     try:
         scores = _scores(lead, CMAN, decisions[CMAN], part, sites)
-    except (FederationError, PolicyError, NotEstimableError) as error:
+    except (PolicyError, NotEstimableError) as error:  # for good; what may pass ends the run, to go on later
         return _absent(run.study, part, error.message)
     write_json(folder / ARTEFACTS / f"scores_{part.value}.json", _sparse(scores))
     table = predictions_of(scores, decisions[CMAN], part)
@@ -123,7 +123,7 @@ def _compared(
     keys = f"auc/{name}/{cohort}/all", f"auc_difference/cman~{name}/{cohort}/all"
     try:
         found: Aucs = conduct(DeLong(models=2), exchange).result
-    except (FederationError, PolicyError, NotEstimableError) as error:
+    except (PolicyError, NotEstimableError) as error:
         return [
             Evidence(
                 key=key,

@@ -6,6 +6,7 @@ scores; what it writes down is in its ledger, like everything of a run on one ma
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +17,11 @@ import numpy as np
 from scipy.special import logit
 
 from huizhen.core.cohort import Part
+from huizhen.core.digests import digest_value
 from huizhen.core.evidence import Evidence, Verdict
-from huizhen.core.files import write_bytes, write_json
+from huizhen.core.files import write_bytes, write_json, write_text
 from huizhen.core.progress import Progress
-from huizhen.core.study import Role, Study
+from huizhen.core.study import Role, Study, Variant
 from huizhen.core.study_federation import Federation
 from huizhen.core.study_file import load_study
 from huizhen.core.words import Language
@@ -36,7 +38,9 @@ from huizhen.federate.statistics.runner import conduct
 from huizhen.federate.statistics.scores import ScoreDistribution, Scores
 from huizhen.ledger.log import Log
 from huizhen.ledger.signing import PublicKey, SigningKey
+from huizhen.models.card import model_card_markdown
 from huizhen.pipeline.federated_assess import assess_federated
+from huizhen.pipeline.federated_model import save_model
 from huizhen.pipeline.federated_plan import (
     CELLS,
     PARTS,
@@ -46,12 +50,12 @@ from huizhen.pipeline.federated_plan import (
 )
 from huizhen.pipeline.federated_privacy import privacy_stage
 from huizhen.pipeline.fit_stage import WEIGHTS, network_of
-from huizhen.pipeline.lock_stage import Decision, decide
+from huizhen.pipeline.lock_stage import MODEL, Decision, decide
 from huizhen.pipeline.run import RunResult, default_home, headline, make_dossier, protocol_stage
-from huizhen.pipeline.stage import Made, Run, Stage
+from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage
 from huizhen.train.local import shared_weights
 
-DECISIONS = "decisions.json"
+DECISIONS, BEGUN = "decisions.json", "federation/begun.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +129,13 @@ def federation_of(study: Study) -> Federation:
         raise StudyError(
             "the study has no [federation]", remedy="add the section to the study file", field="federation"
         )
+    if study.table_modalities:
+        names = ", ".join(modality.name for modality in study.table_modalities)
+        raise StudyError(
+            f"tables are not trained in a federation in this version: {names}",
+            remedy="take the tables out of the study, or pool the sites that may be pooled",
+            field="modality",
+        )
     return study.federation
 
 
@@ -138,13 +149,13 @@ def _stages(run: Run, lead: Lead, federation: Federation, study_file: Path) -> t
     locked = _lock_stage(run, lead, models, fits, sites)
     decisions = {name: Decision.from_json(record) for name, record in locked.read(DECISIONS).items()}
     assessed = assess_federated(run, lead, decisions, sites.development, sites.external, locked)
-    return [protocol, cohort, *private, locked, assessed], locked.folder / "model"
+    return [protocol, cohort, *private, locked, assessed], locked.folder / MODEL
 
 
 def _cohort_stage(run: Run, lead: Lead) -> tuple[Sites, Stage]:
     """Invite the sites, and count their patients by part and outcome."""
     roles = {site.name: site.role for site in run.study.site}
-    taking_part = lead.invite()
+    taking_part = _as_begun(run, lead, lead.invite())
     development = tuple(s for s in taking_part if roles[s] is Role.DEVELOPMENT)
     external = tuple(s for s in taking_part if roles[s] is Role.EXTERNAL)
     if not development:
@@ -162,7 +173,24 @@ def _cohort_stage(run: Run, lead: Lead) -> tuple[Sites, Stage]:
     made_from = {"study": run.study.digest}
     stage = run.stage("cohort", [run.study.digest, list(taking_part)], body, made_from=made_from)
     counts = stage.read("sites.json")["counts"]
+    write_json(run.folder / BEGUN, list(taking_part))
     return Sites(development=development, external=external, counts=counts), stage
+
+
+def _as_begun(run: Run, lead: Lead, accepted: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the sites that the study was begun with, if enough are here: a resumed run keeps to them.
+
+    Rounds over other sites would be another study. Raises `FederationError` below the quorum.
+    """
+    file = run.folder / BEGUN
+    if not file.exists():
+        return accepted
+    begun = tuple(json.loads(file.read_text(encoding="utf-8")))
+    lead.enough(set(accepted) & set(begun), begun)
+    for site in sorted(set(accepted) - set(begun)):
+        lead.journal.note("late", site=site, reason="it wasn't there when the study began")
+    lead.taking_part = begun
+    return begun
 
 
 def _counts(lead: Lead, model: str, sites: tuple[str, ...]) -> dict[str, int]:
@@ -215,7 +243,7 @@ def _fit_stage(
             lead=lead,
             federation=federation,
             model=model.name,
-            folder=run.folder / "rounds" / model.name.replace("/", "-").replace(":", "-"),
+            folder=run.folder / "rounds" / f"{digest_value([model.name, cohort.digest])[:16]}",
             sites=sites.development,
             patients=sites.patients(Part.TRAIN),
         )
@@ -271,8 +299,23 @@ def _lock_stage(
                 decisions[name] = found[0].to_json()
         write_json(folder / DECISIONS, decisions)
         digests = {f"{model}": stage.digest for model, stage in zip(weights, fits, strict=True)}
-        lock = {"study_digest": run.study.digest, "models": digests, "decisions": decisions}
-        return Made(evidence=evidence, entries=[("lock", lock)])
+        lock: dict[str, Any] = {
+            "study_digest": run.study.digest,
+            "models": digests,
+            "decisions": decisions,
+        }
+        entries: list[tuple[str, dict[str, Any]]] = []
+        if Variant.CMAN.value in decisions:  # without a threshold there is no model to hand on
+            known = {name: Decision.from_json(record) for name, record in decisions.items()}
+            by_model = dict(zip(models, fits, strict=True))
+            digest, card = save_model(
+                run, folder, by_model, known, sites.development, sites.counts["development"]
+            )
+            write_json(folder / ARTEFACTS / "model_card.json", card.model_dump(mode="json"))
+            write_text(folder / ARTEFACTS / "model_card.md", model_card_markdown(card))
+            entries.append(("model", {"card": card.model_dump(mode="json"), "digest": digest}))
+            lock["model_digest"] = digest
+        return Made(evidence=evidence, entries=[*entries, ("lock", lock)])
 
     inputs = [[f.digest for f in fits], run.study.threshold.model_dump(mode="json"), run.study.digest]
     locked = run.stage("lock", inputs, body, made_from={f.name: f.digest for f in fits})

@@ -24,6 +24,8 @@ from huizhen.federate.policy import SitePolicy
 from huizhen.federate.site.folder import SITE, SiteFolder
 from huizhen.ledger.signing import PublicKey, SigningKey
 
+HUIZHEN = (sys.executable, "-m", "huizhen.cli.tied")
+"""A process that ends with the one that started it."""
 RESTART_S = 0.5
 PEERS = "peers.json"
 HIDDEN = ("HUIZHEN_DATA",)
@@ -92,7 +94,7 @@ class Supervisor:
         with (self.logs / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 list(self.commands[name]),
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # never written to: it ends when this process does
                 stdout=log,
                 stderr=log,
                 env=dict(self.env),
@@ -102,6 +104,8 @@ class Supervisor:
         while not self._stopping.wait(RESTART_S):
             for name, process in list(self.processes.items()):
                 if process.poll() is not None and not self._stopping.is_set():
+                    if process.stdin is not None:
+                        process.stdin.close()
                     self._spawn(name)
 
     def stop(self) -> None:
@@ -118,13 +122,16 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            finally:
+                if process.stdin is not None:
+                    process.stdin.close()
 
 
 @contextmanager
 def running_sites(sites: Mapping[str, SiteFolder], socket: Path, logs: Path) -> Iterator[Supervisor]:
     """Run a process for each site that answers at `socket`, while the block lasts."""
     commands = {
-        name: [sys.executable, "-m", "huizhen.cli", "site", "serve", str(site.path), "--socket", str(socket)]
+        name: [*HUIZHEN, "site", "serve", str(site.path), "--socket", str(socket)]
         for name, site in sites.items()
     }
     supervisor = Supervisor(commands=commands, logs=logs, env=dict(os.environ))
@@ -149,8 +156,9 @@ def run_local(
     with tempfile.TemporaryDirectory(prefix="huizhen-") as scratch:
         socket = Path(scratch) / "lead.sock"
         with running_sites(sites, socket, out / "logs"):
-            command = [sys.executable, "-m", "huizhen.cli", *arguments, "federation", "lead", str(study_file)]
+            command = [*HUIZHEN, *arguments, "federation", "lead", str(study_file)]
             command += ["--out", str(out), "--peers", str(out / PEERS), "--socket", str(socket)]
             env = {name: value for name, value in os.environ.items() if name not in HIDDEN}
             env["HUIZHEN_HOME"] = str(home)
-            return subprocess.run(command, env=env, check=False).returncode
+            with subprocess.Popen(command, env=env, stdin=subprocess.PIPE) as process:
+                return process.wait()

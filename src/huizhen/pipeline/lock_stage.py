@@ -214,7 +214,7 @@ def _card(run: Run, cohort: OpenCohort, decisions: Decisions) -> dict[str, Any]:
             "seed": study.seed,
         },
         "intended_use": f"Research: {study.question}",
-        "limits": _limits(run),
+        "limits": model_limits(run),
         "phantom": study.phantom,
     }
 
@@ -237,7 +237,7 @@ def _preprocessing(run: Run, cohort: OpenCohort) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _limits(run: Run) -> list[str]:
+def model_limits(run: Run) -> list[str]:
     """Return the limits that hold for any model of this version, and those of this study."""
     limits = [
         "Not a medical device: not for decisions about a patient.",

@@ -18,7 +18,7 @@ from scipy.special import expit
 
 from huizhen.core.cohort import Part
 from huizhen.core.digests import canonical_json, digest_value
-from huizhen.core.files import write_json
+from huizhen.core.files import write_bytes, write_json
 from huizhen.core.progress import Silent
 from huizhen.core.streams import stream_seed
 from huizhen.core.study import Study
@@ -46,7 +46,7 @@ from huizhen.pipeline.site_privacy import SitePrivacy
 from huizhen.pipeline.stage import Run
 from huizhen.train.arrays import CaseData
 from huizhen.train.fit import Fit, predict_logits
-from huizhen.train.local import LocalFit, shared_weights
+from huizhen.train.local import LocalFit, own_weights, shared_weights
 
 LOCKED = "locked.json"
 
@@ -150,8 +150,7 @@ class SiteLearner:
             seed=stream_seed(self._study.seed, "fit", model, self._run.study.site[0].name),
             epochs=federation.rounds * federation.local_epochs,
         )
-        folder = self._run.folder / "rounds" / digest_value(model)[:16]
-        local = LocalFit(fit=fit, federation=federation, folder=folder)
+        local = LocalFit(fit=fit, federation=federation, folder=self._rounds(model))
         if self._privacy is not None:
             private = self._privacy.train(model, round_number, weights, local, lambda: self._network(planned))
             return Trained(change=private, loss=0.0)  # the mean loss would be without noise
@@ -173,6 +172,10 @@ class SiteLearner:
             patients=len(self._development.rows(self.cohort.folds[0], Part.TRAIN, self._data, names)),
         )
 
+    def _rounds(self, model: str) -> Path:
+        """Return where the rounds of a model keep what lasts."""
+        return self._run.folder / "rounds" / digest_value(model)[:16]
+
     def _network(self, model: FederatedModel) -> Network:
         return network_of(self._run, model.planned, {}, model.seed(self._study))
 
@@ -188,6 +191,7 @@ class SiteLearner:
 
     def lock(self, digest: str) -> None:
         """Fix the held models; from now on test patients may be scored, and no weight changes."""
+        self._recall()
         record = {"digest": digest, "weights": dict(sorted(self._digests.items()))}
         if self._locked() not in ({}, record["weights"]):
             raise FederationError(
@@ -202,8 +206,8 @@ class SiteLearner:
         write_json(self._lock_file, record)
 
     def hold(self, model: str, weights: Weights) -> None:
-        """Keep the finished weights of `model`; its own weights that never left are put beside them."""
-        import torch
+        """Keep the finished weights of `model`, also for a process after this one."""
+        from safetensors.numpy import save
 
         digest = digest_weights(weights)
         if (locked := self._locked()) and locked.get(model) != digest:
@@ -213,18 +217,41 @@ class SiteLearner:
                 field="lock",
             )
         network = self._network(self._model(model))
-        own = {name: torch.tensor(np.asarray(value)) for name, value in weights.items()}
         expected = {name: tuple(w.shape) for name, w in shared_weights(network).items()}
-        if any(expected.get(name) != tuple(w.shape) for name, w in own.items()):
+        if expected != {name: tuple(np.shape(w)) for name, w in weights.items()}:
             raise ModelError(
                 "the finished weights are of another network",
                 remedy="run the same version of huizhen everywhere",
                 field="weights",
             )
-        network.load_state_dict({**network.state_dict(), **own})
-        self._held[model] = network.eval()
-        self._digests[model] = digest
+        if self._digests.get(model) != digest:
+            write_bytes(
+                self._held_file(model), save({n: np.ascontiguousarray(w) for n, w in weights.items()})
+            )
+        self._held[model] = self._whole(model, network, weights)
         self._scores = {}
+
+    def _held_file(self, model: str) -> Path:
+        return self._run.folder / "held" / f"{digest_value(model)[:16]}.safetensors"
+
+    def _whole(self, model: str, network: Network, weights: Weights) -> Network:
+        """Return `network` with the finished weights, and those that never left this site in their places."""
+        import torch
+
+        shared = {name: torch.tensor(np.asarray(value)) for name, value in weights.items()}
+        own = own_weights(self._rounds(model))
+        network.load_state_dict({**network.state_dict(), **shared, **own})
+        self._digests[model] = digest_weights(weights)
+        return network.eval()
+
+    def _recall(self) -> None:
+        """Take up the finished weights that a process before this one was given."""
+        from safetensors.numpy import load_file
+
+        for model in self._models:
+            if model not in self._held and self._held_file(model).exists():
+                weights = load_file(self._held_file(model))
+                self._held[model] = self._whole(model, self._network(self._models[model]), weights)
 
     def answer(self, asked: Asked) -> NDArray[np.uint32]:
         """Return the words of an aggregate about the cohort or the scores of the models that are held."""
@@ -293,6 +320,7 @@ class SiteLearner:
 
     def _logits(self, part: Part, model: FederatedModel) -> NDArray[np.float64]:
         """Return one held model's log-odds for the patients of `part`."""
+        self._recall()
         if model.name not in self._held:
             raise FederationError(
                 f"the weights of {model.name} are not held here",

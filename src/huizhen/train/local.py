@@ -7,7 +7,7 @@ in a file a round, so that the same round asked again, also after a crash, gives
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -28,6 +28,7 @@ from huizhen.train.memory import keep_freed_memory
 from huizhen.train.private import PrivateEpochs
 
 CONTROL, OWN, KEPT = "control/", "own_control/", "kept/"
+AFTER, KEPT_ROUNDS = "after-", 2
 Arrays = Mapping[str, NDArray[np.float32]]
 
 
@@ -52,7 +53,7 @@ class LocalFit:
         """
         keep_freed_memory()
         optimiser = make_optimiser(network, self.fit.study)
-        kept = self._kept(number - 1)
+        kept = self._before(number)
         begin = self._begin(network, sent, kept)
         restore_optimiser(optimiser, kept)
         control = {n[len(CONTROL) :]: torch.tensor(v) for n, v in sent.items() if n.startswith(CONTROL)}
@@ -148,28 +149,27 @@ class LocalFit:
             for name in control
         }
 
-    def _kept(self, number: int) -> dict[str, Tensor]:
-        """Return what was kept after a round; nothing without it, or when the file is damaged."""
-        file = self._file(number)
-        if not file.exists():
-            return {}
-        content = file.read_bytes()
-        stated, data = content[:32], content[32:]
-        return load(data) if hashlib.sha256(data).digest() == stated else {}
+    def _before(self, number: int) -> dict[str, Tensor]:
+        """Return what was kept after the last round before `number`: the site may have missed some."""
+        return _kept([file for file in kept_files(self.folder) if _number(file) < number])
 
     def _keep(
         self, number: int, network: Network, optimiser: torch.optim.Optimizer, own: Mapping[str, Tensor]
     ) -> None:
-        """Keep what lasts to the next round; the round before this one stays for a repetition of this one."""
+        """Keep what lasts to the next round; two rounds before stay, for a lead that was set back.
+
+        What stands there of later rounds is of an earlier run, and let go.
+        """
         tensors = optimiser_tensors(optimiser)
         tensors |= {OWN + name: value for name, value in own.items()}
         tensors |= {KEPT + name: w for name, w in network.state_dict().items() if self.stays(name)}
         data = save({name: value.detach().contiguous() for name, value in tensors.items()})
-        write_bytes(self._file(number), hashlib.sha256(data).digest() + data)
-        self._file(number - 2).unlink(missing_ok=True)
-
-    def _file(self, number: int) -> Path:
-        return self.folder / f"after-{number:05d}.safetensors"
+        files = kept_files(self.folder)
+        earlier = [file for file in files if _number(file) < number]
+        for file in [*earlier[:-KEPT_ROUNDS], *(file for file in files if _number(file) > number)]:
+            file.unlink()
+        name = f"{AFTER}{number:05d}.safetensors"
+        write_bytes(self.folder / name, hashlib.sha256(data).digest() + data)
 
 
 class _Moved:
@@ -194,6 +194,30 @@ class _Moved:
             for total, group in zip(self._sums, self._optimiser.param_groups, strict=True)
             for parameter in group["params"]
         }
+
+
+def kept_files(folder: Path) -> list[Path]:
+    """Return the files that rounds kept in `folder`, the earliest round first."""
+    return sorted(folder.glob(f"{AFTER}*.safetensors"))
+
+
+def _number(file: Path) -> int:
+    return int(file.stem.removeprefix(AFTER))
+
+
+def _kept(files: Sequence[Path]) -> dict[str, Tensor]:
+    """Return the content of the last of `files` that is whole; nothing without one."""
+    for file in reversed(files):
+        content = file.read_bytes()
+        if hashlib.sha256(content[32:]).digest() == content[:32]:
+            return load(content[32:])
+    return {}
+
+
+def own_weights(folder: Path) -> dict[str, Tensor]:
+    """Return the weights that stay at a site, as its last round kept them in `folder`, by name."""
+    kept = _kept(kept_files(folder))
+    return {name.removeprefix(KEPT): value for name, value in kept.items() if name.startswith(KEPT)}
 
 
 def shared_weights(network: Network) -> dict[str, Tensor]:

@@ -21,9 +21,11 @@ def command(
     screen = screen_of(context)
     from huizhen.federate.engines.local import serve
     from huizhen.federate.site.folder import SiteFolder
+    from huizhen.federate.site.lock import alone
     from huizhen.federate.site.worker import Worker
     from huizhen.pipeline.site_learner import open_learner
 
     site = SiteFolder.open(folder)
     screen.say("site.who", name=site.name, jurisdiction=site.jurisdiction or "-", key_id=site.key.key_id)
-    serve(socket, name=site.name, key=site.key, answer=Worker(site, open_learner).answer)
+    with alone(site.path):
+        serve(socket, name=site.name, key=site.key, answer=Worker(site, open_learner).answer)

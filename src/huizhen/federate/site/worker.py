@@ -7,29 +7,27 @@ depend on the question alone. Only an open secure sum is lost with the process, 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import assert_never, final
-
-import numpy as np
 
 import huizhen
 from huizhen.core.digests import canonical_json, digest_bytes
 from huizhen.core.files import write_text
 from huizhen.core.study import Role, Study
-from huizhen.errors import FederationError, HuizhenError, MessageError, PolicyError
+from huizhen.errors import FederationError, HuizhenError, MessageError, ModelError, PolicyError
 from huizhen.federate import messages as wire
 from huizhen.federate.frames import Arrays, Sealed, seal, unseal
 from huizhen.federate.outbox import Outbox
 from huizhen.federate.policy import SitePolicy
-from huizhen.federate.robust import clip
-from huizhen.federate.secure_wire import task_of
+from huizhen.federate.secure_wire import place_of, task_of
+from huizhen.federate.site.checks import check_finite, check_round, shortened, study_of
 from huizhen.federate.site.folder import SiteFolder
 from huizhen.federate.site.learner import Asked, Learner, OpenLearner
 from huizhen.federate.site.secure import Pending, SecureSums
 from huizhen.federate.statistics.interface import Query
-from huizhen.federate.strategies.interface import Weights
 from huizhen.ledger.signing import PublicKey
 
 INVITATION = "invitation.json"
@@ -44,9 +42,13 @@ class _Open:
 
     study: Study
     keys: set[str]
+    signer: str
+    purpose: str
     learner: Learner
     sums: SecureSums
-    pending: dict[tuple[str, str, int], Pending] = field(default_factory=dict)
+    pending: dict[str, Pending] = field(default_factory=dict)
+    question: str = ""
+    """The digest of the frame that `pending` answers: other weights make another change."""
 
 
 @final
@@ -63,24 +65,29 @@ class Worker:
     def answer(self, frame: bytes) -> bytes:
         """Return the signed answer to a frame. What is refused is answered with the reason.
 
-        Raises only what keeps anything from leaving: a policy that can't be read, an outbox that fails.
+        Raises only what keeps anything from leaving: `StorageError` when the outbox fails.
         """
-        policy = self._folder.policy()
         study = "0" * 64
         message: wire.Outbound
         try:
+            policy = self._folder.policy()
             asked = unseal(frame, {wire.LEAD: [PublicKey(hex=key) for key in policy.signers]})
             study = asked.message.study
             policy.at_work(self._now())
+            if not isinstance(asked.message, wire.Invitation):
+                self._admit(asked, policy)
             message, arrays = self._dispatch(asked, policy)
             policy.release(message.kind, tuple(arrays) if isinstance(message, wire.Update) else ())
             sealed = seal(message, self._folder.key, arrays)
         except HuizhenError as error:
-            reason = f"{error.field + ': ' if error.field else ''}{error.message}"[:500]
-            message = self._refusal(study, error.code, reason)
+            message = self._refusal(study, error.code, reason_of(error))
             sealed = seal(message, self._folder.key)
         except MemoryError:
             message = self._refusal(study, "HZ80", "the site is out of memory")
+            sealed = seal(message, self._folder.key)
+        except Exception as error:  # of a library: its text may hold anything, so only its kind is told
+            logging.getLogger("huizhen.site").error("unforeseen: %s", type(error).__name__)
+            message = self._refusal(study, "HZ00", "an error that huizhen did not foresee")
             sealed = seal(message, self._folder.key)
         self._outbox.note(
             kind=message.kind, study=message.study, digest=digest_bytes(sealed), size=len(sealed)
@@ -98,7 +105,7 @@ class Worker:
             case wire.Invitation():
                 return self._invited(message, asked.key, policy), {}
             case wire.Train():
-                return self._train(message, asked.arrays, policy)
+                return self._train(message, asked, policy)
             case wire.Hold():
                 self._study(study).learner.hold(message.model, asked.arrays)
                 return wire.Done(study=study, sender=name), {}
@@ -115,7 +122,7 @@ class Worker:
                 vector = self._study(message.study).sums.mask(message)
                 return wire.Masked(study=study, sender=name, terms=message.terms), {"vector": vector}
             case wire.Endorse():
-                signature = self._study(message.study).sums.endorse(message)
+                signature = self._endorse(message, policy)
                 return wire.Endorsed(study=study, sender=name, terms=message.terms, signature=signature), {}
             case wire.Unmask():
                 return self._unmask(message), {}
@@ -160,14 +167,40 @@ class Worker:
             )
         if site.role is Role.DEVELOPMENT:
             _check_spend(policy, study)
-        record = {"definition": ask.definition, "sites": dict(ask.sites)}
-        write_text(self._folder.study(study.digest) / INVITATION, canonical_json(record).decode())
-        self._studies.pop(study.digest, None)
+        record = {
+            "definition": ask.definition,
+            "sites": dict(ask.sites),
+            "signer": key.hex,
+            "purpose": ask.purpose,
+        }
+        file, content = self._folder.study(study.digest) / INVITATION, canonical_json(record)
+        if not file.exists() or file.read_bytes() != content:
+            write_text(file, content.decode())
+            self._studies.pop(study.digest, None)  # an invitation sent again changes nothing
         return wire.Accepted(
             study=ask.study,
             sender=self._folder.name,
             role=Role(site.role).value,
             version=huizhen.__version__,
+        )
+
+    def _admit(self, asked: Sealed, policy: SitePolicy) -> None:
+        """Check that the policy, as it stands now, still accepts a study and that its own lead asks.
+
+        Raises `PolicyError`, and `FederationError` for a study that the site was not invited to.
+        """
+        opened = self._study(asked.message.study)
+        if asked.key.hex != opened.signer:
+            raise PolicyError(
+                "another lead asks than the one who signed the study",
+                remedy="the study's own lead asks",
+                field="signers",
+            )
+        policy.admit(
+            study=opened.study.name,
+            signer=opened.signer,
+            purpose=opened.purpose,
+            approved=self._folder.approved(opened.study.digest),
         )
 
     def _study(self, digest: str) -> _Open:
@@ -186,23 +219,28 @@ class Worker:
             self._studies[digest] = _Open(
                 study=study,
                 keys=set(record["sites"].values()),
+                signer=str(record.get("signer", "")),
+                purpose=str(record.get("purpose", "")),
                 learner=self._open_learner(study, self._folder, folder),
                 sums=SecureSums(name=self._folder.name, key=self._folder.key, folder=folder),
             )
         return self._studies[digest]
 
-    def _train(self, ask: wire.Train, weights: Arrays, policy: SitePolicy) -> Answer:
+    def _train(self, ask: wire.Train, asked: Sealed, policy: SitePolicy) -> Answer:
         """Train for a round; the change leaves at once, or waits for its secure sum."""
         opened = self._study(ask.study)
+        check_round(ask, opened.study)
         patients = opened.learner.patients(ask.model)
         policy.train(patients=patients, secure=ask.secure)
         task = task_of(ask)
-        place = _place(task)
-        if place not in opened.pending:
-            trained = opened.learner.train(ask.model, ask.round, weights)
-            change = _shortened(trained.change, opened.study)
+        place = place_of(task)
+        if place not in opened.pending or opened.question != asked.digest:
+            trained = opened.learner.train(ask.model, ask.round, asked.arrays)
+            change = shortened(trained.change, opened.study)
             policy.release("update", tuple(change))
+            check_finite(change)
             opened.pending = {place: Pending(weights=change, patients=patients)}  # earlier rounds are over
+            opened.question = asked.digest
             if not ask.secure:
                 opened.pending = {}
                 update = wire.Update(
@@ -239,8 +277,8 @@ class Worker:
             )
             return answer, {"words": words}
         task = task_of(ask)
-        opened.pending = {_place(task): Pending(words=words)}
-        return self._ready(ask.study, task, opened.pending[_place(task)]), {}
+        opened.pending, opened.question = {place_of(task): Pending(words=words)}, ""
+        return self._ready(ask.study, task, opened.pending[place_of(task)]), {}
 
     def _ready(self, study: str, task: wire.Task, pending: Pending) -> wire.Ready:
         return wire.Ready(study=study, sender=self._folder.name, task=task, length=pending.length)
@@ -249,7 +287,7 @@ class Worker:
         """Open a secure sum over what was trained or counted."""
         opened = self._study(ask.study)
         policy.join(set(ask.sites.values()), own=self._folder.key.public.hex)
-        pending = opened.pending.get(_place(ask.task))
+        pending = opened.pending.get(place_of(ask.task))
         if pending is None:
             raise FederationError(
                 "this site has nothing ready for that sum", remedy="ask it to train again", field="task"
@@ -257,6 +295,12 @@ class Worker:
         keys = opened.sums.advertise(ask, pending, opened.keys)
         terms = opened.sums.terms
         return wire.Advertised(study=ask.study, sender=self._folder.name, terms=terms, keys=keys)
+
+    def _endorse(self, ask: wire.Endorse, policy: SitePolicy) -> str:
+        """Sign the survivors of the open sum; of what may not leave alone, one set of sites only."""
+        sums = self._study(ask.study).sums
+        alone = policy.plain_updates if sums.task.startswith("train:") else policy.plain_aggregates
+        return sums.endorse(ask, hidden=not alone)
 
     def _share(self, ask: wire.Share) -> wire.Shared:
         """Seal shares for the other sites of the open sum."""
@@ -284,38 +328,12 @@ def _check_spend(policy: SitePolicy, study: Study) -> None:
     policy.spend(private.epsilon if private else None, private.delta if private else 0.0)
 
 
-def _place(task: wire.Task) -> tuple[str, str, int]:
-    return task.kind, task.name, task.step
+def reason_of(error: HuizhenError) -> str:
+    """Return what the lead may know of an error; the rest goes into the site's own log.
 
-
-def study_of(ask: wire.Invitation, key: PublicKey) -> Study:
-    """Return the study of an invitation, after checking digest and signature. Raises `MessageError`."""
-    try:
-        study = Study.model_validate_json(ask.definition)
-    except ValueError as error:
-        raise MessageError(
-            "the invitation's study can't be read by this version",
-            remedy="run the same version of huizhen at all sites",
-            field="definition",
-        ) from error
-    if study.digest != ask.study:
-        raise MessageError(
-            "the study isn't the one that its digest names",
-            remedy="run the same version of huizhen at all sites",
-            field="definition",
-        )
-    key.verify(wire.STUDY_DOMAIN, bytes.fromhex(study.digest), ask.signature)
-    return study
-
-
-def _shortened(change: Weights, study: Study) -> Mapping[str, np.ndarray]:
-    """Return the change, shortened to the study's largest norm if it states one."""
-    limit = study.federation.maximum_norm if study.federation else None
-    if limit is None:
-        return change
-    names = sorted(change)
-    flat = clip(np.concatenate([change[name].reshape(-1) for name in names]), norm=limit)
-    ends = np.cumsum([change[name].size for name in names])[:-1]
-    return {
-        name: part.reshape(change[name].shape) for name, part in zip(names, np.split(flat, ends), strict=True)
-    }
+    Errors of reading data name files, and a file's name may hold a patient's.
+    """
+    logging.getLogger("huizhen.site").warning("refused: %s", error)
+    if isinstance(error, FederationError | ModelError):
+        return f"{error.field + ': ' if error.field else ''}{error.message}"[:500]
+    return f"{type(error).__name__}: the site's log says what is wrong there"

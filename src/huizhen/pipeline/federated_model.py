@@ -1,0 +1,102 @@
+"""The locked model of a federated study as a bundle at the lead: weights, preprocessing, thresholds, card.
+
+The lead has seen no patient; what it knows for the card are the sites' counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from huizhen.core.study import Variant
+from huizhen.data.preprocess import PREPROCESSING_VERSION
+from huizhen.models.bundle import save_bundle
+from huizhen.models.card import Card, check_card
+from huizhen.pipeline.federated_plan import FederatedModel
+from huizhen.pipeline.fit_stage import WEIGHTS, network_of
+from huizhen.pipeline.lock_stage import MODEL, Decision, model_limits
+from huizhen.pipeline.stage import Run, Stage
+
+FOLD = "fold0"
+"""A federation has one split at each site."""
+
+
+def save_model(
+    run: Run,
+    folder: Path,
+    fits: Mapping[FederatedModel, Stage],
+    decisions: Mapping[str, Decision],
+    sites: Sequence[str],
+    counts: Mapping[str, int],
+) -> tuple[str, Card]:
+    """Write the bundle of CMAN into `folder` and return its digest and card.
+
+    `sites`: the development sites; `counts`: "train/0" and so on -> patients at all of them. Raises
+    `ModelError` when the parts don't fit together.
+    """
+    card = check_card(_card(run, decisions, sites, counts), file="card.json")
+    weights = _weights(run, {m: s for m, s in fits.items() if m.planned.variant is Variant.CMAN})
+    return save_bundle(folder / MODEL, weights=weights, card=card), card
+
+
+def _weights(run: Run, fits: Mapping[FederatedModel, Stage]) -> dict[str, Any]:
+    """Return all tensors: every member's whole network, and the frozen encoders that its features are of."""
+    from safetensors.torch import load_file
+
+    tensors: dict[str, Any] = {}
+    for model, fit in fits.items():
+        network = network_of(run, model.planned, {}, model.seed(run.study))
+        state = {**network.state_dict(), **load_file(fit.folder / WEIGHTS)}
+        tensors |= {f"{FOLD}/member{model.member}/{name}": value for name, value in state.items()}
+    if run.study.training.mode == "frozen":
+        from huizhen.train.features import frozen_encoder
+
+        for modality in run.study.image_modalities:
+            state = frozen_encoder(modality, run.study.seed).state_dict()
+            tensors |= {f"encoder/{modality.name}/{name}": value for name, value in state.items()}
+    return tensors
+
+
+def _card(
+    run: Run, decisions: Mapping[str, Decision], sites: Sequence[str], counts: Mapping[str, int]
+) -> dict[str, Any]:
+    """Return the model's card as plain values."""
+    study = run.study
+    named = {f"{name}/{FOLD}": d for name, d in decisions.items() if name == Variant.CMAN.value}
+    learnt = {cell: n for cell, n in counts.items() if cell.startswith(("train/", "tune/"))}
+    return {
+        "name": study.name,
+        "version": "1",
+        "study_digest": study.digest,
+        "task": study.task.model_dump(mode="json"),
+        "network": study.network.model_dump(mode="json"),
+        "modalities": [m.model_dump(mode="json") for m in study.modality],
+        "preprocessing": {
+            m.name: {"letterbox": m.size, "version": PREPROCESSING_VERSION, "mode": study.training.mode}
+            for m in study.image_modalities
+        },
+        "thresholds": {name: d.threshold for name, d in named.items()},
+        "calibration": {
+            name: {"method": "logistic", "slope": d.platt.slope, "intercept": d.platt.intercept}
+            for name, d in named.items()
+        },
+        "training": {
+            "sites": list(sites),
+            "n": sum(learnt.values()),
+            "n_events": sum(n for cell, n in learnt.items() if cell.endswith("/1")),
+            "seed": study.seed,
+        },
+        "intended_use": f"Research: {study.question}",
+        "limits": [*model_limits(run), *_own_limits(run)],
+        "phantom": study.phantom,
+    }
+
+
+def _own_limits(run: Run) -> list[str]:
+    """Return the limits of a model whose sites kept some of its weights."""
+    federation = run.study.federation
+    if federation is None or not federation.site_specific:
+        return []
+    kept = ", ".join(federation.site_specific)
+    return [f"Weights that stayed at their sites ({kept}) stand at their first values here."]
