@@ -45,7 +45,11 @@ from huizhen.validate.placements import place
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 EPSILONS = (1.0, 2.0, 4.0, 8.0, math.inf)
-DELTA, CLIP, RATE = 1e-5, 1.0, 0.2
+DELTA, RATE = 1e-5, 0.2
+INTERCEPT = 0.25
+"""The input of the intercept: small, since it takes its share of every patient's gradient."""
+CLIP = 0.5 * math.sqrt(1 + INTERCEPT**2)
+"""The length of every patient's gradient at weights of zero: so nobody is cut at first."""
 ROUNDS, LEARNING_RATE, FOLDS = 20, 10.0, 5
 SETTINGS = ("one site", "sites")
 RANGES = {
@@ -161,7 +165,7 @@ def sites(task: Task) -> list[int]:
 
 def fitted(task: Task, groups: list[Ints], plan: PrivatePlan | None, name: str) -> Floats:
     """Return a linear head's weights (d + 1,), the last its intercept, after all rounds over `groups`."""
-    x = torch.from_numpy(np.column_stack([task.features, np.ones(len(task.outcome))])).float()
+    x = torch.from_numpy(np.column_stack([task.features, np.full(len(task.outcome), INTERCEPT)])).float()
     y = torch.from_numpy(task.outcome.astype(np.float32))
     shared = torch.zeros(1, x.shape[1])
     total = sum(map(len, groups))
