@@ -52,6 +52,7 @@ def predicted(folder):
 @pytest.fixture
 def called(monkeypatch, tmp_path):
     """Replace the pipeline by functions that remember how they were called."""
+    from huizhen.core import study_file
     from huizhen.dossier import verification
     from huizhen.pipeline import demo, predict, run
 
@@ -65,6 +66,7 @@ def called(monkeypatch, tmp_path):
         return replacement
 
     verified = SimpleNamespace(entries=12, numbers=30, files=7, key_id="0123456789abcdef", head="h")
+    monkeypatch.setattr(study_file, "load_study", lambda path: SimpleNamespace(federation=None))
     monkeypatch.setattr(run, "run_study", remember("run", finished(tmp_path)))
     monkeypatch.setattr(demo, "run_demo", remember("demo", finished(tmp_path)))
     monkeypatch.setattr(predict, "predict", remember("predict", predicted(tmp_path)))
