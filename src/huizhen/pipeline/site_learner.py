@@ -226,7 +226,7 @@ class SiteLearner:
             )
         if self._digests.get(model) != digest:
             write_bytes(
-                self._held_file(model), save({n: np.ascontiguousarray(w) for n, w in weights.items()})
+                self._held_file(model), save({n: np.asarray(w, order="C") for n, w in weights.items()})
             )
         self._held[model] = self._whole(model, network, weights)
         self._scores = {}

@@ -129,7 +129,7 @@ class PrivateRounds:
 
     def _keep(self, number: int, question: Digest, paid: Reservation, change: Weights) -> None:
         """Keep a change durably; that of the round before stays too, for a lead that was set back."""
-        arrays = {name: np.ascontiguousarray(value) for name, value in change.items()}
+        arrays = {name: np.asarray(value, order="C") for name, value in change.items()}  # keeps shape ()
         data = save(arrays, {"question": question, "reservation": str(paid.number)})
         write_bytes(self._file(number), hashlib.sha256(data).digest() + data)
         self._file(number - KEPT_ROUNDS).unlink(missing_ok=True)
