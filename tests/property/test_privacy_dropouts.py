@@ -24,7 +24,7 @@ from huizhen.privacy.secure_aggregation import client, keys, server
 from huizhen.privacy.secure_aggregation.coding import Counts
 
 sys.path.append(str(Path(__file__).parents[1] / "unit" / "privacy"))
-from conftest import Round, make_terms, plain_sum
+from secure_rounds import Round, make_terms, plain_sum
 
 SCHEDULES = 10_000
 FRESH = 100

@@ -29,7 +29,9 @@ def test_the_modulus_is_the_smallest_prime_above_two_to_256() -> None:
 
 
 @pytest.mark.parametrize(("sites", "threshold"), [(2, 2), (3, 2), (6, 4), (9, 6)])
-@pytest.mark.parametrize("secret", [bytes(32), b"\xff" * 32, secrets.token_bytes(32)])
+@pytest.mark.parametrize(
+    "secret", [bytes(32), b"\xff" * 32, secrets.token_bytes(32)], ids=["zeros", "ones", "random"]
+)
 def test_any_threshold_of_shares_gives_the_secret_back(sites: int, threshold: int, secret: bytes) -> None:
     shares = split(secret, range(1, sites + 1), threshold)
     assert {len(share) for share in shares.values()} == {SHARE_BYTES}
