@@ -59,7 +59,7 @@ epochs = 1
 rounds = 2
 quorum = 0.5
 round_timeout_s = 60
-site_specific = ["*head*bias"]
+site_specific = ["joint.*"]
 """
 SITE = """
 [[site]]
