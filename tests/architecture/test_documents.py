@@ -17,6 +17,7 @@ from huizhen.cli.lazy import COMMANDS
 from huizhen.cli.reference import cli_reference
 from huizhen.core.cohort import REASONS
 from huizhen.core.study_reference import study_reference
+from huizhen.federate.policy_reference import policy_reference
 
 CLASSES = [
     item for _, item in inspect.getmembers(errors, inspect.isclass) if issubclass(item, errors.HuizhenError)
@@ -67,7 +68,9 @@ def test_errors_outside_the_tree_have_the_code_of_their_parent(sources: dict[str
 
 
 @pytest.mark.parametrize(
-    ("page", "text"), [("cli.md", cli_reference), ("study.md", study_reference)], ids=["cli.md", "study.md"]
+    ("page", "text"),
+    [("cli.md", cli_reference), ("study.md", study_reference), ("site-policy.md", policy_reference)],
+    ids=["cli.md", "study.md", "site-policy.md"],
 )
 def test_reference_pages_are_up_to_date(root: Path, page: str, text: object) -> None:
     assert callable(text)
@@ -79,6 +82,11 @@ def test_reference_pages_are_up_to_date(root: Path, page: str, text: object) -> 
 
 def test_each_key_of_the_study_file_has_a_meaning() -> None:
     bare = [line for line in study_reference().splitlines() if re.match(r"\| `\w+` .*\|\s*\|$", line)]
+    assert bare == []
+
+
+def test_each_key_of_a_sites_policy_has_a_meaning() -> None:
+    bare = [line for line in policy_reference().splitlines() if re.match(r"\| `\w+` .*\|\s*\|$", line)]
     assert bare == []
 
 

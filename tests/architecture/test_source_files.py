@@ -9,11 +9,11 @@ from pathlib import Path
 LONGEST = 400
 
 COMMANDS = "tests/unit/cli/test_commands.py"
+SITES = "tests/unit/cli/test_site_commands.py"
 ELSEWHERE: dict[str, str] = {
     "huizhen.cli.__main__": "tests/architecture/test_imports.py",
     "huizhen.cli.commands.data_describe": COMMANDS,
     "huizhen.cli.commands.demo": COMMANDS,
-    "huizhen.cli.commands.predict": COMMANDS,
     "huizhen.cli.commands.show": COMMANDS,
     "huizhen.cli.commands.verify": COMMANDS,
 }

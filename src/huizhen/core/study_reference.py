@@ -8,6 +8,7 @@ import re
 import textwrap
 import tomllib
 from collections.abc import Iterator, Mapping
+from datetime import time
 from enum import Enum
 from functools import cache
 from importlib.resources import files
@@ -22,7 +23,7 @@ from huizhen.core.digests import canonical_json
 from huizhen.core.study_federation import Federation
 from huizhen.core.study_privacy import Privacy
 
-__all__ = ["study_reference"]
+__all__ = ["section", "study_reference"]
 
 SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("Top of the file", study.Study),
@@ -53,10 +54,10 @@ writes a commented file to start from. This page is made from the program's own 
 
 def study_reference() -> str:
     """Return the Markdown page that explains every key of the study file."""
-    return HEAD + "".join(_section(title, model) for title, model in SECTIONS)
+    return HEAD + "".join(section(title, model) for title, model in SECTIONS)
 
 
-def _section(title: str, model: type[BaseModel]) -> str:
+def section(title: str, model: type[BaseModel]) -> str:
     """Return the part of the page for one model: its docstring and a table of keys."""
     rows = [_row(model, name, field) for name, field in model.model_fields.items()]
     text = " ".join((model.__doc__ or "").split())
@@ -73,7 +74,13 @@ def _row(model: type[BaseModel], name: str, field: FieldInfo) -> str:
 
 # --- what a key may hold -------------------------------------------------------------------------------
 
-PLAIN: Mapping[Any, str] = {str: "text", int: "whole number", float: "number", bool: "true or false"}
+PLAIN: Mapping[Any, str] = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "true or false",
+    time: "time of day",
+}
 
 
 def _type(annotation: Any) -> str:
@@ -123,6 +130,8 @@ def _default(field: FieldInfo) -> str:
         return "none" if not isinstance(value, BaseModel) else "as below"
     if isinstance(value, float):
         return f"{value:g}"
+    if isinstance(value, time):
+        return f"`{value}`"
     plain = [getattr(item, "value", item) for item in value] if isinstance(value, tuple | list) else value
     return f"`{canonical_json(getattr(plain, 'value', plain)).decode()}`"
 

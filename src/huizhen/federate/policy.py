@@ -25,17 +25,12 @@ class Hours(BaseModel):
     """When the site works: days from 0 (Monday) to 6, and local times; `until` is not included."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    days: Annotated[tuple[Annotated[int, Field(ge=0, le=6)], ...], Field(min_length=1)] = (
-        0,
-        1,
-        2,
-        3,
-        4,
-        5,
-        6,
-    )
+    days: Annotated[tuple[Annotated[int, Field(ge=0, le=6)], ...], Field(min_length=1)] = tuple(range(7))
+    """0 is Monday."""
     start: time = time(0)
+    """From when on, in the site's local time."""
     until: time = time(23, 59, 59)
+    """Until when; not included. Before `start`: of the next day."""
 
     def hold(self, moment: datetime) -> bool:
         """Tell whether `moment` (the site's local time) lies within the hours; they may pass midnight."""
@@ -48,7 +43,8 @@ class Hours(BaseModel):
 
 
 class SitePolicy(BaseModel):
-    """What a site allows. The defaults release nothing but protected updates and counts of five and more."""
+    """What a site allows. By default updates leave under secure aggregation only, and of the site alone no
+    count below five, but for the distribution of the locked model's scores."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     signers: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...] = ()
@@ -56,6 +52,7 @@ class SitePolicy(BaseModel):
     studies: tuple[str, ...] = (_ANY,)
     """Study names that are accepted, as shell patterns."""
     purposes: tuple[str, ...] = ("research",)
+    """What a study may be for."""
     minimum_cohort: Annotated[int, Field(ge=1)] = 10
     """Fewer training patients than this, and the site doesn't train: an update would say much of each."""
     smallest_count: Annotated[int, Field(ge=1)] = 5
@@ -67,9 +64,10 @@ class SitePolicy(BaseModel):
     plain_updates: bool = False
     """Whether an update may leave without secure aggregation."""
     plain_aggregates: bool = True
-    """Whether sums of this site alone may leave, suppressed below `smallest_count`."""
+    """Whether an answer of this site alone may leave, if no count in it is below `smallest_count`."""
     minimum_sites: Annotated[int, Field(ge=2)] = 2
-    """A secure sum over fewer sites than this is refused: of two, each can tell the other's numbers."""
+    """A secure sum over fewer sites, or with fewer left at its end, is refused: of two, each can tell the
+    other's numbers."""
     partners: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...] = ()
     """Public keys of sites that sums may be shared with; any that the lead names when empty."""
     score_histograms: bool = True
@@ -79,6 +77,7 @@ class SitePolicy(BaseModel):
     layers: tuple[str, ...] = (_ANY,)
     """Weights that may leave, by name, as shell patterns."""
     hours: Hours = Hours()
+    """When the site answers; outside it refuses."""
     approval: bool = False
     """Whether a person at the site must approve each study first (`huizhen site approve`)."""
 
@@ -121,6 +120,11 @@ class SitePolicy(BaseModel):
             raise refusal("minimum_sites", f"a secure sum over {len(sites)} sites protects too little")
         if self.partners and not set(sites) <= {own, *self.partners}:
             raise refusal("partners", "a secure sum with a site that isn't accepted here")
+
+    def survive(self, sites: int) -> None:
+        """Check how many sites are left at the end of a secure sum. Raises `PolicyError`."""
+        if sites < self.minimum_sites:
+            raise refusal("minimum_sites", f"a secure sum with {sites} sites left protects too little")
 
     def spend(self, epsilon: float | None, delta: float = 0.0) -> None:
         """Check the privacy loss that a study asks for; an epsilon of None is no differential privacy.

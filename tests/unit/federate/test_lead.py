@@ -276,6 +276,13 @@ def test_a_dead_site_is_taken_back_when_it_returns(tmp_path, phase):
     assert one.lead.journal.events()["back"] == 1
 
 
+def test_a_site_that_wants_three_in_a_sum_does_not_unmask_with_two(tmp_path):
+    one = toy(tmp_path, policy={"minimum_sites": 3})
+    Faulty(one, lambda s, m, f: None if s == "west" and m.kind == "deliver" else b"")
+    with pytest.raises(FederationError, match="minimum_sites: a secure sum"):
+        training(one, tmp_path).run(WEIGHTS)
+
+
 def test_of_one_round_no_two_sums_over_different_sites_are_unmasked(tmp_path):
     """Their difference would be the missing site's own update."""
     one = toy(tmp_path, {"rounds": 1})

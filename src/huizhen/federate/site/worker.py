@@ -298,6 +298,7 @@ class Worker:
 
     def _endorse(self, ask: wire.Endorse, policy: SitePolicy) -> str:
         """Sign the survivors of the open sum; of what may not leave alone, one set of sites only."""
+        policy.survive(len(set(ask.survivors)))
         sums = self._study(ask.study).sums
         alone = policy.plain_updates if sums.task.startswith("train:") else policy.plain_aggregates
         return sums.endorse(ask, hidden=not alone)
