@@ -12,12 +12,12 @@ HEAD = """\
 
 `policy.toml` in a site's folder says what may be asked of the site. It is enforced in the site's own process,
 before data is read, and read anew for every message: a change holds at once, also for studies that were
-accepted before. Unknown keys are errors. `huizhen site init` writes one that accepts nobody; `huizhen site join`
-enters a lead's key; `huizhen site policy FOLDER` checks it and prints what holds.
+accepted before. Unknown keys are errors. `huizhen site init` writes one that accepts nobody;
+`huizhen site join` enters a lead's key; `huizhen site policy FOLDER` checks it and prints what holds.
 
 What a policy doesn't allow is answered by a refusal that names the field and holds no patient's value; the
-refusal stands in the outbox, and the study goes on without the site if the quorum holds. This page is made from
-the program's own models (`python -m huizhen.federate.policy_reference > docs/reference/site-policy.md`).
+refusal stands in the outbox, and the study goes on without the site if the quorum holds. This page is made
+from the program's own models (`python -m huizhen.federate.policy_reference > docs/reference/site-policy.md`).
 """
 
 
