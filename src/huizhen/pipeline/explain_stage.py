@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -30,12 +30,15 @@ from huizhen.explain.localisation import (
     pointing_hit,
 )
 from huizhen.explain.overlay import overlay_png
+from huizhen.models.encoders.interface import Encoder
 from huizhen.pipeline.fit_stage import FittedModel, load_network
 from huizhen.pipeline.lock_stage import Locked
 from huizhen.pipeline.material import Columns, Material, Readers, encodings_of, open_readers
 from huizhen.pipeline.phantom_truth import COHORT_WORDS
 from huizhen.pipeline.predict_stage import Opened
 from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage
+from huizhen.train.arrays import CaseData
+from huizhen.train.features import frozen_encoder
 
 GALLERY_CASES = 8
 """Cases per cohort whose heatmaps are kept as files: right and wrong, positive and negative alike."""
@@ -96,18 +99,19 @@ def _all_heat(shown: Shown, fits: Sequence[FittedModel]) -> Heat:
     sums: Heat = defaultdict(dict)
     asked: dict[str, int] = defaultdict(int)
     sizes = {m.name: m.size for m in run.study.image_modalities}
+    encoders = _frozen_encoders(run)
     with run.progress.track("explain", len(fits)) as advance:
         for fitted in fits:
             fold = cohort.folds[fitted.fold]
             encodings = encodings_of(run, cohort.cases, fold)
             network = load_network(run, fitted, encodings)
-            data = shown.material.data(encodings)
+            data = _with_pixels(shown.material.data(encodings), shown.material.columns)
             tested = (Part.TEST, Part.EXTERNAL)
             rows = [r for r, c in enumerate(shown.material.cases) if fold.parts[c.pseudonym] in tested]
             for start in range(0, len(rows), BATCH):
                 chosen = np.array(rows[start : start + BATCH], np.int64)
                 batch = data.batch(chosen, fitted.model.modalities)
-                for name, grid in heatmaps(network, batch).items():
+                for name, grid in heatmaps(network, batch, encoders).items():
                     wide = upsample(grid, sizes[name]).numpy()
                     for position in torch.unique(batch.bags[name].case).tolist():
                         pseudonym = shown.material.cases[chosen[position]].pseudonym
@@ -117,6 +121,22 @@ def _all_heat(shown: Shown, fits: Sequence[FittedModel]) -> Heat:
                     asked[shown.material.cases[row].pseudonym] += 1
             advance(1)
     return {p: {m: np.clip(h / asked[p], 0, 1) for m, h in found.items()} for p, found in sums.items()}
+
+
+def _frozen_encoders(run: Run) -> dict[str, Encoder]:
+    """Return the encoders that networks over cached features don't hold; none for fine-tuned networks."""
+    if run.study.training.mode != "frozen":
+        return {}
+    return {m.name: frozen_encoder(m, run.study.seed) for m in run.study.image_modalities}
+
+
+def _with_pixels(data: CaseData, columns: Columns) -> CaseData:
+    """Return the cases with pixels in place of cached features: heat is looked for inside the encoders."""
+    images = {
+        name: replace(column, payload=columns.made[name][1].pixels, features=False)
+        for name, column in data.images.items()
+    }
+    return replace(data, images=images)
 
 
 def _localisation(shown: Shown, heat: Heat, part: Part) -> list[Evidence]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import final
+from typing import Literal, final
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from huizhen.errors import InvalidInputError
-from huizhen.explain.heatmaps import heatmaps, upsample
+from huizhen.explain.heatmaps import _joined, _see, heatmaps, upsample
 from huizhen.models.batch import Bag, CaseBatch
 from huizhen.models.cman import Cman
+from huizhen.models.encoders.efficientnet_lite import efficientnet_lite0
+from huizhen.models.encoders.interface import Encoder
+from huizhen.models.encoders.resnet import resnet18
 from huizhen.models.network import Network, Output
 from huizhen.models.tokens import ImageTokenizer
 
@@ -40,6 +43,21 @@ def identity() -> ImageTokenizer:
     tokenizer = ImageTokenizer(DEPTH, DEPTH, None, 0.0)
     tokenizer.project = nn.Sequential()
     return tokenizer
+
+
+def _lite(in_channels: int, norm: Literal["batch", "group"], *, generator: torch.Generator) -> Encoder:
+    torch.manual_seed(int(generator.initial_seed()))
+    return efficientnet_lite0(in_channels, norm, pretrained=False)
+
+
+def pictures(n: int, size: int) -> CaseBatch:
+    """Return n cases of one random image each."""
+    draw = torch.Generator().manual_seed(5)
+    payload = torch.randint(0, 256, (n, 1, size, size), generator=draw, dtype=torch.uint8)
+    bag = Bag(payload=payload, case=torch.arange(n), slot=torch.zeros(n, dtype=torch.long), width=1)
+    return CaseBatch(
+        bags={"US": bag}, rows={}, present=torch.ones(n, 1, dtype=torch.bool), outcome=torch.zeros(n)
+    )
 
 
 def batch_of(*counts: int, names: Sequence[str] = ("US",), tokens: int = 9, seed: int = 0) -> CaseBatch:
@@ -191,3 +209,39 @@ def test_upsampling_keeps_bounds_place_and_proportion() -> None:
     spot[0, 1, 2] = 1
     row, column = divmod(int(upsample(spot, 128).flatten().argmax()), 128)
     assert (row // 32, column // 32) == (1, 2)
+
+
+@pytest.mark.parametrize("make", [resnet18, _lite])
+def test_an_encoder_gives_finer_maps_and_the_same_answer(make: Callable[..., Encoder]) -> None:
+    encoder = make(1, "group", generator=torch.Generator().manual_seed(3))
+    tokenizer = ImageTokenizer(encoder.channels, 16, encoder, 0.0)
+    network = Cman({"US": tokenizer}, width=16, heads=2, layers=1, dropout=0.0).eval()
+    batch = pictures(3, 64)
+    bag = batch.bags["US"]
+    assert torch.equal(network.encode(batch)["US"], _see(encoder, bag).tokens)
+    heat = heatmaps(network, batch)["US"]
+    assert heat.shape == (3, 8, 8)
+    assert [float(peak) in (0, 1) for peak in heat.amax((1, 2))] == [True] * 3
+
+
+def test_frozen_encoders_are_given_beside_a_network_without() -> None:
+    encoder = resnet18(1, "group", generator=torch.Generator().manual_seed(3))
+    torch.manual_seed(0)
+    whole = Cman({"US": ImageTokenizer(512, 16, encoder, 0.0)}, width=16, heads=2, layers=1, dropout=0.0)
+    bare = Cman({"US": ImageTokenizer(512, 16, None, 0.0)}, width=16, heads=2, layers=1, dropout=0.0)
+    bare.load_state_dict({n: v for n, v in whole.state_dict().items() if ".encoder." not in n})
+    batch = pictures(4, 64)
+    frozen = encoder.requires_grad_(False)
+    torch.testing.assert_close(
+        heatmaps(bare, batch, {"US": frozen})["US"], heatmaps(whole, batch)["US"], rtol=1e-5, atol=1e-6
+    )
+
+
+def test_heat_is_where_every_scale_sees_evidence() -> None:
+    fine = torch.zeros(1, 4, 4)
+    fine[0, 0, 0], fine[0, 3, 3] = 1.0, 0.9
+    coarse = torch.zeros(1, 2, 2)
+    coarse[0, 1, 1] = 1.0
+    joined = _joined([fine, coarse])
+    assert divmod(int(joined.flatten().argmax()), 4) == (3, 3)
+    assert joined[0, 0, 0] == 0

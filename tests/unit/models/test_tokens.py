@@ -6,7 +6,7 @@ from typing import final
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from huizhen.models.batch import Bag, Row
 from huizhen.models.encoders.interface import Encoder
@@ -14,14 +14,21 @@ from huizhen.models.tokens import ImageTokenizer, TableTokenizer
 
 
 @final
+class Twice(nn.Module):
+    """Each 32 x 32 block's mean, twice."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        mean: Tensor = torch.nn.functional.avg_pool2d(images, 32)[:, :1]
+        return mean.repeat(1, 2, 1, 1)
+
+
 class Quarters(Encoder):
     """An encoder that gives each 32 x 32 block's mean, twice."""
 
     channels = 2
 
-    def forward(self, images: Tensor) -> Tensor:
-        mean: Tensor = torch.nn.functional.avg_pool2d(images, 32)[:, :1]
-        return mean.repeat(1, 2, 1, 1)
+    def parts(self) -> tuple[nn.Module, ...]:
+        return (Twice(),)
 
 
 def test_pixels_become_tokens_row_by_row() -> None:

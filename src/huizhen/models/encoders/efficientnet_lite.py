@@ -127,10 +127,10 @@ class EfficientNetLite0(Encoder):
             nn.Conv2d(inputs, HEAD_CHANNELS, 1, bias=False), make_norm(norm, HEAD_CHANNELS), nn.ReLU6()
         )
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return token maps (B, 1280, S/32, S/32) of `images` (B, in_channels, S, S)."""
-        out: Tensor = self.head(self.blocks(self.stem(images)))
-        return out
+    def parts(self) -> tuple[nn.Module, ...]:
+        """Return the parts that end at 40 channels and stride 8, 112 and stride 16, 1,280 and stride 32."""
+        stem, blocks = self.stem, self.blocks
+        return nn.Sequential(stem, blocks[:5]), blocks[5:11], nn.Sequential(blocks[11:], self.head)
 
 
 def _own_name(name: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ PIXEL_SCALE = 0.502
 
 
 class Encoder(nn.Module, ABC):
-    """An image encoder. Concrete encoders are final; they set `channels` once constructed.
+    """An image encoder. Concrete encoders are final; they set `channels` once constructed and give `parts`.
 
     `forward` takes images (B, in_channels, S, S), S a multiple of `stride`, scaled as the encoder's weights
     expect, and returns token maps (B, channels, S / stride, S / stride).
@@ -23,8 +24,16 @@ class Encoder(nn.Module, ABC):
     channels: int
 
     @abstractmethod
+    def parts(self) -> Sequence[nn.Module]:
+        """Return the encoder cut where its maps have strides of 8, 16 and 32 pixels; one after another they
+        are the encoder."""
+
     def forward(self, images: Tensor) -> Tensor:
         """Return the token map of `images`."""
+        out = images
+        for part in self.parts():
+            out = part(out)
+        return out
 
 
 def normalise(pixels: Tensor) -> Tensor:

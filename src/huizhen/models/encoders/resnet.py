@@ -10,6 +10,7 @@ and averaging over hospitals need that.
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Final, Literal, NamedTuple, final
 
 import torch
@@ -120,14 +121,14 @@ class ResNet(Encoder):
                 blocks.append(block(inputs, stage.width, stride, norm))
                 inputs = stage.width * block.expansion
         self.blocks = nn.Sequential(*blocks)
+        self.ends = tuple(accumulate(stage.blocks for stage in stages))
         self.channels = inputs
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return token maps (B, channels, S/32, S/32) of `images` (B, in_channels, S, S)."""
-        out: Tensor = torch.relu(self.stem(images))  # (B, 64, S/2, S/2)
-        out = self.pool(out)  # (B, 64, S/4, S/4)
-        tokens: Tensor = self.blocks(out)  # (B, channels, S/32, S/32)
-        return tokens
+    def parts(self) -> tuple[nn.Module, ...]:
+        """Return the parts that end with the second, third and fourth stage: strides 8, 16 and 32."""
+        second, third = self.ends[1], self.ends[2]
+        start = nn.Sequential(self.stem, nn.ReLU(), self.pool, self.blocks[:second])
+        return start, self.blocks[second:third], self.blocks[third:]
 
 
 @torch.no_grad()
