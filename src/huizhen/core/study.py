@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from huizhen.core.digests import Digest, digest_value
+from huizhen.core.study_active import Active, active_problems
 from huizhen.core.study_base import Frozen, Name
 from huizhen.core.study_federation import Federation, StrategyKind
 from huizhen.core.study_privacy import Privacy, privacy_problems
@@ -320,6 +321,8 @@ class Study(Frozen):
     """Present: the sites train together and their data stays with them."""
     privacy: Privacy | None = None
     """Present: what the sites learn from any one patient is bounded (differential privacy)."""
+    active: Active | None = None
+    """Present: labels are asked for between rounds, where they teach most (active learning)."""
 
     @model_validator(mode="after")
     def _names_agree(self) -> Self:
@@ -343,7 +346,7 @@ class Study(Frozen):
                 problems.append(f"site {site.name}: no source has columns.outcome")
         if not any(s.role is Role.DEVELOPMENT for s in self.site):
             problems.append("no site has role development")
-        problems += [*self._federation_problems(), *privacy_problems(self)]
+        problems += [*self._federation_problems(), *privacy_problems(self), *active_problems(self)]
         if Variant.TABLE_LR in self.network.variants and not self.table_modalities:
             problems.append("variant table_lr needs a table modality")
         if problems:

@@ -20,6 +20,7 @@ from pydantic.fields import FieldInfo
 
 from huizhen.core import study
 from huizhen.core.digests import canonical_json
+from huizhen.core.study_active import Active
 from huizhen.core.study_federation import Federation
 from huizhen.core.study_privacy import Privacy
 
@@ -40,6 +41,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[training]", study.Training),
     ("[federation]", Federation),
     ("[privacy]", Privacy),
+    ("[active]", Active),
 )  # fmt: skip
 
 HEAD = """\

@@ -91,7 +91,7 @@ def problems_of(error: Mapping[str, Any], raw: Mapping[str, Any]) -> Iterator[Pr
         yield _unknown_key(path, raw)
     elif kind == "value_error":
         for part in str(context["error"]).split("; "):
-            yield Problem(field=field, reason=part, remedy="change one of the fields that it names")
+            yield _broken_rule(field, part)
     elif kind in ("enum", "literal_error"):
         yield _unknown_choice(field, error["input"], str(context["expected"]))
     elif kind in WORDS:
@@ -99,6 +99,14 @@ def problems_of(error: Mapping[str, Any], raw: Mapping[str, Any]) -> Iterator[Pr
         yield Problem(field=field, reason=reason, remedy=remedy)
     else:
         yield Problem(field=field, reason=error["msg"], remedy="see docs/reference/study.md")
+
+
+def _broken_rule(field: str, rule: str) -> Problem:
+    """Return the problem of a rule across fields: "reason", or "field | reason | remedy"."""
+    match rule.split(" | "):
+        case [named, reason, remedy]:
+            return Problem(field=named, reason=reason, remedy=remedy)
+    return Problem(field=field, reason=rule, remedy="change one of the fields that it names")
 
 
 def _unknown_key(path: Place, raw: Mapping[str, Any]) -> Problem:

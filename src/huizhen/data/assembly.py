@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from huizhen.core.cohort import Case, Exclusion, ImageRecord
-from huizhen.core.study import Study, TableModality, Task
+from huizhen.core.study import Role, Study, TableModality, Task
+from huizhen.core.study_active import Annotator
 from huizhen.data.flow import Step, Tally
 from huizhen.data.readers.bags import evenly
 from huizhen.data.readers.interface import Row
@@ -71,18 +72,22 @@ def outcome_of(texts: Iterable[str], task: Task) -> int | str:
 def assemble_site(findings: SiteFindings, study: Study, *, pseudonym: Namer) -> SiteCases:
     """Return the cases of one site and the count at each step; `pseudonym` maps a patient_id.
 
-    Steps: found; readable (something usable is left); labelled (with an outcome of the task).
+    Steps: found; readable (something usable is left); labelled (with an outcome of the task). Where readers
+    will be asked for labels (`study.active`), cases without an outcome stay, and count as labelled.
     """
     site, tallies = findings.site, Counter(findings.tallies)
     readable, left_out = usable_cases(findings, study, pseudonym=pseudonym, tallies=tallies)
     labelled, unlabelled = _labelled(readable, findings.outcomes, study.task, tallies)
+    waiting = {one.subject for one in unlabelled if _may_wait(study, one)}
+    unlabelled = [one for one in unlabelled if one.subject not in waiting]
+    open_ = [case for case in readable if case.pseudonym in waiting]
     return SiteCases(
-        cases=tuple(labelled),
+        cases=tuple(sorted([*labelled, *open_], key=lambda case: case.patient_id)),
         exclusions=(*left_out, *unlabelled),
         steps=(
             Step(site=site, step="found", patients=len(findings.patients), images=findings.found_images),
             Step.count(site, "readable", readable),
-            Step.count(site, "labelled", labelled),
+            Step.count(site, "labelled", [*labelled, *open_]),
         ),
         tallies=Tally.of(site, tallies),
     )
@@ -148,6 +153,13 @@ def _labelled(
             labelled.append(replace(case, outcome=outcome))
             tallies["mixed_outcomes"] += _is_mixed(texts, task)
     return labelled, unlabelled
+
+
+def _may_wait(study: Study, exclusion: Exclusion) -> bool:
+    """Tell whether a patient without an outcome stays: at development sites whose readers are asked."""
+    asks = study.active is not None and study.active.annotator is Annotator.QUEUE
+    sites = {site.name for site in study.site if site.role is Role.DEVELOPMENT}
+    return asks and exclusion.reason == "missing_label" and exclusion.site in sites
 
 
 def _without_copies(findings: SiteFindings) -> tuple[dict[str, Bags], list[Exclusion]]:

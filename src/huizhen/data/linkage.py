@@ -72,7 +72,7 @@ def link_patients(
             left_out.setdefault(pair.first if outside[pair.first] else pair.second, pair.reason)
     for pair in pairs:
         alike = outside[pair.first] == outside[pair.second]
-        if alike and cases[pair.first].outcome != cases[pair.second].outcome:
+        if alike and _contradict(cases[pair.first], cases[pair.second]):
             left_out.setdefault(pair.first, "conflicting_label")
             left_out.setdefault(pair.second, "conflicting_label")
     kept = [pair for pair in pairs if pair.first not in left_out and pair.second not in left_out]
@@ -86,6 +86,11 @@ def link_patients(
         ),
         tallies=_tallies(cases, kept, links, external),
     )
+
+
+def _contradict(one: Case, other: Case) -> bool:
+    """Tell whether two cases have different outcomes; one who has none yet contradicts nobody."""
+    return None not in (one.outcome, other.outcome) and one.outcome != other.outcome
 
 
 def find_pairs(

@@ -39,6 +39,8 @@ class _Unit:
     names: tuple[str, ...]
     site: str
     outcome: int
+    labelled: bool
+    """Whether all have an outcome; else nobody of them tunes or tests."""
 
 
 def split_cohort(cohort: Cohort, study: Study, links: Groups = ()) -> tuple[Fold, ...]:
@@ -47,12 +49,14 @@ def split_cohort(cohort: Cohort, study: Study, links: Groups = ()) -> tuple[Fold
     Patients are drawn systematically from a shuffled list sorted by outcome and site, so that every outcome
     at every site is divided within rounding. The draw depends on the study's seed and on who the patients
     are, not on the order of the cases nor on the pseudonyms. `links` are groups of pseudonyms that stay
-    together. Cases at external sites are EXTERNAL in every fold.
+    together. Cases at external sites are EXTERNAL in every fold, those without an outcome (and whom they are
+    linked to) TRAIN.
 
     Raises `DataError` when a part of a fold lacks one of the two outcomes.
     """
     external = {site.name for site in study.site if site.role is Role.EXTERNAL}
     units = _units([case for case in cohort.cases if case.site not in external], links)
+    units = [unit for unit in units if unit.labelled]
     if study.split.method == "holdout":
         tested = [_draw(units, study.split.test, study.seed, "test")]
         share = study.split.tune / (1 - study.split.test)
@@ -129,7 +133,10 @@ def _units(cases: Sequence[Case], links: Groups) -> list[_Unit]:
     first = {group: (held[0].site, held[0].patient_id) for group, held in members.items()}
     units = {
         group: _Unit(
-            names=tuple(case.pseudonym for case in held), site=held[0].site, outcome=int(held[0].outcome == 1)
+            names=tuple(case.pseudonym for case in held),
+            site=held[0].site,
+            outcome=int(held[0].outcome == 1),
+            labelled=all(case.outcome is not None for case in held),
         )
         for group, held in members.items()
     }
