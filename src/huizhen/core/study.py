@@ -125,6 +125,8 @@ class Phases(StrEnum):
     SUBTRACTION = "subtraction"
     """Three phases (before, early and late after contrast) become the early and the late enhancement and
     what changes between them, as in subtraction images."""
+    ENHANCEMENT = "enhancement"
+    """The same, relative to the tissue before contrast, so that a scanner's gain does not matter."""
 
 
 class ImageModality(Frozen):
@@ -144,8 +146,10 @@ class ImageModality(Frozen):
 
     @model_validator(mode="after")
     def _phases_are_three(self) -> Self:
-        if self.phases is Phases.SUBTRACTION and self.channels != 3:
-            raise ValueError("phases = subtraction needs channels = 3: before, early and late after contrast")
+        if self.phases is not Phases.AS_READ and self.channels != 3:
+            raise ValueError(
+                f"phases = {self.phases.value} needs channels = 3: before, early and late after contrast"
+            )
         return self
 
 

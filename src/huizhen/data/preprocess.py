@@ -99,6 +99,28 @@ def subtracted(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.stack([2 * (early - before), 2 * (late - before), 0.5 + 2 * (late - early)])
 
 
+ENHANCEMENT_SCALE = 0.4
+TISSUE_PERCENTILE = 95.0
+
+
+def enhancement(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return (3, H, W) phases before, early and late as relative enhancement, unclipped.
+
+    Early and late less before, and half plus late less early, each times 0.4 and divided by the signal before
+    contrast plus half of the image's tissue level (its 95th percentile before contrast), which keeps noise in
+    the dark from growing. Any gain of the scanner falls out, most of a slow shading too. A lesion that doubles
+    its signal early comes out at about 0.3.
+
+    >>> phases = np.array([0.25, 0.5, 0.375], np.float32).reshape(3, 1, 1)
+    >>> enhancement(phases).ravel().round(3).tolist() == enhancement(phases / 2).ravel().round(3).tolist()
+    True
+    """
+    before, early, late = pixels
+    tissue = np.float32(np.percentile(before, TISSUE_PERCENTILE))
+    unit = ENHANCEMENT_SCALE / np.maximum(before + tissue / 2, np.float32(1e-3))
+    return np.stack([unit * (early - before), unit * (late - before), 0.5 + unit * (late - early)])
+
+
 def letterbox(
     pixels: NDArray[np.float32], *, size: int, channels: int, phases: Phases = Phases.AS_READ
 ) -> NDArray[np.uint8]:
@@ -117,8 +139,13 @@ def letterbox(
     box = Letterbox(height=pixels.shape[1], width=pixels.shape[2], size=size)
     square = np.zeros((channels, size, size), dtype=np.uint8)
     planes = to_channels(pixels, channels)
-    if phases is Phases.SUBTRACTION:
-        planes = subtracted(planes)
+    match phases:
+        case Phases.SUBTRACTION:
+            planes = subtracted(planes)
+        case Phases.ENHANCEMENT:
+            planes = enhancement(planes)
+        case Phases.AS_READ:
+            pass
     for plane, image in enumerate(planes):
         scaled = _resize(image, height=box.inner_height, width=box.inner_width)
         square[plane][box.inner] = np.rint(np.clip(scaled, 0, 1) * 255).astype(np.uint8)

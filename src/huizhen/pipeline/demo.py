@@ -74,7 +74,7 @@ kind = "image"
 title = "Dynamic contrast-enhanced MRI"
 size = 128
 channels = 3          # the contrast phases: before, early, late
-phases = "subtraction"
+phases = "enhancement"
 max_images = 3
 
 [[modality]]

@@ -94,3 +94,25 @@ def test_subtraction_takes_what_every_phase_shares() -> None:
     )
     assert one == pytest.approx(other, abs=1)
     assert one == pytest.approx([153, 102, 76.5], abs=1)
+
+
+def test_enhancement_is_free_of_gain_and_says_wash_out() -> None:
+    rng = np.random.default_rng(3)
+    before = rng.uniform(0.1, 0.3, (16, 16)).astype(np.float32)
+    washes_out = np.stack([before, 2.0 * before, 1.5 * before])
+    still_rises = np.stack([before, 1.5 * before, 2.0 * before])
+    one, faint, rising = (
+        letterbox(p, size=32, channels=3, phases=Phases.ENHANCEMENT).astype(int)
+        for p in (washes_out, washes_out / 4, still_rises)
+    )
+    assert np.abs(one - faint).max() <= 1
+    assert (one[2] < 127).all()
+    assert (rising[2] > 128).all()
+
+
+def test_enhancement_keeps_noise_in_the_dark_small() -> None:
+    rng = np.random.default_rng(4)
+    phases = np.abs(rng.normal(0, 0.01, (3, 64, 64))).astype(np.float32)
+    phases[:, 20:40, 20:40] += 0.4
+    shown = letterbox(phases, size=64, channels=3, phases=Phases.ENHANCEMENT)
+    assert np.percentile(shown[0], 99) < 26  # a tenth of the range
