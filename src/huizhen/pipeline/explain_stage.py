@@ -18,7 +18,7 @@ from huizhen.core.evidence import Evidence
 from huizhen.core.files import write_bytes
 from huizhen.core.predictions import Predictions
 from huizhen.core.streams import stream
-from huizhen.core.study import Variant
+from huizhen.core.study import ImageModality, Phases, Variant
 from huizhen.data.readers.interface import Reader
 from huizhen.data.readers.keys import split_key
 from huizhen.explain.heatmaps import heatmaps, upsample
@@ -225,7 +225,7 @@ def _kept(
     native = pack.geometry(int(pack.rows([record])[0])).to_native(heat).clip(0, 1)
     reader = shown.readers[case.site, record.source]
     pixels = np.asarray(reader.pixels(record))
-    image = pixels[0] if len(pixels) != 3 else pixels.transpose(1, 2, 0)
+    image = _picture(pixels, next(m for m in run.study.image_modalities if m.name == record.modality))
     stem = f"heatmaps/{COHORT_WORDS[part]}/{case.pseudonym}-{record.modality}"
     png, dcm = f"{stem}.png", f"{stem}.dcm"
     write_bytes(folder / ARTEFACTS / png, overlay_png(image, native, beside=True, phantom=run.study.phantom))
@@ -255,6 +255,17 @@ def _kept(
         inputs=(digest_file(folder / ARTEFACTS / png),),
         detail=_caption(table, row, record, COHORT_WORDS[part], png, dcm),
     )
+
+
+def _picture(pixels: NDArray[np.float32], modality: ImageModality) -> NDArray[np.float32]:
+    """Return what a reader is shown of an image (C, H, W): colours (H, W, 3), or one grey plane (H, W).
+
+    Of contrast phases that is the early one after contrast, in which lesions stand out.
+    """
+    if len(pixels) == 3 and modality.phases is Phases.AS_READ:
+        return pixels.transpose(1, 2, 0)
+    plane: NDArray[np.float32] = pixels[1 if len(pixels) == 3 else 0]
+    return plane
 
 
 def _planes(reader: Reader, record: ImageRecord) -> list[tuple[Path | None, int | None]]:
