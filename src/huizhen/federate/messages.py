@@ -76,6 +76,20 @@ class Hold(_Message):
     model: Model
 
 
+class Label(_Message):
+    """Have the annotators asked, for the query round `query`, about own cases that score at least `at`.
+
+    Which cases, and how many, the site decides and keeps to itself.
+    """
+
+    kind: Literal["label"] = "label"
+    model: Model
+    query: Step
+    at: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    labelled: Number
+    """The labels of all sites so far, which a site's floor is reckoned from."""
+
+
 class Lock(_Message):
     """The models and thresholds are fixed: test patients may be scored, and nothing is trained again."""
 
@@ -258,7 +272,9 @@ class Done(_Message):
     kind: Literal["done"] = "done"
 
 
-Inbound = Invitation | Ask | Train | Hold | Lock | Advertise | Share | Deliver | Endorse | Unmask | Finish
+Inbound = (
+    Invitation | Ask | Train | Hold | Label | Lock | Advertise | Share | Deliver | Endorse | Unmask | Finish
+)
 Outbound = (
     Accepted
     | Refusal

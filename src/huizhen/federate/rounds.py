@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -60,6 +60,8 @@ class Training:
     folder: Path
     sites: tuple[str, ...]
     patients: int
+    before: Callable[[int, Weights], None] | None = None
+    """What is done before a round of this number, with the weights that it begins from; again on resuming."""
 
     def run(self, initial: Weights, *, progress: Progress | None = None) -> Round:
         """Train from `initial` and return the last round. Raises `FederationError` below the quorum."""
@@ -69,6 +71,8 @@ class Training:
         with (progress or Silent()).track("rounds", total, about=self.model) as advance:
             advance(last.number + 1)
             for number in range(last.number + 1, total):
+                if self.before is not None:
+                    self.before(number, last.weights)
                 shared = {n: w for n, w in last.weights.items() if not self._stays(n)}
                 sent = {**shared, **strategy.broadcast(last.state, shared)}
                 change, sites = self._change(number, sent)

@@ -40,6 +40,7 @@ from huizhen.ledger.log import Log
 from huizhen.ledger.signing import PublicKey, SigningKey
 from huizhen.models.card import model_card_markdown
 from huizhen.pipeline.federated_assess import assess_federated
+from huizhen.pipeline.federated_labelling import asking_rounds, learnt
 from huizhen.pipeline.federated_model import save_model
 from huizhen.pipeline.federated_plan import (
     CELLS,
@@ -55,6 +56,8 @@ from huizhen.pipeline.run import RunResult, default_home, headline, make_dossier
 from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage
 from huizhen.train.local import shared_weights
 
+FITTED = ("task", "modality", "network", "training", "federation", "privacy", "active", "seed", "split")
+"""The parts of the study that a network depends on."""
 DECISIONS, BEGUN = "decisions.json", "federation/begun.json"
 
 
@@ -234,8 +237,20 @@ def _fit_stage(
 
     settings = run.study.model_dump(
         mode="json",
-        include={"task", "modality", "network", "training", "federation", "privacy", "seed", "split"},
+        include={
+            "task",
+            "modality",
+            "network",
+            "training",
+            "federation",
+            "privacy",
+            "active",
+            "seed",
+            "split",
+        },
     )
+
+    asking = asking_rounds(run, lead, model, sites.development, cohort)
 
     def body(folder: Path) -> Made:
         initial = shared_weights(network_of(run, model.planned, {}, model.seed(run.study)))
@@ -246,10 +261,12 @@ def _fit_stage(
             folder=run.folder / "rounds" / f"{digest_value([model.name, cohort.digest])[:16]}",
             sites=sites.development,
             patients=sites.patients(Part.TRAIN),
+            before=asking.before if asking else None,
         )
         done = training.run({n: w.numpy() for n, w in initial.items()}, progress=run.progress)
         write_bytes(folder / WEIGHTS, save({n: np.asarray(w) for n, w in done.weights.items()}))
-        return Made(evidence=[_rounds_evidence(run, lead, model, done, sites)])
+        asked = asking.end(folder, done.weights) if asking else []
+        return Made(evidence=[_rounds_evidence(run, lead, model, done, sites), *asked])
 
     inputs = [settings, cohort.digest, model.name]
     return run.stage(f"fit/{model.name}", inputs, body, made_from={"cohort": cohort.digest})
@@ -309,7 +326,7 @@ def _lock_stage(
             known = {name: Decision.from_json(record) for name, record in decisions.items()}
             by_model = dict(zip(models, fits, strict=True))
             digest, card = save_model(
-                run, folder, by_model, known, sites.development, sites.counts["development"]
+                run, folder, by_model, known, sites.development, learnt(fits[0], sites.counts["development"])
             )
             write_json(folder / ARTEFACTS / "model_card.json", card.model_dump(mode="json"))
             write_text(folder / ARTEFACTS / "model_card.md", model_card_markdown(card))

@@ -6,8 +6,6 @@ weights or an aggregate.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any, final
@@ -16,16 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from huizhen.core.cohort import Part
-from huizhen.core.digests import canonical_json, digest_value
-from huizhen.core.files import write_bytes, write_json
+from huizhen.core.cohort import Case, Part
+from huizhen.core.digests import digest_value
 from huizhen.core.progress import Silent
 from huizhen.core.streams import stream_seed
 from huizhen.core.study import Study
 from huizhen.data.cache import Cache
-from huizhen.errors import FederationError, ModelError
+from huizhen.errors import FederationError
 from huizhen.federate.site.folder import SiteFolder
-from huizhen.federate.site.learner import Asked, Trained
+from huizhen.federate.site.learner import Asked, Labelling, Trained
 from huizhen.federate.statistics.counts import Categories
 from huizhen.federate.statistics.data import Scored, Table, scored, table_of
 from huizhen.federate.statistics.delong import DeLong
@@ -42,13 +39,13 @@ from huizhen.pipeline.cohort_stage import OpenCohort, cohort_stage, read_cohort
 from huizhen.pipeline.federated_plan import CELLS, FederatedModel, cell_of, federated_models, scores_of
 from huizhen.pipeline.fit_stage import Development, network_of
 from huizhen.pipeline.material import Columns, Material
+from huizhen.pipeline.site_labelling import KINDS, SiteLabelling
+from huizhen.pipeline.site_models import SiteModels
 from huizhen.pipeline.site_privacy import SitePrivacy
 from huizhen.pipeline.stage import Run
 from huizhen.train.arrays import CaseData
 from huizhen.train.fit import Fit, predict_logits
-from huizhen.train.local import LocalFit, own_weights, shared_weights
-
-LOCKED = "locked.json"
+from huizhen.train.local import LocalFit, own_weights
 
 
 def open_learner(study: Study, folder: SiteFolder, home: Path) -> SiteLearner:
@@ -73,16 +70,6 @@ def open_learner(study: Study, folder: SiteFolder, home: Path) -> SiteLearner:
     return SiteLearner(study=study, run=run, site=folder)
 
 
-def digest_weights(weights: Weights) -> str:
-    """Return the SHA-256 over names, shapes and bytes of `weights`, in the order of names."""
-    found = hashlib.sha256()
-    for name in sorted(weights):
-        array = np.asarray(weights[name])
-        found.update(canonical_json([name, list(array.shape), str(array.dtype)]))
-        found.update(np.ascontiguousarray(array).tobytes())
-    return found.hexdigest()
-
-
 @final
 class SiteLearner:
     """One study at one site."""
@@ -90,8 +77,6 @@ class SiteLearner:
     def __init__(self, *, study: Study, run: Run, site: SiteFolder) -> None:
         self._study, self._run, self._site = study, run, site
         self._models = {model.name: model for model in federated_models(study)}
-        self._held: dict[str, Network] = {}
-        self._digests: dict[str, str] = {}
         self._scores: dict[tuple[str, ...], NDArray[np.float64]] = {}
 
     @cached_property
@@ -125,14 +110,50 @@ class SiteLearner:
             return np.zeros(0, np.int64)
         return self._development.rows(self.cohort.folds[0], part, self._data, model.planned.modalities)
 
-    def patients(self, model: str) -> int:
-        """Return how many patients train `model` here."""
-        return len(self._rows(self._model(model), Part.TRAIN))
+    def patients(self, model: str, round_number: int) -> int:
+        """Return how many patients train `model` here in a round."""
+        return len(self._training(self._model(model), round_number)[1])
+
+    def _training(self, model: FederatedModel, round_number: int) -> tuple[CaseData, NDArray[np.int64]]:
+        """Return what a round of `model` learns from: the data, and the rows of its training patients."""
+        rows = self._rows(model, Part.TRAIN)
+        if self._labelling is None:
+            return self._data, rows
+        return self._labelling.training(self._labelling.queries_for(model.name, round_number), rows)
+
+    @cached_property
+    def _labelling(self) -> SiteLabelling | None:
+        """How labels are asked for here; None in a study without [active], and at an external site."""
+        if self._study.active is None or not self.cohort.within(Part.TRAIN, Part.TUNE):
+            return None
+        first = next(iter(self._models.values()))
+        return SiteLabelling(
+            study=self._study,
+            active=self._study.active,
+            site=self._run.study.site[0].name,
+            folder=self._run.folder / "labels",
+            cases=self._development.material.cases,
+            train=self._rows(first, Part.TRAIN),
+            tune=self._rows(first, Part.TUNE),
+            data=self._data,
+            fresh=lambda: self._network(first),
+            held=lambda: self.models.held(first.name),
+        )
+
+    def label(self, asked: Labelling) -> None:
+        """Have the annotators asked for a query round."""
+        if self._labelling is None or self.models.locked():
+            raise FederationError(
+                "no labels are asked for here",
+                remedy="ask before the lock, sites with [active]",
+                field="active",
+            )
+        self._labelling.label(asked)
 
     def train(self, model: str, round_number: int, weights: Weights) -> Trained:
         """Train `model` for one round from `weights`."""
         planned = self._model(model)
-        if self._locked():
+        if self.models.locked():
             raise FederationError(
                 "the models are locked, and nothing is trained again",
                 remedy="a changed model is another study: sign a new one",
@@ -141,11 +162,12 @@ class SiteLearner:
         federation = self._study.federation
         if federation is None:
             raise FederationError("the study has no [federation]", remedy="add it to the study")
+        data, train = self._training(planned, round_number)
         fit = Fit(
             study=self._study,
-            data=self._data,
+            data=data,
             names=planned.planned.modalities,
-            train=self._rows(planned, Part.TRAIN),
+            train=train,
             tune=self._rows(planned, Part.TUNE),
             seed=stream_seed(self._study.seed, "fit", model, self._run.study.site[0].name),
             epochs=federation.rounds * federation.local_epochs,
@@ -179,79 +201,24 @@ class SiteLearner:
     def _network(self, model: FederatedModel) -> Network:
         return network_of(self._run, model.planned, {}, model.seed(self._study))
 
-    @property
-    def _lock_file(self) -> Path:
-        return self._run.folder / LOCKED
-
-    def _locked(self) -> dict[str, str]:
-        """Return what was locked here: model -> digest of its weights; empty before."""
-        if not self._lock_file.exists():
-            return {}
-        return dict(json.loads(self._lock_file.read_text(encoding="utf-8"))["weights"])
+    @cached_property
+    def models(self) -> SiteModels:
+        """The weights that the lead gave this site."""
+        return SiteModels(
+            folder=self._run.folder,
+            models=self._models,
+            fresh=self._network,
+            own=lambda model: own_weights(self._rounds(model)),
+        )
 
     def lock(self, digest: str) -> None:
         """Fix the held models; from now on test patients may be scored, and no weight changes."""
-        self._recall()
-        record = {"digest": digest, "weights": dict(sorted(self._digests.items()))}
-        if self._locked() not in ({}, record["weights"]):
-            raise FederationError(
-                "other models were locked for this study here",
-                remedy="a changed model is another study: sign a new one",
-                field="lock",
-            )
-        if not self._digests:
-            raise FederationError(
-                "no model is held here", remedy="send the finished weights first", field="lock"
-            )
-        write_json(self._lock_file, record)
+        self.models.lock(digest)
 
     def hold(self, model: str, weights: Weights) -> None:
-        """Keep the finished weights of `model`, also for a process after this one."""
-        from safetensors.numpy import save
-
-        digest = digest_weights(weights)
-        if (locked := self._locked()) and locked.get(model) != digest:
-            raise FederationError(
-                "the models are locked, and these are other weights",
-                remedy="a changed model is another study: sign a new one",
-                field="lock",
-            )
-        network = self._network(self._model(model))
-        expected = {name: tuple(w.shape) for name, w in shared_weights(network).items()}
-        if expected != {name: tuple(np.shape(w)) for name, w in weights.items()}:
-            raise ModelError(
-                "the finished weights are of another network",
-                remedy="run the same version of huizhen everywhere",
-                field="weights",
-            )
-        if self._digests.get(model) != digest:
-            write_bytes(
-                self._held_file(model), save({n: np.asarray(w, order="C") for n, w in weights.items()})
-            )
-        self._held[model] = self._whole(model, network, weights)
+        """Keep the weights of `model`, also for a process after this one."""
+        self.models.hold(self._model(model), weights)
         self._scores = {}
-
-    def _held_file(self, model: str) -> Path:
-        return self._run.folder / "held" / f"{digest_value(model)[:16]}.safetensors"
-
-    def _whole(self, model: str, network: Network, weights: Weights) -> Network:
-        """Return `network` with the finished weights, and those that never left this site in their places."""
-        import torch
-
-        shared = {name: torch.tensor(np.asarray(value)) for name, value in weights.items()}
-        own = own_weights(self._rounds(model))
-        network.load_state_dict({**network.state_dict(), **shared, **own})
-        self._digests[model] = digest_weights(weights)
-        return network.eval()
-
-    def _recall(self) -> None:
-        """Take up the finished weights that a process before this one was given."""
-        from safetensors.numpy import load_file
-
-        for model in self._models:
-            if model not in self._held and self._held_file(model).exists():
-                weights = load_file(self._held_file(model))
-                self._held[model] = self._whole(model, self._network(self._models[model]), weights)
 
     def answer(self, asked: Asked) -> NDArray[np.uint32]:
         """Return the words of an aggregate about the cohort or the scores of the models that are held."""
@@ -273,6 +240,8 @@ class SiteLearner:
         elif (kind, asked.query.name) == ("scores", "delong"):
             data = self._scored(rest)
             found = DeLong(models=len(data.scores)), data
+        elif kind in KINDS and self._labelling is not None:
+            found = self._labelling.about(asked.subject)
         if found is None:
             raise FederationError(
                 f"nothing is known here of {asked.query.name} of {asked.subject[:80]}",
@@ -286,16 +255,26 @@ class SiteLearner:
         names = set(self._model(model).planned.modalities)
         parts = self.cohort.folds[0].parts
         cells = [
-            [float(cell_of(parts[case.pseudonym], case.outcome))]
+            [float(cell_of(parts[case.pseudonym], self._told(case, parts[case.pseudonym])))]
             for case in self._unsealed.cases
             if names & case.modalities
         ]
         return table_of(("cell",), np.array(cells, np.float64).reshape(-1, 1))
 
+    def _told(self, case: Case, part: Part) -> int | None:
+        """Return a patient's outcome as counts may show it: none of who may yet be asked about."""
+        return None if self._study.active is not None and part is Part.TRAIN else case.outcome
+
     def _scored(self, subject: str) -> Scored:
         """Return outcome and risks of the patients of one part whom all models named can answer."""
         asked = scores_of(subject)
-        if asked.part not in (Part.TRAIN, Part.TUNE) and not self._locked():
+        if asked.part is Part.TRAIN and self._study.active is not None:
+            raise FederationError(
+                "training patients who wait for a label are not scored by outcome",
+                remedy="ask about tuning patients",
+                field="subject",
+            )
+        if asked.part not in (Part.TRAIN, Part.TUNE) and not self.models.locked():
             raise FederationError(
                 "test patients are scored only after the models are locked",
                 remedy="lock the models first",
@@ -320,16 +299,9 @@ class SiteLearner:
 
     def _logits(self, part: Part, model: FederatedModel) -> NDArray[np.float64]:
         """Return one held model's log-odds for the patients of `part`."""
-        self._recall()
-        if model.name not in self._held:
-            raise FederationError(
-                f"the weights of {model.name} are not held here",
-                remedy="send the finished weights first",
-                field="model",
-            )
         data = self._material(part).data({})
         rows = np.arange(len(data))
-        return predict_logits(self._held[model.name], data, rows, model.planned.modalities)
+        return predict_logits(self.models.held(model.name)[0], data, rows, model.planned.modalities)
 
     def _material(self, part: Part) -> Material:
         """Return the cases of one part with their columns."""

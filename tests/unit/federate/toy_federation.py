@@ -58,7 +58,7 @@ class ToyLearner:
     trained: int = 0
     broken: str = ""
 
-    def patients(self, model: str) -> int:
+    def patients(self, model: str, round_number: int) -> int:
         return len(self.x)
 
     def train(self, model: str, round_number: int, weights) -> Trained:

@@ -211,9 +211,8 @@ def test_locked_models_survive_a_restart_of_the_site(hospitals, result):
     study = load_study(hospitals.file)
     learner = open_learner(study, folder, folder.study(study.digest))
     try:
-        learner._recall()
-        assert set(learner._held) == {"cman/member0"}
-        assert learner._locked() == learner._digests
+        assert set(learner.models.digests) == {"cman/member0"}
+        assert learner.models.locked() == learner.models.digests
     finally:
         learner._run.log.close()
 

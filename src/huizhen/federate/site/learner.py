@@ -37,11 +37,24 @@ class Asked:
     smallest: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labelling:
+    """A query round: annotators are asked about own cases that score at least `at` for `model`.
+
+    `labelled`: the labels of all sites so far.
+    """
+
+    model: str
+    query: int
+    at: float
+    labelled: int
+
+
 class Learner(Protocol):
     """A study opened at a site. Every answer depends on the question alone, so that it can be asked again."""
 
-    def patients(self, model: str) -> int:
-        """Return how many patients train `model` here."""
+    def patients(self, model: str, round_number: int) -> int:
+        """Return how many patients train `model` here in a round."""
         ...
 
     def train(self, model: str, round_number: int, weights: Weights) -> Trained:
@@ -50,6 +63,13 @@ class Learner(Protocol):
 
     def hold(self, model: str, weights: Weights) -> None:
         """Keep the finished weights of `model`. Raises `FederationError` on another shape."""
+        ...
+
+    def label(self, asked: Labelling) -> None:
+        """Have the annotators asked for a query round, once.
+
+        Raises `FederationError` with `WAITING` while labels are missing.
+        """
         ...
 
     def lock(self, digest: str) -> None:
@@ -64,5 +84,7 @@ class Learner(Protocol):
         ...
 
 
+WAITING = "waiting for annotators"
+"""The reason of a site whose annotators have not answered all that was asked."""
 OpenLearner = Callable[[Study, SiteFolder, Path], Learner]
 """Opens a study at a site: reads its data, keeps what it needs in the folder given."""

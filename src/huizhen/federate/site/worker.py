@@ -25,7 +25,7 @@ from huizhen.federate.policy import SitePolicy
 from huizhen.federate.secure_wire import place_of, task_of
 from huizhen.federate.site.checks import check_finite, check_round, shortened, study_of
 from huizhen.federate.site.folder import SiteFolder
-from huizhen.federate.site.learner import Asked, Learner, OpenLearner
+from huizhen.federate.site.learner import Asked, Labelling, Learner, OpenLearner
 from huizhen.federate.site.secure import Pending, SecureSums
 from huizhen.federate.statistics.interface import Query
 from huizhen.ledger.signing import PublicKey
@@ -108,6 +108,12 @@ class Worker:
                 return self._train(message, asked, policy)
             case wire.Hold():
                 self._study(study).learner.hold(message.model, asked.arrays)
+                return wire.Done(study=study, sender=name), {}
+            case wire.Label():
+                asking = Labelling(
+                    model=message.model, query=message.query, at=message.at, labelled=message.labelled
+                )
+                self._study(study).learner.label(asking)
                 return wire.Done(study=study, sender=name), {}
             case wire.Lock():
                 self._study(study).learner.lock(message.digest)
@@ -230,7 +236,7 @@ class Worker:
         """Train for a round; the change leaves at once, or waits for its secure sum."""
         opened = self._study(ask.study)
         check_round(ask, opened.study)
-        patients = opened.learner.patients(ask.model)
+        patients = opened.learner.patients(ask.model, ask.round)
         policy.train(patients=patients, secure=ask.secure)
         task = task_of(ask)
         place = place_of(task)

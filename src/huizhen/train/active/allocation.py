@@ -22,11 +22,12 @@ from numpy.typing import NDArray
 
 from huizhen.errors import InvalidInputError
 
-__all__ = ["count", "fair_floor", "first_edges", "monotone", "narrow", "number_at", "settle"]
+__all__ = ["count", "fair_floor", "first_edges", "monotone", "narrow", "number_at", "settle", "strict"]
 
 BINS = 64
 ROUNDS = 5
 LOWEST, HIGHEST = 1e-12, 1e3
+APART = 1e-5
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 SummedCounts = Callable[[Floats], Counts]
@@ -40,6 +41,22 @@ def monotone(score: Floats) -> Floats:
     [3.0, 1.0, 1.0]
     """
     return np.minimum.accumulate(score) if len(score) else score
+
+
+def strict(score: Floats, *, shift: float = 0.0) -> Floats:
+    """Return a ranking's scores (k,), each a little below the one before, within the first histogram's bins.
+
+    So a cut can be made between any two. `shift` in [0, 1): a site's own, so that equal scores of two sites
+    differ too. Scores change by a hundred-thousandth a place, or by more where they would rise.
+
+    >>> strict(np.array([3.0, 1.0, 2.0])).round(6).tolist()
+    [3.0, 1.0, 0.99999]
+    """
+    place = np.arange(len(score)) * -np.log1p(-APART)
+    logs = np.log(np.clip(score, 2 * LOWEST, HIGHEST / 2))
+    falling = np.minimum.accumulate(logs + place) - place if len(score) else logs
+    found: Floats = np.exp(falling) * (1 - APART * shift)
+    return found
 
 
 def fair_floor(budget: int, *, labelled_here: int, labelled: int, sites: int, share: float) -> int:

@@ -40,7 +40,7 @@ from huizhen.train.active.interface import Picks, Pool
 from huizhen.train.active.picking import Open
 from huizhen.train.active.rules.typiclust import typicality
 
-__all__ = ["Information", "fahl", "labelled_information", "mean_doubt", "pool_information"]
+__all__ = ["Information", "fahl", "labelled_information", "mean_doubt", "pool_information", "uncertainty"]
 
 INTERCEPT_PENALTY = 1e-2
 TYPICAL_SHARE = 0.8
@@ -89,6 +89,11 @@ def pool_information(pool: Pool, labelled: Floats) -> Floats:
     """Return the sum (d + 1, d + 1) of u x x' over all cases; `labelled` is the sum over all hospitals."""
     x = _design(pool.features)
     return (x * mean_doubt(pool, labelled)[:, None]).T @ x
+
+
+def uncertainty(known: Information, penalty: float) -> float:
+    """Return the uncertainty over the pool, tr(inv(A) C): what a score is a share of."""
+    return float(np.trace(_inverse(known.labelled, penalty, len(known.labelled)) @ known.pool))
 
 
 def mean_doubt(pool: Pool, labelled: Floats) -> Floats:

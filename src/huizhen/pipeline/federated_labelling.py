@@ -1,0 +1,206 @@
+"""Query rounds at the study lead: between rounds of training, labels are shared out over the sites.
+
+The lead sends the model as it stands, settles by secure sums from which score on cases are asked, and has
+each site ask its own annotators. It knows sums over sites; of one site a count only where that site shows it.
+Each query round leaves a record, so that a run that was killed, or that waits for annotators, goes on there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from huizhen.core.evidence import Evidence
+from huizhen.core.files import write_json
+from huizhen.core.study_active import Active
+from huizhen.errors import FederationError, NotEstimableError, PolicyError
+from huizhen.federate import messages as wire
+from huizhen.federate.lead import Lead
+from huizhen.federate.site.learner import WAITING
+from huizhen.federate.statistics.asking import Asking, Share
+from huizhen.federate.statistics.counts import Categories
+from huizhen.federate.statistics.delong import DeLong
+from huizhen.federate.statistics.runner import conduct
+from huizhen.federate.strategies.interface import Weights
+from huizhen.pipeline.federated_plan import FederatedModel, federated_models
+from huizhen.pipeline.labelling_evidence import labelling_evidence
+from huizhen.pipeline.site_labelling import development_sites
+from huizhen.pipeline.site_models import digest_weights
+from huizhen.pipeline.stage import Run, Stage
+
+__all__ = ["FederatedLabelling", "asking_rounds", "learnt"]
+
+FIRST, LAST, LEARNT = "typiclust", "last", "learnt.json"
+Record = dict[str, Any]
+
+
+def asking_rounds(
+    run: Run, lead: Lead, model: FederatedModel, sites: tuple[str, ...], cohort: Stage
+) -> FederatedLabelling | None:
+    """Return the query rounds that `model` is trained with; None unless it is the one that asks."""
+    active = run.study.active
+    if active is None or model.name != federated_models(run.study)[0].name:
+        return None
+    folder = run.folder / "queries" / cohort.digest[:16]
+    return FederatedLabelling(run=run, lead=lead, active=active, model=model.name, sites=sites, folder=folder)
+
+
+def learnt(fit: Stage, counts: Mapping[str, int]) -> dict[str, int]:
+    """Return a cohort's `counts`, of training patients only those whom the model learnt from."""
+    own = fit.read(LEARNT) if (fit.folder / LEARNT).exists() else {}
+    return {**counts, **{name: int(n) for name, n in own.items()}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FederatedLabelling:
+    """The query rounds of `model` over the development `sites`; their records are kept in `folder`."""
+
+    run: Run
+    lead: Lead
+    active: Active
+    model: str
+    sites: tuple[str, ...]
+    folder: Path
+
+    def before(self, number: int, weights: Weights) -> None:
+        """Hold the query rounds that come before the training round `number` and weren't held yet.
+
+        Raises `FederationError` while a site waits for its annotators, or below the quorum.
+        """
+        for query in range(self.active.queries_before(number)):
+            if not self._file(str(query)).exists():
+                record = self._first() if query == 0 else self._next(query, weights)
+                write_json(self._file(str(query)), record)
+
+    def end(self, folder: Path, weights: Weights) -> list[Evidence]:
+        """Return the evidence of all query rounds; writes into `folder` how many were learnt from."""
+        if not self._file(LAST).exists():
+            digest = self._hold(weights)
+            counts = self._count("labelled", len(self.active.budgets) + 1, (0.0, 1.0))
+            record = {"counts": counts, "reached": self._reached(len(self.active.budgets) + 1, digest)}
+            write_json(self._file(LAST), record)
+        others, events = self._read(LAST)["counts"]
+        write_json(folder / LEARNT, {"train/0": others, "train/1": events})
+        rounds = [self._read(str(query)) for query in range(len(self.active.budgets) + 1)]
+        return labelling_evidence(self.run.study, rounds, self._read(LAST))
+
+    def _first(self) -> Record:
+        """Have each site begin with its first labels; there is no model, and nothing to share out."""
+        self._ask(0, None)
+        return {"query": 0, "rule": FIRST, **self._given(0)}
+
+    def _next(self, query: int, weights: Weights) -> Record:
+        """Hold one query round with the model as it stands."""
+        digest = self._hold(weights)
+        reached = self._reached(query, digest)
+        share = self._share(query, digest)
+        if share is not None:
+            self._ask(query, share)
+        settled = {} if share is None else {"at": share.at, "open": share.open, "floors": share.floors}
+        return {
+            "query": query,
+            "rule": self.active.rule.value,
+            "budget": self.active.budgets[query - 1],
+            "reached": reached,
+            **settled,
+            **self._given(query),
+        }
+
+    # --- what the sites are asked ---
+
+    def _hold(self, weights: Weights) -> str:
+        """Send the model as it stands, and return the beginning of its weights' digest."""
+        hold = wire.Hold(study=self.lead.study.digest, sender=wire.LEAD, model=self.model)
+        answers = self.lead.ask(dict.fromkeys(self.sites, hold), self.lead.patience_s, weights)
+        self.lead.enough([s for s, a in answers.items() if isinstance(a.message, wire.Done)], self.sites)
+        return digest_weights(weights)[:16]
+
+    def _share(self, query: int, digest: str) -> Share | None:
+        """Return from which score on cases are asked; None when no open case is left anywhere."""
+        statistic = Asking(
+            budget=self.active.budgets[query - 1],
+            sites=development_sites(self.run.study),
+            floor_share=self.active.floor_share,
+        )
+        subject = f"asking/{query}/{digest}/{self.model}"
+        try:
+            return conduct(statistic, self.lead.exchange(subject, secure=True, sites=self.sites)).result
+        except NotEstimableError:
+            return None
+
+    def _ask(self, query: int, share: Share | None) -> None:
+        """Have the sites ask their annotators. Raises `FederationError` while any of them waits."""
+        message = wire.Label(
+            study=self.lead.study.digest,
+            sender=wire.LEAD,
+            model=self.model,
+            query=query,
+            at=share.at if share else 0.0,
+            labelled=share.labelled if share else 0,
+        )
+        answers = self.lead.ask(dict.fromkeys(self.sites, message), self.lead.patience_s)
+        waiting = [site for site, answer in answers.items() if _waits(answer.message)]
+        if waiting:
+            raise FederationError(
+                f"{WAITING} at: {', '.join(sorted(waiting))}",
+                remedy="have their open cases labelled (huizhen site queue, huizhen site label), then run "
+                "again: it goes on here",
+                field="active",
+            )
+        self.lead.enough([s for s, a in answers.items() if isinstance(a.message, wire.Done)], self.sites)
+
+    def _given(self, query: int) -> Record:
+        """Return the labels of a query round: over all sites, and of each where it shows them."""
+        whole = self._count("given", query, (0.0,))
+        return {"spent": whole[0] if whole else 0, "sites": {s: self._shown(query, s) for s in self.sites}}
+
+    def _shown(self, query: int, site: str) -> int | None:
+        """Return one site's labels of a query round; None where it shows no count so small."""
+        statistic = Categories(column="given", codes=(0.0,))
+        exchange = self.lead.exchange(f"given/{query}", secure=False, sites=(site,))
+        try:
+            return conduct(statistic, exchange).n
+        except NotEstimableError:
+            return 0
+        except PolicyError:
+            return None
+
+    def _count(self, kind: str, query: int, codes: tuple[float, ...]) -> list[int]:
+        """Return counts over all sites by code; zeros when there is nobody."""
+        statistic = Categories(column="outcome" if len(codes) > 1 else "given", codes=codes)
+        exchange = self.lead.exchange(f"{kind}/{query}", secure=True, sites=self.sites)
+        try:
+            return [int(n) for n in conduct(statistic, exchange).result.counts[: len(codes)]]
+        except NotEstimableError:
+            return [0] * len(codes)
+
+    def _reached(self, query: int, digest: str) -> Record:
+        """Return the model's AUC on tuning patients, from exact sums, or why there is none."""
+        exchange = self.lead.exchange(f"curve/{query}/{digest}", secure=True, sites=self.sites)
+        try:
+            found = conduct(DeLong(models=1), exchange).result
+        except (NotEstimableError, PolicyError) as error:
+            return {"reason": error.message}
+        interval = found.interval(0)
+        return {
+            "auc": float(found.aucs[0]),
+            "interval": {"low": interval.low, "high": interval.high, "method": interval.method},
+            "n": found.n_pos + found.n_neg,
+            "n_events": found.n_pos,
+        }
+
+    # --- what is written down ---
+
+    def _read(self, name: str) -> Record:
+        return dict(json.loads(self._file(name).read_text(encoding="utf-8")))
+
+    def _file(self, name: str) -> Path:
+        return self.folder / f"query-{name}.json"
+
+
+def _waits(message: object) -> bool:
+    """Tell whether an answer says that the site's annotators aren't done."""
+    return isinstance(message, wire.Refusal) and message.reason.endswith(WAITING)
