@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from scipy.special import ndtr, ndtri
+from scipy.special import expit, logit, ndtr, ndtri
 
 from huizhen.core.evidence import Interval
 from huizhen.errors import InvalidInputError
@@ -62,6 +62,20 @@ def wald(
         method=method,
         level=level,
     )
+
+
+def logit_wald(value: float, error: float, *, method: str, level: float = 0.95) -> Interval:
+    """Return expit(logit(value) ± z · error / (value (1 - value))): within (0, 1), for a value inside.
+
+    >>> found = logit_wald(0.9, 0.1, method="logit")
+    >>> round(found.low, 3), round(found.high, 3)
+    (0.505, 0.988)
+    """
+    if not 0 < value < 1:
+        raise InvalidInputError(f"{value} isn't inside (0, 1)", remedy="use an exact bound", field="value")
+    reach = normal_quantile(level) * error / (value * (1 - value))
+    low, high = (float(expit(logit(value) + side * reach)) for side in (-1, 1))
+    return Interval(low=low, high=high, method=method, level=level)
 
 
 def unanimous_floor(n: int, *, level: float = 0.95) -> float:

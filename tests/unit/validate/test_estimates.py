@@ -7,7 +7,7 @@ import math
 import pytest
 
 from huizhen.errors import InvalidInputError
-from huizhen.validate.estimates import normal_quantile, two_sided_p, unanimous_floor, wald
+from huizhen.validate.estimates import logit_wald, normal_quantile, two_sided_p, unanimous_floor, wald
 
 
 def test_the_quantile_and_the_p_value_are_inverse() -> None:
@@ -39,3 +39,10 @@ def test_levels_outside_are_refused(level: float) -> None:
 def test_no_trial_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="no trial"):
         unanimous_floor(0)
+
+
+def test_the_logit_interval_stays_inside_and_has_no_edge() -> None:
+    found = logit_wald(0.99, 0.05, method="logit")
+    assert 0 < found.low < 0.99 < found.high < 1
+    with pytest.raises(InvalidInputError):
+        logit_wald(1.0, 0.05, method="logit")
