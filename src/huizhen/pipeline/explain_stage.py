@@ -94,7 +94,8 @@ def explain_stage(run: Run, opened: Opened, fits: Sequence[FittedModel], locked:
 
 
 def _all_heat(shown: Shown, fits: Sequence[FittedModel]) -> Heat:
-    """Return every tested case's heat, averaged over the networks that predict it."""
+    """Return the heat of the cases that are measured or kept, averaged over their networks."""
+    wanted = _wanted(shown)
     run, cohort = shown.run, shown.opened.cohort
     sums: Heat = defaultdict(dict)
     asked: dict[str, int] = defaultdict(int)
@@ -107,7 +108,11 @@ def _all_heat(shown: Shown, fits: Sequence[FittedModel]) -> Heat:
             network = load_network(run, fitted, encodings)
             data = _with_pixels(shown.material.data(encodings), shown.material.columns)
             tested = (Part.TEST, Part.EXTERNAL)
-            rows = [r for r, c in enumerate(shown.material.cases) if fold.parts[c.pseudonym] in tested]
+            rows = [
+                r
+                for r, c in enumerate(shown.material.cases)
+                if c.pseudonym in wanted and fold.parts[c.pseudonym] in tested
+            ]
             for start in range(0, len(rows), BATCH):
                 chosen = np.array(rows[start : start + BATCH], np.int64)
                 batch = data.batch(chosen, fitted.model.modalities)
@@ -121,6 +126,21 @@ def _all_heat(shown: Shown, fits: Sequence[FittedModel]) -> Heat:
                     asked[shown.material.cases[row].pseudonym] += 1
             advance(1)
     return {p: {m: np.clip(h / asked[p], 0, 1) for m, h in found.items()} for p, found in sums.items()}
+
+
+def _wanted(shown: Shown) -> set[str]:
+    """Return whose heat is asked for: positive cases with a lesion mask, and the gallery."""
+    kept = {
+        str(table.patient[row])
+        for table in shown.opened.predictions.values()
+        for row in gallery_rows(table, shown.run.study.seed)
+    }
+    measured = {
+        case.pseudonym
+        for case in shown.material.cases
+        if case.outcome == 1 and any(record.has_mask for bag in case.images.values() for record in bag)
+    }
+    return kept | measured
 
 
 def _frozen_encoders(run: Run) -> dict[str, Encoder]:
