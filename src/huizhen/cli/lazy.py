@@ -20,7 +20,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "huizhen": ("study", "run", "verify", "show", "predict", "demo", "data", "site", "federation"),
     "study": ("new", "check"),
     "data": ("import", "describe"),
-    "site": ("init", "join", "status", "policy", "approve", "outbox", "serve"),
+    "site": ("init", "join", "status", "policy", "approve", "outbox", "queue", "label", "serve"),
     "federation": ("key", "provision", "start", "stop", "status", "lead"),
 }
 """The groups and their commands, in the order of the help. A name that is a group itself opens that group."""

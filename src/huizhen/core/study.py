@@ -15,7 +15,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from huizhen.core.digests import Digest, digest_value
 from huizhen.core.study_active import Active, active_problems
 from huizhen.core.study_base import Frozen, Name
-from huizhen.core.study_federation import Federation, StrategyKind
+from huizhen.core.study_federation import Federation, federation_problems
 from huizhen.core.study_privacy import Privacy, privacy_problems
 
 
@@ -350,31 +350,12 @@ class Study(Frozen):
                 problems.append(f"site {site.name}: no source has columns.outcome")
         if not any(s.role is Role.DEVELOPMENT for s in self.site):
             problems.append("no site has role development")
-        problems += [*self._federation_problems(), *privacy_problems(self), *active_problems(self)]
+        problems += [*federation_problems(self), *privacy_problems(self), *active_problems(self)]
         if Variant.TABLE_LR in self.network.variants and not self.table_modalities:
             problems.append("variant table_lr needs a table modality")
         if problems:
             raise ValueError("; ".join(problems))
         return self
-
-    def _federation_problems(self) -> list[str]:
-        """Return what doesn't go with training over sites."""
-        if self.federation is None:
-            return []
-        problems: list[str] = []
-        if self.federation.strategy is StrategyKind.SCAFFOLD and self.training.optimiser != "sgd":
-            problems.append("strategy scaffold corrects plain gradient steps: set training.optimiser = sgd")
-        if self.split.method != "holdout":
-            problems.append("federation needs split.method = holdout: each site holds its own test patients")
-        if self.training.keep != "last" or self.training.average_weights:
-            problems.append("federation keeps the last round: set training.keep = last, average_weights = 0")
-        if self.training.mode == "finetune" and any(
-            m.norm == "batch" and not self.federation.site_specific for m in self.image_modalities
-        ):
-            problems.append(
-                "batch statistics are each site's own: set norm = group, or federation.site_specific"
-            )
-        return problems
 
     @property
     def image_modalities(self) -> list[ImageModality]:

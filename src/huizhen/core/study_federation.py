@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
 
 from huizhen.core.study_base import Frozen
+
+if TYPE_CHECKING:
+    from huizhen.core.study import Study
 
 
 class StrategyKind(StrEnum):
@@ -76,3 +79,21 @@ class Federation(Frozen):
         if self.groups == 2:
             raise ValueError("the median of two groups is their mean: use 3 or more groups")
         return self
+
+
+def federation_problems(study: Study) -> list[str]:
+    """Return what in `study` doesn't go with training over sites; nothing without [federation]."""
+    if study.federation is None:
+        return []
+    problems: list[str] = []
+    if study.federation.strategy is StrategyKind.SCAFFOLD and study.training.optimiser != "sgd":
+        problems.append("strategy scaffold corrects plain gradient steps: set training.optimiser = sgd")
+    if study.split.method != "holdout":
+        problems.append("federation needs split.method = holdout: each site holds its own test patients")
+    if study.training.keep != "last" or study.training.average_weights:
+        problems.append("federation keeps the last round: set training.keep = last, average_weights = 0")
+    if study.training.mode == "finetune" and any(
+        m.norm == "batch" and not study.federation.site_specific for m in study.image_modalities
+    ):
+        problems.append("batch statistics are each site's own: set norm = group, or federation.site_specific")
+    return problems

@@ -96,7 +96,7 @@ def part_name(part: str) -> Text:
         return cohort_name(part)
     if part == "all":
         return site_name(part)
-    for numbered in ("fold", "member"):
+    for numbered in ("fold", "member", "query"):
         if part.startswith(numbered) and part.removeprefix(numbered).isdigit():
             return say(f"column.{numbered}_of", number=part.removeprefix(numbered))
     if known(f"metric.{part}"):

@@ -8,18 +8,18 @@ Each query round leaves a record, so that a run that was killed, or that waits f
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huizhen.core.evidence import Evidence
+from huizhen.core.evidence import Evidence, Interval
 from huizhen.core.files import write_json
 from huizhen.core.study_active import Active
 from huizhen.errors import FederationError, NotEstimableError, PolicyError
 from huizhen.federate import messages as wire
 from huizhen.federate.lead import Lead
 from huizhen.federate.site.learner import WAITING
+from huizhen.federate.statistics.agreement import Kappa
 from huizhen.federate.statistics.asking import Asking, Share
 from huizhen.federate.statistics.counts import Categories
 from huizhen.federate.statistics.delong import DeLong
@@ -31,9 +31,11 @@ from huizhen.pipeline.site_labelling import development_sites
 from huizhen.pipeline.site_models import digest_weights
 from huizhen.pipeline.stage import Run, Stage
 
-__all__ = ["FederatedLabelling", "asking_rounds", "learnt"]
+__all__ = ["FederatedLabelling", "asking_rounds", "labelled", "learnt_from"]
 
 FIRST, LAST, LEARNT = "typiclust", "last", "learnt.json"
+FEWEST = 5
+"""Agreement over fewer cases isn't told."""
 Record = dict[str, Any]
 
 
@@ -44,14 +46,25 @@ def asking_rounds(
     active = run.study.active
     if active is None or model.name != federated_models(run.study)[0].name:
         return None
-    folder = run.folder / "queries" / cohort.digest[:16]
-    return FederatedLabelling(run=run, lead=lead, active=active, model=model.name, sites=sites, folder=folder)
+    return FederatedLabelling(
+        run=run, lead=lead, active=active, model=model.name, sites=sites, folder=_folder(run, cohort)
+    )
 
 
-def learnt(fit: Stage, counts: Mapping[str, int]) -> dict[str, int]:
-    """Return a cohort's `counts`, of training patients only those whom the model learnt from."""
-    own = fit.read(LEARNT) if (fit.folder / LEARNT).exists() else {}
-    return {**counts, **{name: int(n) for name, n in own.items()}}
+def _folder(run: Run, cohort: Stage) -> Path:
+    return run.folder / "queries" / cohort.digest[:16]
+
+
+def labelled(run: Run, cohort: Stage) -> int:
+    """Return how many training patients have a label when all query rounds are over; 0 without any."""
+    file = _folder(run, cohort) / f"query-{LAST}.json"
+    return sum(json.loads(file.read_text(encoding="utf-8"))["counts"]) if file.exists() else 0
+
+
+def learnt_from(folder: Path) -> dict[str, int]:
+    """Return by outcome how many labelled patients a model learnt from, as `end` wrote it; else nothing."""
+    file = folder / LEARNT
+    return dict(json.loads(file.read_text(encoding="utf-8"))) if file.exists() else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +94,8 @@ class FederatedLabelling:
             digest = self._hold(weights)
             counts = self._count("labelled", len(self.active.budgets) + 1, (0.0, 1.0))
             record = {"counts": counts, "reached": self._reached(len(self.active.budgets) + 1, digest)}
+            if self.active.readers > 1:
+                record["agreement"] = self._agreement()
             write_json(self._file(LAST), record)
         others, events = self._read(LAST)["counts"]
         write_json(folder / LEARNT, {"train/0": others, "train/1": events})
@@ -177,6 +192,15 @@ class FederatedLabelling:
         except NotEstimableError:
             return [0] * len(codes)
 
+    def _agreement(self) -> Record:
+        """Return the agreement of readers over all sites, or why it isn't told."""
+        exchange = self.lead.exchange("agreement", secure=True, sites=self.sites)
+        try:
+            found = conduct(Kappa(), exchange, smallest_count=FEWEST).result
+        except (NotEstimableError, PolicyError) as error:
+            return {"reason": error.message}
+        return {"kappa": found.kappa, "interval": _plain(found.interval), "n": found.n}
+
     def _reached(self, query: int, digest: str) -> Record:
         """Return the model's AUC on tuning patients, from exact sums, or why there is none."""
         exchange = self.lead.exchange(f"curve/{query}/{digest}", secure=True, sites=self.sites)
@@ -184,10 +208,9 @@ class FederatedLabelling:
             found = conduct(DeLong(models=1), exchange).result
         except (NotEstimableError, PolicyError) as error:
             return {"reason": error.message}
-        interval = found.interval(0)
         return {
             "auc": float(found.aucs[0]),
-            "interval": {"low": interval.low, "high": interval.high, "method": interval.method},
+            "interval": _plain(found.interval(0)),
             "n": found.n_pos + found.n_neg,
             "n_events": found.n_pos,
         }
@@ -199,6 +222,10 @@ class FederatedLabelling:
 
     def _file(self, name: str) -> Path:
         return self.folder / f"query-{name}.json"
+
+
+def _plain(interval: Interval) -> Record:
+    return {"low": interval.low, "high": interval.high, "method": interval.method}
 
 
 def _waits(message: object) -> bool:

@@ -40,7 +40,7 @@ from huizhen.ledger.log import Log
 from huizhen.ledger.signing import PublicKey, SigningKey
 from huizhen.models.card import model_card_markdown
 from huizhen.pipeline.federated_assess import assess_federated
-from huizhen.pipeline.federated_labelling import asking_rounds, learnt
+from huizhen.pipeline.federated_labelling import asking_rounds, labelled, learnt_from
 from huizhen.pipeline.federated_model import save_model
 from huizhen.pipeline.federated_plan import (
     CELLS,
@@ -67,7 +67,7 @@ class Sites:
 
     development: tuple[str, ...]
     external: tuple[str, ...]
-    counts: Mapping[str, Mapping[str, int]]
+    counts: Mapping[str, dict[str, int]]
     """"development" or an external site's name -> "train/0" and so on -> patients."""
 
     def patients(self, part: Part) -> int:
@@ -207,26 +207,26 @@ def _counts(lead: Lead, model: str, sites: tuple[str, ...]) -> dict[str, int]:
 
 def _cohort_evidence(run: Run, counts: Mapping[str, Mapping[str, int]]) -> Evidence:
     """Return the table of the cohort: development sites together, external ones each."""
-    rows = [
-        {
-            "site": name,
-            "patients": sum(found.values()),
-            "positive": sum(n for cell, n in found.items() if cell.endswith("/1")),
-            "modalities": [],
-            "scanners": [],
-        }
-        for name, found in counts.items()
-    ]
+    asks = run.study.active is not None
+    rows = [_cohort_row(name, found, asks=asks and name == "development") for name, found in counts.items()]
     return Evidence(
         key="data/cohort",
         metric="cohort",
         stage="cohort",
-        n=sum(row["patients"] for row in rows),  # type: ignore[misc]  # of mixed values
-        n_events=sum(row["positive"] for row in rows),  # type: ignore[misc]  # of mixed values
+        n=sum(row["patients"] for row in rows),
+        n_events=None if asks else sum(row["positive"] for row in rows),
         descriptive=True,
         phantom=run.study.phantom,
         detail={"sites": rows},
     )
+
+
+def _cohort_row(name: str, found: Mapping[str, int], *, asks: bool) -> dict[str, Any]:
+    """Return a row of the table; where labels are asked for, training patients' outcomes aren't known yet."""
+    row: dict[str, Any] = {"site": name, "patients": sum(found.values()), "modalities": [], "scanners": []}
+    if asks:
+        return row | {"may_be_asked": sum(n for cell, n in found.items() if cell.startswith("train/"))}
+    return row | {"positive": sum(n for cell, n in found.items() if cell.endswith("/1"))}
 
 
 def _fit_stage(
@@ -266,19 +266,22 @@ def _fit_stage(
         done = training.run({n: w.numpy() for n, w in initial.items()}, progress=run.progress)
         write_bytes(folder / WEIGHTS, save({n: np.asarray(w) for n, w in done.weights.items()}))
         asked = asking.end(folder, done.weights) if asking else []
-        return Made(evidence=[_rounds_evidence(run, lead, model, done, sites), *asked])
+        patients = labelled(run, cohort) or sites.patients(Part.TRAIN)
+        return Made(evidence=[_rounds_evidence(run, lead, model, done, sites, patients), *asked])
 
     inputs = [settings, cohort.digest, model.name]
     return run.stage(f"fit/{model.name}", inputs, body, made_from={"cohort": cohort.digest})
 
 
-def _rounds_evidence(run: Run, lead: Lead, model: FederatedModel, done: Round, sites: Sites) -> Evidence:
-    """Return how the rounds of one network went."""
+def _rounds_evidence(
+    run: Run, lead: Lead, model: FederatedModel, done: Round, sites: Sites, patients: int
+) -> Evidence:
+    """Return how the rounds of one network went, over so many training patients."""
     return Evidence(
         key=f"federation/{model.name}",
         metric="federation",
         stage="fit",
-        n=sites.patients(Part.TRAIN),
+        n=patients,
         descriptive=True,
         phantom=run.study.phantom,
         seed=run.study.seed,
@@ -325,9 +328,8 @@ def _lock_stage(
         if Variant.CMAN.value in decisions:  # without a threshold there is no model to hand on
             known = {name: Decision.from_json(record) for name, record in decisions.items()}
             by_model = dict(zip(models, fits, strict=True))
-            digest, card = save_model(
-                run, folder, by_model, known, sites.development, learnt(fits[0], sites.counts["development"])
-            )
+            counts = sites.counts["development"] | learnt_from(fits[0].folder)
+            digest, card = save_model(run, folder, by_model, known, sites.development, counts)
             write_json(folder / ARTEFACTS / "model_card.json", card.model_dump(mode="json"))
             write_text(folder / ARTEFACTS / "model_card.md", model_card_markdown(card))
             entries.append(("model", {"card": card.model_dump(mode="json"), "digest": digest}))

@@ -26,7 +26,36 @@ def labelling_evidence(
         spent += record["spent"]
         found.append(_asked(study, record, labels=spent))
     found.append(_reached(study, last["reached"], labels=spent, query=len(records)))
+    if "agreement" in last:
+        found.append(_agreement(study, last["agreement"]))
     return found
+
+
+def _agreement(study: Study, agreement: Mapping[str, Any]) -> Evidence:
+    """Return the readers' agreement over all sites, or why it isn't known."""
+    key = "label_agreement/all"
+    if "kappa" not in agreement:
+        return _not_assessed(study, key, agreement["reason"])
+    return Evidence(
+        key=key,
+        metric="label_agreement",
+        stage="fit",
+        estimate=agreement["kappa"],
+        interval=Interval(**agreement["interval"]),
+        n=agreement["n"],
+        phantom=study.phantom,
+    )
+
+
+def _not_assessed(study: Study, key: str, reason: str) -> Evidence:
+    return Evidence(
+        key=key,
+        metric=key.partition("/")[0],
+        stage="fit",
+        verdict=Verdict.NOT_ASSESSED,
+        reason=reason,
+        phantom=study.phantom,
+    )
 
 
 def _asked(study: Study, record: Mapping[str, Any], *, labels: int) -> Evidence:
@@ -56,14 +85,7 @@ def _reached(study: Study, reached: Mapping[str, Any], *, labels: int, query: in
     """Return a point of the label-cost curve: the AUC on tuning patients with so many labels."""
     key = f"label_cost/query{query}"
     if "auc" not in reached:
-        return Evidence(
-            key=key,
-            metric="label_cost",
-            stage="fit",
-            verdict=Verdict.NOT_ASSESSED,
-            reason=reached["reason"],
-            phantom=study.phantom,
-        )
+        return _not_assessed(study, key, reached["reason"])
     return Evidence(
         key=key,
         metric="label_cost",

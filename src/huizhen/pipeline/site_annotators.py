@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from huizhen.core.study import Task
 from huizhen.core.study_active import Active, Annotator
+from huizhen.train.active.agreement import ratings
 from huizhen.train.active.oracle import Oracle
 from huizhen.train.active.queue import Queue
 from huizhen.train.active.queue_records import Request, State
@@ -45,10 +49,22 @@ class Annotators:
             wanted = {str(case["case"]) for case in cases}
             if any(states[case] in (State.OPEN, State.DISPUTED) for case in wanted):
                 return None
-            positive = {name.strip() for name in self.task.positive}
             return {
-                label.case: int(label.label in positive) for label in queue.labels() if label.case in wanted
+                label.case: int(label.label in self._positive)
+                for label in queue.labels()
+                if label.case in wanted
             }
+
+    def ratings(self) -> NDArray[np.int64]:
+        """Return who said what (n, R): 1 or 0 of each case, -1 where a reader didn't read it."""
+        with self._open() as queue:
+            said, _, _ = ratings(queue.answers(), queue.label_names)
+            positive = [name in self._positive for name in queue.label_names]
+        return np.where(said < 0, -1, np.array(positive, np.int64)[said])
+
+    @property
+    def _positive(self) -> set[str]:
+        return {name.strip() for name in self.task.positive}
 
     @property
     def simulated(self) -> bool:

@@ -24,6 +24,7 @@ from huizhen.core.study import Role, Study
 from huizhen.core.study_active import Active, Annotator
 from huizhen.errors import FederationError
 from huizhen.federate.site.learner import WAITING, Labelling
+from huizhen.federate.statistics.agreement import Kappa, Read
 from huizhen.federate.statistics.asking import Asking, Ranking
 from huizhen.federate.statistics.counts import Categories
 from huizhen.federate.statistics.data import Scored, Table, scored, table_of
@@ -32,12 +33,13 @@ from huizhen.models.network import Network
 from huizhen.pipeline.federated_plan import FederatedModel, federated_models
 from huizhen.pipeline.site_annotators import Annotators
 from huizhen.pipeline.site_pool import Order, first_order, next_order, pool_features
+from huizhen.pipeline.site_questions import QUEUE
 from huizhen.train.arrays import CaseData
 from huizhen.train.fit import predict_logits
 
 __all__ = ["KINDS", "SiteLabelling", "development_sites"]
 
-KINDS: Final = ("asking", "curve", "given", "labelled")
+KINDS: Final = ("agreement", "asking", "curve", "given", "labelled")
 """The kinds of subject that a site that asks for labels knows."""
 Held = Callable[[], tuple[Network, str]]
 """Gives the network that the lead last sent, and the digest of its weights."""
@@ -209,7 +211,7 @@ class SiteLabelling:
     @property
     def _annotators(self) -> Annotators:
         return Annotators(
-            path=self.folder / "queue.sqlite",
+            path=self.folder / QUEUE,
             site=self.site,
             task=self.study.task,
             active=self.active,
@@ -230,6 +232,8 @@ class SiteLabelling:
             return self._asking(query), self._ranking(query, self._order(query, self._held_as(weights)))
         if kind == "curve":
             return DeLong(models=1), self._tuned(more.partition("/")[0])
+        if kind == "agreement":
+            return Kappa(), Read.of(self._annotators.ratings())
         if kind == "given":
             return Categories(column="given", codes=(0.0,)), _column("given", [0] * len(self.given(query)))
         return Categories(column="outcome", codes=(0.0, 1.0)), _column(

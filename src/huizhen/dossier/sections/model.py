@@ -23,6 +23,7 @@ from huizhen.dossier.estimates import DASH, detail_of, estimate_of
 from huizhen.dossier.figures.training import draw_training
 from huizhen.dossier.labels import MAIN, column_name, label_of, model_name, part_name
 from huizhen.dossier.record import Measured, Record
+from huizhen.dossier.sections.labelling import labelling
 from huizhen.dossier.wording import Text, join, say
 from huizhen.ledger.records import Entry
 
@@ -37,6 +38,7 @@ def model(record: Record) -> Section:
     blocks += [_lock(entry) for entry in record.kind("lock")]
     if thresholds := record.family("threshold"):
         blocks.append(_thresholds(thresholds))
+    blocks += labelling(record)
     if training := record.family("training"):
         blocks += [Heading(id="training", text=say("heading.training")), *_training(training)]
     return Section(id="model", title=say("section.model"), blocks=tuple(blocks), phantom=record.phantom)

@@ -18,7 +18,7 @@ from huizhen.errors import DataError, HuizhenError, UnreadableFileError
 from huizhen.train.active.queue import Queue
 from huizhen.train.active.queue_records import Answer
 
-__all__ = ["Imported", "Refusal", "import_csv", "import_folder"]
+__all__ = ["Imported", "Refusal", "import_csv", "import_folder", "refused_rows"]
 
 NEEDED = ("case", "reader", "label")
 SHOWN = 20
@@ -64,7 +64,7 @@ def import_csv(queue: Queue, path: Path) -> Imported:
     if not refused and answers and _may_be_cut_off(queue, path, answers[-1]):
         refused = [_cut_off(path, len(answers))]
     if refused:
-        raise _error(path, refused)
+        raise refused_rows(path, refused)
     new = queue.answer(answers)
     return Imported(new=new, known=len(answers) - new)
 
@@ -130,7 +130,7 @@ def _answers_in(path: Path) -> list[Answer]:
         if not all(cells[name] for name in NEEDED)
     ]
     if short:
-        raise _error(path, short)
+        raise refused_rows(path, short)
     return [
         _answer(cells, source=f"{path.name} row {row}", file=str(path)) for row, cells in enumerate(rows, 1)
     ]
@@ -184,8 +184,8 @@ def _cut_off(path: Path, row: int) -> Refusal:
     )
 
 
-def _error(path: Path, refused: Sequence[Refusal]) -> DataError:
-    """Return the error for a CSV of which nothing was taken."""
+def refused_rows(path: Path, refused: Sequence[Refusal]) -> DataError:
+    """Return the error for a CSV of which nothing was taken; it names the first twenty rows."""
     shown = "; ".join(map(str, refused[:SHOWN]))
     more = f"; and {len(refused) - SHOWN} more" if len(refused) > SHOWN else ""
     return DataError(

@@ -258,6 +258,11 @@ class Queue:
             )
         return not there
 
+    def check_known(self, case: str, label: str) -> None:
+        """Raise `DataError` on a case that wasn't asked or is withdrawn, or a label that the queue lacks."""
+        self._refuse_unknown(case, label)
+        self._refuse_withdrawn(case)
+
     def _enter(self, item: Answer) -> bool:
         """Enter one answer; tell whether it is new."""
         if not self.check(item):
