@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from huizhen.core.study import Variant
+from huizhen.core.study_active import Annotator
 from huizhen.data.preprocess import PREPROCESSING_VERSION
 from huizhen.models.bundle import save_bundle
 from huizhen.models.card import Card, check_card
 from huizhen.pipeline.federated_plan import FederatedModel
 from huizhen.pipeline.fit_stage import WEIGHTS, network_of
+from huizhen.pipeline.labelling_evidence import SIMULATED
 from huizhen.pipeline.lock_stage import MODEL, Decision, model_limits
 from huizhen.pipeline.stage import Run, Stage
 
@@ -94,9 +96,12 @@ def _card(
 
 
 def _own_limits(run: Run) -> list[str]:
-    """Return the limits of a model whose sites kept some of its weights."""
-    federation = run.study.federation
-    if federation is None or not federation.site_specific:
-        return []
-    kept = ", ".join(federation.site_specific)
-    return [f"Weights that stayed at their sites ({kept}) stand at their first values here."]
+    """Return the limits of a model whose sites kept some of its weights, or whose labels were simulated."""
+    federation, active = run.study.federation, run.study.active
+    found: list[str] = []
+    if federation is not None and federation.site_specific:
+        kept = ", ".join(federation.site_specific)
+        found.append(f"Weights that stayed at their sites ({kept}) stand at their first values here.")
+    if active is not None and active.annotator is Annotator.ORACLE:
+        found.append(f"{SIMULATED[:1].upper()}{SIMULATED[1:]}.")
+    return found

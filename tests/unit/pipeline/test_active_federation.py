@@ -60,10 +60,23 @@ def test_the_evidence_says_what_was_spent_where_and_that_nobody_read(simulated):
     assert all(point.interval.low <= point.estimate <= point.interval.high for point in points)
 
 
+def test_the_dossier_tells_the_rounds_and_that_nobody_read(simulated):
+    page = "".join(p.read_text(encoding="utf-8") for p in (simulated.root / "out").rglob("*.html"))
+    for words in (
+        "Labels asked for between rounds",
+        "轮次之间请求的标注",
+        "a simulation, in which nobody read a case",
+        "这是模拟，没有人阅读过病例",
+        "not shown",
+    ):
+        assert words in page
+
+
 def test_what_the_model_learnt_from_are_the_labelled_patients(simulated):
     model = load_bundle(simulated.root / "out" / "stages" / simulated.stage("lock") / "model")
     tuning = simulated.evidence()["label_cost/query1"].n
     assert model.card.training.n == 32 + tuning
+    assert any("simulation" in limit for limit in model.card.limits)
     assert simulated.evidence()["federation/cman/member0"].n == 32
 
 
@@ -173,6 +186,9 @@ def test_a_run_waits_for_readers_and_goes_on_when_they_are_done(read):
     assert found["labels/query1"].detail["annotator"] == "queue"
     assert found["labels/query1"].reason == ""
     assert {"auc/cman/internal/all", "label_cost/query2"} <= set(found)
+    kappa = found["label_agreement/all"]
+    assert kappa.n == sum(len(query["cases"]) for site in SITES for query in read.asked(site))
+    assert -1 <= kappa.interval.low <= kappa.estimate < 1
 
 
 def test_who_has_an_outcome_is_not_asked_and_who_has_none_never_tests(read):
