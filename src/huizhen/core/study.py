@@ -161,6 +161,9 @@ class TableModality(Frozen):
     title: str = ""
     numeric: tuple[str, ...] = ()
     categorical: tuple[str, ...] = ()
+    levels: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(default_factory=dict)
+    """A categorical column's levels, where they are known beforehand; of any other column they are found in
+    the training patients."""
     missing_codes: tuple[str, ...] = ("", "NA", "NaN", "NP", "NC")
     leave_out: dict[str, str] = Field(default_factory=dict)
     """Columns that must not be used, each with its reason: known only afterwards, or the outcome itself."""
@@ -172,6 +175,10 @@ class TableModality(Frozen):
         used = {*self.numeric, *self.categorical}
         if clash := used & set(self.leave_out):
             raise ValueError(f"columns both used and left out: {', '.join(sorted(clash))}")
+        if other := set(self.levels) - set(self.categorical):
+            raise ValueError(f"levels of columns that aren't categorical: {', '.join(sorted(other))}")
+        if twice := [name for name, found in self.levels.items() if len(set(found)) < len(found)]:
+            raise ValueError(f"a level is named twice: {', '.join(sorted(twice))}")
         return self
 
 

@@ -65,6 +65,9 @@ class Federation(Frozen):
     round_timeout_s: Annotated[float, Field(gt=0, le=86_400)] = 600
     site_specific: tuple[str, ...] = ()
     """Weights that stay at their site, by name, as shell patterns ("*norm*": site-specific normalisation)."""
+    smallest_count: Annotated[int, Field(ge=1)] = 5
+    """A level of a table's column that fewer training patients have, over all sites, is pooled with other
+    such levels and its name leaves no site; measures over fewer patients are not assessed."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -88,8 +91,13 @@ def federation_problems(study: Study) -> list[str]:
     problems: list[str] = []
     if study.federation.strategy is StrategyKind.SCAFFOLD and study.training.optimiser != "sgd":
         problems.append("strategy scaffold corrects plain gradient steps: set training.optimiser = sgd")
-    if study.split.method != "holdout":
-        problems.append("federation needs split.method = holdout: each site holds its own test patients")
+    if study.active is not None and "table_lr" in study.network.variants:
+        problems.append("table_lr learns from every label at once: leave it out, or drop [active]")
+    if study.privacy is not None and study.split.method != "holdout":
+        problems.append(
+            "folds train on every patient several times, which privacy is not reckoned for: "
+            "set split.method = holdout"
+        )
     if study.training.keep != "last" or study.training.average_weights:
         problems.append("federation keeps the last round: set training.keep = last, average_weights = 0")
     if study.training.mode == "finetune" and any(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from huizhen.core.cohort import Case, Cohort, Part
 from huizhen.core.digests import Digest
 from huizhen.core.evidence import Evidence, Verdict
-from huizhen.core.streams import stream
+from huizhen.core.streams import stream, stream_seed
 from huizhen.core.study import Role, Study
 from huizhen.data.fingerprints import BITS, Fingerprint, as_codes, compare
 from huizhen.data.flow import STAGE, is_phantom
@@ -61,7 +61,7 @@ def split_cohort(cohort: Cohort, study: Study, links: Groups = ()) -> tuple[Fold
         tested = [_draw(units, study.split.test, study.seed, "test")]
         share = study.split.tune / (1 - study.split.test)
     else:
-        tested = _deal(units, study.split.folds, study.seed)
+        tested = _deal(units, study.split.folds, study.seed, first=_first_fold(study))
         share = study.split.tune
     folds: list[Fold] = []
     for index, test in enumerate(tested):
@@ -161,10 +161,20 @@ def _draw(units: Sequence[_Unit], share: float, seed: int, *names: str | int) ->
     return drawn
 
 
-def _deal(units: Sequence[_Unit], folds: int, seed: int) -> list[list[_Unit]]:
-    """Return `units` dealt over `folds` like cards, so that every outcome and site is spread evenly."""
+def _deal(units: Sequence[_Unit], folds: int, seed: int, *, first: int) -> list[list[_Unit]]:
+    """Return `units` dealt over `folds` like cards, so that every outcome and site is spread evenly.
+
+    The first card goes to the fold `first`.
+    """
     listed = _shuffled(units, seed, "test")
-    return [listed[fold::folds] for fold in range(folds)]
+    return [listed[(fold - first) % folds :: folds] for fold in range(folds)]
+
+
+def _first_fold(study: Study) -> int:
+    """Return where a site begins to deal: each elsewhere, or small sites would all fill the first folds."""
+    if study.federation is None:
+        return 0
+    return stream_seed(study.seed, "split", "first", *(site.name for site in study.site)) % study.split.folds
 
 
 def _part(case: Case, external: set[str], test: set[str], tune: set[str]) -> Part:

@@ -33,8 +33,9 @@ class ColumnKind(StrEnum):
 class ColumnEncoding:
     """One column: its features are values[start:stop].
 
-    Numeric: one feature, (value - mean) / sd. Categorical: one feature for each of `levels`; a level
-    unseen in training is present, with all of them 0. `n` is the number of training values.
+    Numeric: one feature, (value - mean) / sd. Categorical: one feature for each of `levels`, and with `other`
+    a last one for any other level; without it, a level unseen in training is present with all of them 0.
+    `n` is the number of training values.
     """
 
     name: str
@@ -45,15 +46,18 @@ class ColumnEncoding:
     mean: float = 0.0
     sd: float = 1.0
     levels: tuple[str, ...] = ()
+    other: bool = False
 
     def write(self, value: float | str, features: NDArray[np.float32]) -> None:
         """Put `value` into `features` (stop - start,), all 0. Raises `DataError` on text for a number."""
         if self.kind is ColumnKind.CATEGORICAL:
-            level = _level(value)
+            level = level_name(value)
             if level in self.levels:
                 features[self.levels.index(level)] = 1
+            elif self.other:
+                features[-1] = 1
         else:
-            features[0] = (_number(value, self.name) - self.mean) / self.sd
+            features[0] = (number_of(value, self.name) - self.mean) / self.sd
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,15 +83,18 @@ class TableEncoding:
         """Return the encoding learned from the training patients' `rows`.
 
         Means and standard deviations (of the population) are over values that are there; a column
-        without spread, or without any value, keeps a standard deviation of 1. Raises `DataError` on text
-        in a numeric column.
+        without spread, or without any value, keeps a standard deviation of 1. Levels are those that the
+        modality states, or else those found. Raises `DataError` on text in a numeric column.
         """
         columns: list[ColumnEncoding] = []
         start = 0
         for name in (*modality.numeric, *modality.categorical):
-            found = [v for row in rows if (v := _value(row, name, modality.missing_codes)) is not None]
-            fit = _fit_numeric if name in modality.numeric else _fit_categorical
-            columns.append(fit(name, found, start))
+            found = values_of(rows, name, modality.missing_codes)
+            if name in modality.numeric:
+                columns.append(_fit_numeric(name, found, start))
+            else:
+                levels = declared_levels(modality, name) or sorted({level_name(value) for value in found})
+                columns.append(categorical_column(name, levels, start=start, n=len(found)))
             start = columns[-1].stop
         return cls(modality=modality.name, columns=tuple(columns), missing_codes=modality.missing_codes)
 
@@ -134,6 +141,7 @@ class TableEncoding:
                     "mean": c.mean,
                     "sd": c.sd,
                     "levels": list(c.levels),
+                    "other": c.other,
                 }
                 for c in self.columns
             ],
@@ -155,30 +163,57 @@ class TableEncoding:
 
 
 def _fit_numeric(name: str, found: Sequence[float | str], start: int) -> ColumnEncoding:
-    numbers = np.array([_number(value, name) for value in found], dtype=np.float64)
+    numbers = np.array([number_of(value, name) for value in found], dtype=np.float64)
     mean = float(numbers.mean()) if numbers.size else 0.0
     sd = float(numbers.std()) if numbers.size else 0.0
+    return numeric_column(name, start=start, n=len(found), mean=mean, sd=sd)
+
+
+def numeric_column(name: str, *, start: int, n: int, mean: float, sd: float) -> ColumnEncoding:
+    """Return the encoding of a numeric column; one without spread keeps a standard deviation of 1.
+
+    >>> numeric_column("age", start=2, n=3, mean=50.0, sd=0.0).sd
+    1.0
+    """
+    flat = sd <= 1e-12 * max(1.0, abs(mean))
     return ColumnEncoding(
         name=name,
         kind=ColumnKind.NUMERIC,
         start=start,
         stop=start + 1,
-        n=len(found),
+        n=n,
         mean=mean,
-        sd=sd if sd > 1e-12 * max(1.0, abs(mean)) else 1.0,
+        sd=1.0 if flat else sd,
     )
 
 
-def _fit_categorical(name: str, found: Sequence[float | str], start: int) -> ColumnEncoding:
-    levels = tuple(sorted({_level(value) for value in found}))
+def categorical_column(
+    name: str, levels: Sequence[str], *, start: int, n: int, other: bool = False
+) -> ColumnEncoding:
+    """Return the encoding of a categorical column with `levels`, and with `other` one for all the rest.
+
+    >>> categorical_column("er", ["neg", "pos"], start=1, n=9, other=True).stop
+    4
+    """
     return ColumnEncoding(
         name=name,
         kind=ColumnKind.CATEGORICAL,
         start=start,
-        stop=start + len(levels),
-        n=len(found),
-        levels=levels,
+        stop=start + len(levels) + other,
+        n=n,
+        levels=tuple(levels),
+        other=other,
     )
+
+
+def declared_levels(modality: TableModality, name: str) -> tuple[str, ...]:
+    """Return the levels that the study states for a column, in their one form; none if it states none."""
+    return tuple(dict.fromkeys(level_name(level) for level in modality.levels.get(name, ())))
+
+
+def values_of(rows: Iterable[Row], name: str, missing_codes: Sequence[str]) -> list[float | str]:
+    """Return the values of a column that are there, in the order of `rows`."""
+    return [v for row in rows if (v := _value(row, name, missing_codes)) is not None]
 
 
 def _value(row: Row, name: str, missing_codes: Sequence[str]) -> float | str | None:
@@ -189,7 +224,8 @@ def _value(row: Row, name: str, missing_codes: Sequence[str]) -> float | str | N
     return None if value is None or math.isnan(value) else value
 
 
-def _number(value: float | str, name: str) -> float:
+def number_of(value: float | str, name: str) -> float:
+    """Return a value of the numeric column `name`. Raises `DataError` unless it is a finite number."""
     try:
         number = float(value)
     except ValueError as error:
@@ -205,7 +241,7 @@ def _number(value: float | str, name: str) -> float:
     return number
 
 
-def _level(value: float | str) -> str:
+def level_name(value: float | str) -> str:
     """Return a category's text; 1.0 and "1.0" are "1"."""
     try:
         return f"{float(value):g}"

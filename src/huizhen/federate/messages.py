@@ -50,6 +50,14 @@ class Invitation(_Message):
     """The public key of every site of the study; a secure sum is over these sites alone."""
 
 
+class Plan(_Message):
+    """What lead and sites must know alike before the first round, fixed from then on."""
+
+    kind: Literal["plan"] = "plan"
+    definition: Annotated[str, StringConstraints(max_length=MAX_HEADER // 2)]
+    """How the columns of tables become numbers, from sums over sites, as canonical JSON."""
+
+
 class Ask(_Message):
     """Ask for an aggregate: the statistic `query` of `subject`; the arrays are its parameters."""
 
@@ -267,13 +275,25 @@ class Unmasked(_Message):
 
 
 class Done(_Message):
-    """A site holds the weights, has locked them, or has heard that the rounds are over."""
+    """A site holds the plan or the weights, has locked them, or has heard that the rounds are over."""
 
     kind: Literal["done"] = "done"
 
 
 Inbound = (
-    Invitation | Ask | Train | Hold | Label | Lock | Advertise | Share | Deliver | Endorse | Unmask | Finish
+    Invitation
+    | Plan
+    | Ask
+    | Train
+    | Hold
+    | Label
+    | Lock
+    | Advertise
+    | Share
+    | Deliver
+    | Endorse
+    | Unmask
+    | Finish
 )
 Outbound = (
     Accepted

@@ -65,6 +65,9 @@ class SitePolicy(BaseModel):
     """Whether an update may leave without secure aggregation."""
     plain_aggregates: bool = True
     """Whether an answer of this site alone may leave, if no count in it is below `smallest_count`."""
+    category_names: bool = True
+    """Whether the names of a table's categories may leave, in sums and only of those that at least
+    `smallest_count` patients of all sites together have."""
     minimum_sites: Annotated[int, Field(ge=2)] = 2
     """A secure sum over fewer sites, or with fewer left at its end, is refused: of two, each can tell the
     other's numbers."""
@@ -139,6 +142,16 @@ class SitePolicy(BaseModel):
             raise refusal("maximum_epsilon", f"epsilon {epsilon:g} is over {self.maximum_epsilon:g}")
         if delta > self.maximum_delta:
             raise refusal("maximum_delta", f"delta {delta:g} is over {self.maximum_delta:g}")
+
+    def name_levels(self, *, smallest: int) -> None:
+        """Check that a study may find the levels of columns which `smallest` patients have at least.
+
+        Raises `PolicyError`.
+        """
+        if not self.category_names:
+            raise refusal("category_names", "names of categories don't leave this site")
+        if smallest < self.smallest_count:
+            raise refusal("smallest_count", f"levels of {smallest} patients are too few to be named here")
 
     def release(self, kind: str, layers: tuple[str, ...] = ()) -> None:
         """Check that a message of `kind` with the weights `layers` may leave. Raises `PolicyError`."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
 
 from huizhen.core.cohort import Part
 from huizhen.core.evidence import Evidence, Interval, Verdict
@@ -18,14 +20,16 @@ from huizhen.federate.statistics.delong import Aucs, DeLong
 from huizhen.federate.statistics.runner import conduct
 from huizhen.federate.statistics.scores import ScoreDistribution, Scores
 from huizhen.pipeline.assess_stage import not_assessed
-from huizhen.pipeline.federated_plan import scores_subject
+from huizhen.pipeline.federated_plan import calibrated, folds_of, scores_subject
 from huizhen.pipeline.lock_stage import Decision
 from huizhen.pipeline.phantom_truth import COHORT_WORDS
+from huizhen.pipeline.predict_stage import log_odds
 from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage
 from huizhen.validate.assess import assess, endpoints_not_assessed
 
 CMAN = "cman"
-Decisions = Mapping[str, Decision]
+Decisions = Mapping[str, Mapping[int, Decision]]
+"""Model -> fold -> decision."""
 
 
 def assess_federated(
@@ -43,10 +47,12 @@ def assess_federated(
     def body(folder: Path) -> Made:
         evidence: list[Evidence] = []
         for part, sites in cohorts.items():
-            if sites and CMAN in decisions:
-                evidence += _assessed(run, lead, decisions, part, sites, folder)
-            else:
+            if not sites:
                 evidence += _absent(run.study, part, "no such site takes part")
+            elif not _whole(run.study, decisions, CMAN):
+                evidence += _absent(run.study, part, "the model has no threshold in every fold")
+            else:
+                evidence += _assessed(run, lead, decisions, part, sites, folder)
         opened = {"lock_entry": lock_entry, "sealed_outcomes": locked.digest}
         return Made(evidence=[*evidence, *not_assessed(run.study, evidence)], entries=[("unseal", opened)])
 
@@ -58,16 +64,23 @@ def _absent(study: Study, part: Part, reason: str) -> list[Evidence]:
     return endpoints_not_assessed(study, cohort=COHORT_WORDS[part], reason=reason, phantom=study.phantom)
 
 
+def _whole(study: Study, decisions: Decisions, name: str) -> bool:
+    """Tell whether a model has a decision in every fold."""
+    return len(decisions.get(name, {})) == folds_of(study)
+
+
 def _assessed(
     run: Run, lead: Lead, decisions: Decisions, part: Part, sites: tuple[str, ...], folder: Path
 ) -> list[Evidence]:
     """Return the evidence of one cohort."""
     try:
-        scores = _scores(lead, CMAN, decisions[CMAN], part, sites)
+        scores = _scores(run, lead, decisions, part, sites)
     except (PolicyError, NotEstimableError) as error:  # for good; what may pass ends the run, to go on later
         return _absent(run.study, part, error.message)
-    write_json(folder / ARTEFACTS / f"scores_{part.value}.json", _sparse(scores))
-    table = predictions_of(scores, decisions[CMAN], part)
+    for number, (found, _) in enumerate(scores):
+        name = f"scores_{part.value}{f'_{number}' if len(scores) > 1 else ''}.json"
+        write_json(folder / ARTEFACTS / name, _sparse(found))
+    table = predictions_of(scores, part)
     evidence = [
         item
         for item in assess(table, run.study, phantom=run.study.phantom)
@@ -78,30 +91,60 @@ def _assessed(
     ]
     held = {item.key for item in evidence}
     for name in decisions:
-        if name != CMAN:
+        if name != CMAN and _whole(run.study, decisions, name):
             evidence += [e for e in _compared(run, lead, decisions, name, part, sites) if e.key not in held]
     return evidence
 
 
 def _scores(
-    lead: Lead, name: str, decision: Decision, part: Part, sites: tuple[str, ...]
+    run: Run, lead: Lead, decisions: Decisions, part: Part, sites: tuple[str, ...]
+) -> list[tuple[ScoreDistribution, float]]:
+    """Return distributions of CMAN's calibrated risks, each with the threshold that holds for it.
+
+    Internal patients come fold by fold, each from the fold that never saw them; external ones are judged by
+    all folds together. A fold that tests nobody is left out. Raises `NotEstimableError` when all are.
+    """
+    own = decisions[CMAN]
+    if part is Part.EXTERNAL or len(own) == 1:
+        cut = float(expit(np.mean([log_odds(decision.threshold) for decision in own.values()])))
+        threshold = cut if len(own) > 1 else own[0].threshold
+        return [(_asked(lead, decisions, part, None, sites), threshold)]
+    found: list[tuple[ScoreDistribution, float]] = []
+    for fold, decision in sorted(own.items()):
+        try:
+            found.append((_asked(lead, decisions, part, fold, sites), decision.threshold))
+        except NotEstimableError:
+            continue
+    if not found:
+        raise NotEstimableError("there is no test patient", remedy="gather cases")
+    return found
+
+
+def _asked(
+    lead: Lead, decisions: Decisions, part: Part, fold: int | None, sites: tuple[str, ...]
 ) -> ScoreDistribution:
-    """Return the distribution of one model's calibrated risks."""
-    subject = scores_subject(part, [(name, decision.platt.slope, decision.platt.intercept)])
-    return conduct(Scores(), lead.exchange(subject, secure=True, sites=sites)).result
+    """Return the distribution of CMAN's calibrated risks in one fold, or over all."""
+    exchange = lead.exchange(scores_subject(part, fold, [CMAN]), secure=True, sites=sites)
+    return conduct(Scores(), calibrated(exchange, calibrations(decisions, [CMAN]))).result
 
 
-def predictions_of(scores: ScoreDistribution, decision: Decision, part: Part) -> Predictions:
-    """Return the distribution as a table of nobody's predictions: outcome and risk, in no patient's order."""
-    risk = scores.score
+def calibrations(decisions: Decisions, names: Sequence[str]) -> NDArray[np.float64]:
+    """Return slope and intercept of models in every fold (models, folds, 2)."""
+    by_model = [[decisions[name][fold].platt for fold in sorted(decisions[name])] for name in names]
+    return np.array([[[platt.slope, platt.intercept] for platt in folds] for folds in by_model])
+
+
+def predictions_of(scores: Sequence[tuple[ScoreDistribution, float]], part: Part) -> Predictions:
+    """Return distributions as a table of nobody's predictions: outcome and risk, in no patient's order."""
+    risk = np.concatenate([found.score for found, _ in scores])
     count = len(risk)
     return Predictions(
         patient=np.array([f"of-{count}-{i}" for i in range(count)]),
         site=np.full(count, "all"),
         part=part,
-        outcome=scores.outcome,
+        outcome=np.concatenate([found.outcome for found, _ in scores]),
         risk={CMAN: risk},
-        decision={CMAN: risk >= decision.threshold},
+        decision={CMAN: np.concatenate([found.score >= threshold for found, threshold in scores])},
     )
 
 
@@ -117,8 +160,9 @@ def _compared(
     run: Run, lead: Lead, decisions: Decisions, name: str, part: Part, sites: tuple[str, ...]
 ) -> list[Evidence]:
     """Return a baseline's AUC and CMAN's difference from it, on the patients that both answer."""
-    models = [(n, decisions[n].platt.slope, decisions[n].platt.intercept) for n in (CMAN, name)]
-    exchange = lead.exchange(scores_subject(part, models), secure=True, sites=sites)
+    pair = [CMAN, name]
+    exchange = lead.exchange(scores_subject(part, None, pair), secure=True, sites=sites)
+    exchange = calibrated(exchange, calibrations(decisions, pair))
     cohort = COHORT_WORDS[part]
     keys = f"auc/{name}/{cohort}/all", f"auc_difference/cman~{name}/{cohort}/all"
     try:

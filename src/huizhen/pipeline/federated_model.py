@@ -14,43 +14,42 @@ from huizhen.core.study_active import Annotator
 from huizhen.data.preprocess import PREPROCESSING_VERSION
 from huizhen.models.bundle import save_bundle
 from huizhen.models.card import Card, check_card
-from huizhen.pipeline.federated_plan import FederatedModel
+from huizhen.pipeline.federated_plan import FederatedModel, folds_of
+from huizhen.pipeline.federated_tables import TablePlan
 from huizhen.pipeline.fit_stage import WEIGHTS, network_of
 from huizhen.pipeline.labelling_evidence import SIMULATED
 from huizhen.pipeline.lock_stage import MODEL, Decision, model_limits
 from huizhen.pipeline.stage import Run, Stage
-
-FOLD = "fold0"
-"""A federation has one split at each site."""
 
 
 def save_model(
     run: Run,
     folder: Path,
     fits: Mapping[FederatedModel, Stage],
-    decisions: Mapping[str, Decision],
+    decisions: Mapping[str, Mapping[int, Decision]],
     sites: Sequence[str],
     counts: Mapping[str, int],
+    plan: TablePlan,
 ) -> tuple[str, Card]:
     """Write the bundle of CMAN into `folder` and return its digest and card.
 
-    `sites`: the development sites; `counts`: "train/0" and so on -> patients at all of them. Raises
-    `ModelError` when the parts don't fit together.
+    `sites`: the development sites; `counts`: "train/0" and so on -> patients at all of them; `plan`: the
+    tables' encodings. Raises `ModelError` when the parts don't fit together.
     """
-    card = check_card(_card(run, decisions, sites, counts), file="card.json")
-    weights = _weights(run, {m: s for m, s in fits.items() if m.planned.variant is Variant.CMAN})
+    card = check_card(_card(run, decisions, sites, counts, plan), file="card.json")
+    weights = _weights(run, plan, {m: s for m, s in fits.items() if m.planned.variant is Variant.CMAN})
     return save_bundle(folder / MODEL, weights=weights, card=card), card
 
 
-def _weights(run: Run, fits: Mapping[FederatedModel, Stage]) -> dict[str, Any]:
+def _weights(run: Run, plan: TablePlan, fits: Mapping[FederatedModel, Stage]) -> dict[str, Any]:
     """Return all tensors: every member's whole network, and the frozen encoders that its features are of."""
     from safetensors.torch import load_file
 
     tensors: dict[str, Any] = {}
     for model, fit in fits.items():
-        network = network_of(run, model.planned, {}, model.seed(run.study))
+        network = network_of(run, model.planned, plan.encodings[model.fold], model.seed(run.study))
         state = {**network.state_dict(), **load_file(fit.folder / WEIGHTS)}
-        tensors |= {f"{FOLD}/member{model.member}/{name}": value for name, value in state.items()}
+        tensors |= {f"fold{model.fold}/member{model.member}/{name}": value for name, value in state.items()}
     if run.study.training.mode == "frozen":
         from huizhen.train.features import frozen_encoder
 
@@ -61,12 +60,18 @@ def _weights(run: Run, fits: Mapping[FederatedModel, Stage]) -> dict[str, Any]:
 
 
 def _card(
-    run: Run, decisions: Mapping[str, Decision], sites: Sequence[str], counts: Mapping[str, int]
+    run: Run,
+    decisions: Mapping[str, Mapping[int, Decision]],
+    sites: Sequence[str],
+    counts: Mapping[str, int],
+    plan: TablePlan,
 ) -> dict[str, Any]:
     """Return the model's card as plain values."""
     study = run.study
-    named = {f"{name}/{FOLD}": d for name, d in decisions.items() if name == Variant.CMAN.value}
-    learnt = {cell: n for cell, n in counts.items() if cell.startswith(("train/", "tune/"))}
+    cman = Variant.CMAN.value
+    named = {f"{cman}/fold{fold}": decision for fold, decision in decisions[cman].items()}
+    parts = ("train/", "tune/") if folds_of(study) == 1 else ("train/", "tune/", "test/")
+    learnt = {cell: n for cell, n in counts.items() if cell.startswith(parts)}
     return {
         "name": study.name,
         "version": "1",
@@ -77,6 +82,10 @@ def _card(
         "preprocessing": {
             m.name: {"letterbox": m.size, "version": PREPROCESSING_VERSION, "mode": study.training.mode}
             for m in study.image_modalities
+        }
+        | {
+            m.name: {f"fold{k}": e[m.name].to_json() for k, e in enumerate(plan.encodings)}
+            for m in study.table_modalities
         },
         "thresholds": {name: d.threshold for name, d in named.items()},
         "calibration": {

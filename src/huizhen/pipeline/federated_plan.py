@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from huizhen.core.cohort import Part
 from huizhen.core.streams import stream_seed
 from huizhen.core.study import Study, Variant
 from huizhen.errors import FederationError
+from huizhen.federate.statistics.fixed_point import Words
+from huizhen.federate.statistics.interface import Query
+from huizhen.federate.statistics.runner import Exchange
 from huizhen.pipeline.plan import PlannedModel, planned_models
 
 PARTS = (Part.TRAIN, Part.TUNE, Part.TEST, Part.EXTERNAL)
@@ -18,28 +25,42 @@ CELLS = tuple(float(i) for i in range(2 * len(PARTS)))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FederatedModel:
-    """One network that the sites train together: a planned model and the number of the member."""
+    """One model that the sites train together: a planned model, its fold (of `folds`), and the member."""
 
     planned: PlannedModel
     member: int
+    fold: int = 0
+    folds: int = 1
 
     @property
     def name(self) -> str:
-        """The network's name in messages."""
-        return f"{self.planned.name}/member{self.member}"
+        """The model's name in messages."""
+        fold = f"/fold{self.fold}" if self.folds > 1 else ""
+        return f"{self.planned.name}{fold}/member{self.member}"
+
+    @property
+    def regression(self) -> bool:
+        """Whether it is the clinical regression, which takes no rounds."""
+        return self.planned.variant is Variant.TABLE_LR
 
     def seed(self, study: Study) -> int:
         """Return the seed of its first weights, the same everywhere."""
-        return stream_seed(study.seed, "fit", self.planned.name, 0, self.member)
+        return stream_seed(study.seed, "fit", self.planned.name, self.fold, self.member)
+
+
+def folds_of(study: Study) -> int:
+    """Return into how many folds each site divides its patients."""
+    return study.split.folds if study.split.method == "folds" else 1
 
 
 def federated_models(study: Study) -> list[FederatedModel]:
-    """Return the networks of a federated study, CMAN first."""
+    """Return the models of a federated study, CMAN first."""
+    folds = folds_of(study)
     return [
-        FederatedModel(planned=planned, member=member)
+        FederatedModel(planned=planned, member=member, fold=fold, folds=folds)
         for planned in planned_models(study)
-        if planned.variant is not Variant.TABLE_LR
-        for member in range(study.training.members)
+        for fold in range(folds)
+        for member in range(study.training.members if planned.variant is not Variant.TABLE_LR else 1)
     ]
 
 
@@ -54,37 +75,49 @@ def cell_of(part: Part, outcome: int | None) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoresAsked:
-    """Which scores a query is about: of one part, of models each with its calibration."""
+    """Which scores a query is about: of one part, by the models of one fold or (None) of all.
+
+    The calibrations go with the query: see `CALIBRATION`.
+    """
 
     part: Part
-    models: tuple[tuple[str, float, float], ...]
-    """Name, slope and intercept; 1 and 0 leave the log-odds as they are."""
+    fold: int | None
+    models: tuple[str, ...]
 
 
-def scores_subject(part: Part, models: list[tuple[str, float, float]]) -> str:
+CALIBRATION = "calibration"
+"""The query's parameter (models, folds, 2): slope and intercept of every model in every fold."""
+ALL = "all"
+
+
+def scores_subject(part: Part, fold: int | None, models: Sequence[str]) -> str:
     """Return the subject of a query about scores.
 
-    >>> scores_subject(Part.TEST, [("cman", 1.0, 0.0)])
-    'scores/test/cman:0x1.0000000000000p+0:0x0.0p+0'
+    >>> scores_subject(Part.TEST, None, ["cman", "single:US"])
+    'scores/test/all/cman/single:US'
     """
-    each = "/".join(f"{name.replace(':', '|')}:{a.hex()}:{b.hex()}" for name, a, b in models)
-    return f"scores/{part.value}/{each}"
+    return "/".join(["scores", part.value, ALL if fold is None else str(fold), *models])
 
 
 def scores_of(subject: str) -> ScoresAsked:
     """Return what a subject (without "scores/") asks for. Raises `FederationError` on another form."""
-    try:
-        part, *models = subject.split("/")
-        found = []
-        for model in models:
-            name, slope, intercept = model.split(":")
-            found.append((name.replace("|", ":"), float.fromhex(slope), float.fromhex(intercept)))
-        if not found or not all(re.fullmatch(r"[A-Za-z0-9_.:+-]+", name) for name, _, _ in found):
-            raise ValueError(subject)
-        return ScoresAsked(part=Part(part), models=tuple(found))
-    except ValueError as error:
+    part, _, rest = subject.partition("/")
+    fold, _, names = rest.partition("/")
+    models = tuple(names.split("/"))
+    known = part in [p.value for p in PARTS] and (fold == ALL or (fold.isdecimal() and len(fold) < 4))
+    if not known or not all(re.fullmatch(r"[A-Za-z0-9_.:|+-]+", name) for name in models):
         raise FederationError(
             "a query about scores of another form",
             remedy="run the same version of huizhen everywhere",
             field="subject",
-        ) from error
+        )
+    return ScoresAsked(part=Part(part), fold=None if fold == ALL else int(fold), models=models)
+
+
+def calibrated(exchange: Exchange, how: NDArray[np.float64]) -> Exchange:
+    """Return an exchange whose queries carry the calibrations `how` (models, folds, 2)."""
+
+    def asked(query: Query) -> Words:
+        return exchange(replace(query, values={**query.values, CALIBRATION: how}))
+
+    return asked

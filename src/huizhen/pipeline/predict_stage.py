@@ -144,7 +144,7 @@ def _predictions(
                 continue
             here = np.array([fold.parts[c.pseudonym] is part for c in material.cases])
             odds += np.where(here, _calibrated(answers[model, fold.index], by_fold[fold.index]), 0)
-            cut += np.where(here, _log_odds(by_fold[fold.index].threshold), 0)
+            cut += np.where(here, log_odds(by_fold[fold.index].threshold), 0)
             asked += here
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = odds / asked
@@ -180,5 +180,6 @@ def _calibrated(logits: Logits, decision: Decision) -> Logits:
     return decision.platt.intercept + decision.platt.slope * logits
 
 
-def _log_odds(threshold: float) -> float:
+def log_odds(threshold: float) -> float:
+    """Return a threshold of risk as log-odds, finite also for 0 and 1."""
     return float(logit(np.clip(threshold, 1e-12, 1 - 1e-12)))

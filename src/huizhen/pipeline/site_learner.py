@@ -12,7 +12,6 @@ from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from huizhen.core.cohort import Case, Part
 from huizhen.core.digests import digest_value
@@ -24,7 +23,7 @@ from huizhen.errors import FederationError
 from huizhen.federate.site.folder import SiteFolder
 from huizhen.federate.site.learner import Asked, Labelling, Trained
 from huizhen.federate.statistics.counts import Categories
-from huizhen.federate.statistics.data import Scored, Table, scored, table_of
+from huizhen.federate.statistics.data import Table, table_of
 from huizhen.federate.statistics.delong import DeLong
 from huizhen.federate.statistics.fixed_point import encode
 from huizhen.federate.statistics.interface import Sized, Statistic
@@ -36,15 +35,18 @@ from huizhen.federate.strategies.interface import Weights
 from huizhen.ledger.log import Log
 from huizhen.models.network import Network
 from huizhen.pipeline.cohort_stage import OpenCohort, cohort_stage, read_cohort
-from huizhen.pipeline.federated_plan import CELLS, FederatedModel, cell_of, federated_models, scores_of
+from huizhen.pipeline.federated_plan import CELLS, FederatedModel, cell_of, federated_models
+from huizhen.pipeline.federated_regression import REGRESSION, regression_shapes
+from huizhen.pipeline.federated_tables import LEVELS, MOMENTS
 from huizhen.pipeline.fit_stage import Development, network_of
-from huizhen.pipeline.material import Columns, Material
 from huizhen.pipeline.site_labelling import KINDS, SiteLabelling
 from huizhen.pipeline.site_models import SiteModels
 from huizhen.pipeline.site_privacy import SitePrivacy
+from huizhen.pipeline.site_scores import SiteScores
+from huizhen.pipeline.site_tables import SiteTables
 from huizhen.pipeline.stage import Run
 from huizhen.train.arrays import CaseData
-from huizhen.train.fit import Fit, predict_logits
+from huizhen.train.fit import Fit
 from huizhen.train.local import LocalFit, own_weights
 
 
@@ -77,7 +79,7 @@ class SiteLearner:
     def __init__(self, *, study: Study, run: Run, site: SiteFolder) -> None:
         self._study, self._run, self._site = study, run, site
         self._models = {model.name: model for model in federated_models(study)}
-        self._scores: dict[tuple[str, ...], NDArray[np.float64]] = {}
+        self._encoded: dict[int, CaseData] = {}
 
     @cached_property
     def cohort(self) -> OpenCohort:
@@ -94,8 +96,18 @@ class SiteLearner:
         return Development(self._run, self.cohort)
 
     @cached_property
-    def _data(self) -> CaseData:
-        return self._development.material.data({})
+    def _tables(self) -> SiteTables:
+        return SiteTables(study=self._study, site=self._run.study.site[0].name, folder=self._run.folder)
+
+    def plan(self, definition: str) -> None:
+        """Fix how columns of tables become numbers, from now on."""
+        self._tables.fix(definition)
+
+    def _data(self, fold: int) -> CaseData:
+        """Return the development patients, tables as a fold's plan encodes them."""
+        if fold not in self._encoded:
+            self._encoded[fold] = self._development.material.data(self._tables.encodings(fold))
+        return self._encoded[fold]
 
     def _model(self, name: str) -> FederatedModel:
         if name not in self._models:
@@ -108,7 +120,8 @@ class SiteLearner:
         """Return the rows of one part that have any of the model's modalities."""
         if not self.cohort.within(Part.TRAIN, Part.TUNE):
             return np.zeros(0, np.int64)
-        return self._development.rows(self.cohort.folds[0], part, self._data, model.planned.modalities)
+        fold, data = self.cohort.folds[model.fold], self._data(model.fold)
+        return self._development.rows(fold, part, data, model.planned.modalities)
 
     def patients(self, model: str, round_number: int) -> int:
         """Return how many patients train `model` here in a round."""
@@ -118,7 +131,7 @@ class SiteLearner:
         """Return what a round of `model` learns from: the data, and the rows of its training patients."""
         rows = self._rows(model, Part.TRAIN)
         if self._labelling is None:
-            return self._data, rows
+            return self._data(model.fold), rows
         return self._labelling.training(self._labelling.queries_for(model.name, round_number), rows)
 
     @cached_property
@@ -135,7 +148,7 @@ class SiteLearner:
             cases=self._development.material.cases,
             train=self._rows(first, Part.TRAIN),
             tune=self._rows(first, Part.TUNE),
-            data=self._data,
+            data=self._data(first.fold),
             fresh=lambda: self._network(first),
             held=lambda: self.models.held(first.name),
         )
@@ -153,6 +166,12 @@ class SiteLearner:
     def train(self, model: str, round_number: int, weights: Weights) -> Trained:
         """Train `model` for one round from `weights`."""
         planned = self._model(model)
+        if planned.regression:
+            raise FederationError(
+                f"{model} is a regression and takes no rounds",
+                remedy="run the same version of huizhen everywhere",
+                field="model",
+            )
         if self.models.locked():
             raise FederationError(
                 "the models are locked, and nothing is trained again",
@@ -191,7 +210,7 @@ class SiteLearner:
             federation=self._study.federation,
             site=self._site,
             home=self._run.folder,
-            patients=len(self._development.rows(self.cohort.folds[0], Part.TRAIN, self._data, names)),
+            patients=len(self._development.rows(self.cohort.folds[0], Part.TRAIN, self._data(0), names)),
         )
 
     def _rounds(self, model: str) -> Path:
@@ -199,7 +218,8 @@ class SiteLearner:
         return self._run.folder / "rounds" / digest_value(model)[:16]
 
     def _network(self, model: FederatedModel) -> Network:
-        return network_of(self._run, model.planned, {}, model.seed(self._study))
+        encodings = self._tables.encodings(model.fold)
+        return network_of(self._run, model.planned, encodings, model.seed(self._study))
 
     @cached_property
     def models(self) -> SiteModels:
@@ -209,6 +229,20 @@ class SiteLearner:
             models=self._models,
             fresh=self._network,
             own=lambda model: own_weights(self._rounds(model)),
+            shapes=lambda model: regression_shapes(model, self._tables.encodings(model.fold)),
+        )
+
+    @cached_property
+    def _scores(self) -> SiteScores:
+        """What the held models say of this site's patients."""
+        return SiteScores(
+            study=self._study,
+            run=self._run,
+            models=self.models,
+            development=lambda: self._development.material,
+            cohort=lambda: self.cohort,
+            unsealed=lambda: self._unsealed,
+            encodings=self._tables.encodings,
         )
 
     def lock(self, digest: str) -> None:
@@ -218,7 +252,7 @@ class SiteLearner:
     def hold(self, model: str, weights: Weights) -> None:
         """Keep the weights of `model`, also for a process after this one."""
         self.models.hold(self._model(model), weights)
-        self._scores = {}
+        self._scores.forget()
 
     def answer(self, asked: Asked) -> NDArray[np.uint32]:
         """Return the words of an aggregate about the cohort or the scores of the models that are held."""
@@ -236,10 +270,18 @@ class SiteLearner:
         elif (kind, asked.query.name) == ("privacy", "spending") and self._privacy is not None:
             found = Spending(), self._privacy.spent()
         elif (kind, asked.query.name) == ("scores", "scores"):
-            found = Scores(), self._scored(rest)
+            found = Scores(), self._scores.about(rest, asked.query)
         elif (kind, asked.query.name) == ("scores", "delong"):
-            data = self._scored(rest)
+            data = self._scores.about(rest, asked.query)
             found = DeLong(models=len(data.scores)), data
+        elif kind in (MOMENTS, LEVELS):
+            fold, _, table = rest.partition("/")
+            found = self._tables.columns(kind, table, self._trained_on(fold), self._site.policy())
+        elif kind == REGRESSION and self._study.active is None:
+            what, _, name = rest.partition("/")
+            model = self._model(name)
+            rows = self._rows(model, Part.TRAIN)
+            found = self._tables.regression(what, model, self._data(model.fold), rows)
         elif kind in KINDS and self._labelling is not None:
             found = self._labelling.about(asked.subject)
         if found is None:
@@ -250,10 +292,21 @@ class SiteLearner:
             )
         return found
 
+    def _trained_on(self, fold: str) -> list[Case]:
+        """Return the training patients of a fold. Raises `FederationError` when there is none such."""
+        if not (fold.isdecimal() and int(fold) < len(self.cohort.folds)):
+            raise FederationError(
+                f"the study has no fold {fold[:20]}",
+                remedy="run the same version of huizhen everywhere",
+                field="subject",
+            )
+        parts = self.cohort.folds[int(fold)].parts
+        return [case for case in self.cohort.cases if parts[case.pseudonym] is Part.TRAIN]
+
     def _cells(self, model: str) -> Table:
         """Return one number a patient: its part and outcome, of patients whom `model` can answer."""
         names = set(self._model(model).planned.modalities)
-        parts = self.cohort.folds[0].parts
+        parts = self.cohort.folds[self._model(model).fold].parts
         cells = [
             [float(cell_of(parts[case.pseudonym], self._told(case, parts[case.pseudonym])))]
             for case in self._unsealed.cases
@@ -264,46 +317,3 @@ class SiteLearner:
     def _told(self, case: Case, part: Part) -> int | None:
         """Return a patient's outcome as counts may show it: none of who may yet be asked about."""
         return None if self._study.active is not None and part is Part.TRAIN else case.outcome
-
-    def _scored(self, subject: str) -> Scored:
-        """Return outcome and risks of the patients of one part whom all models named can answer."""
-        asked = scores_of(subject)
-        if asked.part is Part.TRAIN and self._study.active is not None:
-            raise FederationError(
-                "training patients who wait for a label are not scored by outcome",
-                remedy="ask about tuning patients",
-                field="subject",
-            )
-        if asked.part not in (Part.TRAIN, Part.TUNE) and not self.models.locked():
-            raise FederationError(
-                "test patients are scored only after the models are locked",
-                remedy="lock the models first",
-                field="lock",
-            )
-        cases = [
-            case for case in self._unsealed.cases if self.cohort.folds[0].parts[case.pseudonym] is asked.part
-        ]
-        outcome = np.array([case.outcome == 1 for case in cases], bool)
-        odds = np.array([self._odds(asked.part, name) for name in asked.models]).reshape(-1, len(cases))
-        known = np.isfinite(odds).all(0)
-        return scored(outcome[known], expit(odds[:, known]))
-
-    def _odds(self, part: Part, model: tuple[str, float, float]) -> NDArray[np.float64]:
-        """Return the mean log-odds of a model's members for the patients of `part`, calibrated or not."""
-        raw, slope, intercept = model
-        key = (part.value, raw)
-        if key not in self._scores:
-            members = [m for m in self._models.values() if m.planned.name == raw]
-            self._scores[key] = np.mean([self._logits(part, m) for m in members], axis=0)
-        return np.asarray(intercept + slope * self._scores[key])
-
-    def _logits(self, part: Part, model: FederatedModel) -> NDArray[np.float64]:
-        """Return one held model's log-odds for the patients of `part`."""
-        data = self._material(part).data({})
-        rows = np.arange(len(data))
-        return predict_logits(self.models.held(model.name)[0], data, rows, model.planned.modalities)
-
-    def _material(self, part: Part) -> Material:
-        """Return the cases of one part with their columns."""
-        cases = tuple(c for c in self._unsealed.cases if self.cohort.folds[0].parts[c.pseudonym] is part)
-        return Material(run=self._run, cases=cases, columns=Columns(self._run, cases, augmented=False))

@@ -17,7 +17,9 @@ from huizhen.errors import FederationError, ModelError
 from huizhen.federate.strategies.interface import Weights
 from huizhen.models.network import Network
 from huizhen.pipeline.federated_plan import FederatedModel
+from huizhen.pipeline.federated_regression import regression_from
 from huizhen.train.local import shared_weights
+from huizhen.train.table_regression import TableRegression
 
 __all__ = ["LOCKED", "SiteModels", "digest_weights"]
 
@@ -38,13 +40,16 @@ def digest_weights(weights: Weights) -> str:
 class SiteModels:
     """The `models` of a study at a site whose `folder` keeps them.
 
-    `fresh` gives a network of first weights, `own` the weights of a model that never left the site.
+    `fresh` gives a network of first weights, `own` the weights of a model that never left the site, `shapes`
+    those of a clinical regression's weights.
     """
 
     folder: Path
     models: Mapping[str, FederatedModel]
     fresh: Callable[[FederatedModel], Network]
     own: Callable[[str], Mapping[str, Tensor]]
+    shapes: Callable[[FederatedModel], Mapping[str, tuple[int, ...]]]
+    _regressions: dict[str, TableRegression] = field(default_factory=dict)
     _held: dict[str, Network] = field(default_factory=dict)
     _digests: dict[str, str] = field(default_factory=dict)
 
@@ -62,9 +67,11 @@ class SiteModels:
                 remedy="a changed model is another study: sign a new one",
                 field="lock",
             )
-        network = self.fresh(model)
-        expected = {name: tuple(w.shape) for name, w in shared_weights(network).items()}
-        if expected != {name: tuple(np.shape(w)) for name, w in weights.items()}:
+        network = None if model.regression else self.fresh(model)
+        expected = {name: tuple(w.shape) for name, w in shared_weights(network).items()} if network else {}
+        if (expected or dict(self.shapes(model))) != {
+            name: tuple(np.shape(w)) for name, w in weights.items()
+        }:
             raise ModelError(
                 "the finished weights are of another network",
                 remedy="run the same version of huizhen everywhere",
@@ -73,7 +80,22 @@ class SiteModels:
         if self._digests.get(model.name) != digest:
             arrays = {n: np.asarray(w, order="C") for n, w in weights.items()}
             write_bytes(self._file(model.name), save(arrays))
-        self._held[model.name] = self._whole(model.name, network, weights)
+        self._take(model, network, weights)
+
+    def _take(self, model: FederatedModel, network: Network | None, weights: Weights) -> None:
+        """Have a model's weights at hand."""
+        self._digests[model.name] = digest_weights(weights)
+        if network is None:
+            self._regressions[model.name] = regression_from(weights)
+        else:
+            self._held[model.name] = self._whole(model.name, network, weights)
+
+    def regression(self, model: str) -> TableRegression:
+        """Return a clinical regression that is held. Raises `FederationError` without it."""
+        self._recall()
+        if model not in self._regressions:
+            raise _not_held(model)
+        return self._regressions[model]
 
     def held(self, model: str) -> tuple[Network, str]:
         """Return a model with the weights that were last held, and their digest.
@@ -82,11 +104,7 @@ class SiteModels:
         """
         self._recall()
         if model not in self._held:
-            raise FederationError(
-                f"the weights of {model} are not held here",
-                remedy="send the finished weights first",
-                field="model",
-            )
+            raise _not_held(model)
         return self._held[model], self._digests[model]
 
     def lock(self, digest: str) -> None:
@@ -127,7 +145,6 @@ class SiteModels:
 
         shared = {name: torch.tensor(np.asarray(value)) for name, value in weights.items()}
         network.load_state_dict({**network.state_dict(), **shared, **self.own(model)})
-        self._digests[model] = digest_weights(weights)
         return network.eval()
 
     def _recall(self) -> None:
@@ -135,5 +152,12 @@ class SiteModels:
         from safetensors.numpy import load_file
 
         for name, model in self.models.items():
-            if name not in self._held and self._file(name).exists():
-                self._held[name] = self._whole(name, self.fresh(model), load_file(self._file(name)))
+            if name not in self._digests and self._file(name).exists():
+                network = None if model.regression else self.fresh(model)
+                self._take(model, network, load_file(self._file(name)))
+
+
+def _not_held(model: str) -> FederationError:
+    return FederationError(
+        f"the weights of {model} are not held here", remedy="send the finished weights first", field="model"
+    )

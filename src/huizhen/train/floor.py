@@ -8,6 +8,8 @@ between them are the fusion's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -16,7 +18,7 @@ from torch import nn
 from huizhen.models.network import Network
 from huizhen.models.tokens import TableTokenizer, floor_features
 from huizhen.train.arrays import CaseData
-from huizhen.train.table_regression import INNER_FOLDS, penalised_regression
+from huizhen.train.table_regression import INNER_FOLDS, TableRegression, penalised_regression
 
 
 def lay_floor(network: Network, data: CaseData, train: NDArray[np.int64], seed: int) -> None:
@@ -25,22 +27,31 @@ def lay_floor(network: Network, data: CaseData, train: NDArray[np.int64], seed: 
     Every other answer of the network then starts at 0: before its first step it is the regression.
     Without tables, or with fewer training patients of a class than the inner folds need, the floor stays 0.
     """
-    found = {name: network.tokenizers[name] for name in network.names}
-    tables = {name: one for name, one in found.items() if isinstance(one, TableTokenizer)}
     outcome = data.outcome[train].astype(int)
-    if not tables or np.bincount(outcome, minlength=2).min() < INNER_FOLDS:
+    if not network.tables or np.bincount(outcome, minlength=2).min() < INNER_FOLDS:
         return
-    batch = data.batch(train, tuple(tables))
+    set_floor(network, penalised_regression(floor_design(data, network.tables, train), outcome, seed))
+
+
+def floor_design(data: CaseData, tables: Sequence[str], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return what the floor of `tables` weighs (n, p) for the cases `rows`, table after table."""
+    batch = data.batch(rows, tuple(tables))
     blocks = [
         floor_features(batch.rows[name].values, batch.rows[name].there, batch.present[:, place])
         for place, name in enumerate(tables)
     ]
-    fitted = penalised_regression(torch.cat(blocks, 1).double().numpy(), outcome, seed)
+    found: NDArray[np.float64] = torch.cat(blocks, 1).double().numpy()
+    return found
+
+
+def set_floor(network: Network, fitted: TableRegression) -> None:
+    """Put a regression on the columns of `floor_design` under `network`, whose other answers start at 0."""
     network.intercept.fill_(fitted.intercept)
     weights, start = torch.from_numpy(fitted.weights).float(), 0
-    for tokenizer, block in zip(tables.values(), blocks, strict=True):
-        tokenizer.floor.copy_(weights[start : start + block.shape[1]])
-        start += block.shape[1]
+    found = [network.tokenizers[name] for name in network.tables]
+    for tokenizer in (one for one in found if isinstance(one, TableTokenizer)):
+        tokenizer.floor.copy_(weights[start : start + len(tokenizer.floor)])
+        start += len(tokenizer.floor)
     for module in network.modules():
         if isinstance(module, nn.Linear) and module.out_features == 1:
             nn.init.zeros_(module.weight)

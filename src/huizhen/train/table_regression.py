@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from huizhen.errors import DataError
 from huizhen.train.arrays import CaseData
 
-PENALTIES = 10
+STRENGTHS = tuple(float(c) for c in np.logspace(-4, 2, 10))
+"""The inverses of the penalties that are tried."""
 INNER_FOLDS = 5
 
 
@@ -64,7 +65,7 @@ def penalised_regression(
     from sklearn.model_selection import StratifiedKFold
 
     model = LogisticRegressionCV(
-        Cs=np.logspace(-4, 2, PENALTIES),
+        Cs=list(STRENGTHS),
         cv=StratifiedKFold(INNER_FOLDS, shuffle=True, random_state=seed % 2**32),
         scoring="neg_log_loss",
         max_iter=5000,

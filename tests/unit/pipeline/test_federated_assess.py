@@ -10,11 +10,7 @@ from huizhen.federate.statistics.data import scored
 from huizhen.federate.statistics.runner import run
 from huizhen.federate.statistics.scores import Scores
 from huizhen.pipeline.federated_assess import predictions_of
-from huizhen.pipeline.lock_stage import Decision
-from huizhen.validate.calibration import Platt
 from huizhen.validate.discrimination import auc
-
-DECISION = Decision(platt=Platt(intercept=0.0, slope=1.0), threshold=0.4)
 
 
 def test_a_table_of_nobody_has_the_outcomes_and_risks_of_all():
@@ -23,7 +19,7 @@ def test_a_table_of_nobody_has_the_outcomes_and_risks_of_all():
     risk = np.round(np.clip(rng.normal(0.4 + 0.2 * outcome, 0.2), 0.01, 0.99), 3)
     parts = [slice(0, 20), slice(20, 65), slice(65, 90)]
     scores = run(Scores(), [scored(outcome[p], risk[None, p]) for p in parts]).result
-    table = predictions_of(scores, DECISION, Part.TEST)
+    table = predictions_of([(scores, 0.4)], Part.TEST)
     assert len(table.patient) == len(set(table.patient.tolist())) == 90
     assert table.outcome.sum() == outcome.sum()
     pooled, found = auc(outcome, risk), auc(table.outcome, table.risk["cman"])

@@ -16,12 +16,14 @@ def test_cells_are_one_to_one():
     assert cell_of(Part.TRAIN, None) == cell_of(Part.TRAIN, 0)
 
 
-@pytest.mark.parametrize("models", [[("cman", 1.0, 0.0)], [("cman", 0.3, -1.25), ("single:US", 1e-3, 7.5)]])
-def test_a_subject_says_exactly_which_scores(models):
-    subject = scores_subject(Part.EXTERNAL, models)
+@pytest.mark.parametrize("fold", [None, 0, 4])
+@pytest.mark.parametrize(
+    "models", [("cman",), ("cman", "specialist|MG+US"), ("cman", "single:U.S-2")], ids=str
+)
+def test_a_subject_says_exactly_which_scores(models, fold):
+    subject = scores_subject(Part.EXTERNAL, fold, models)
     asked = scores_of(subject.removeprefix("scores/"))
-    assert asked.part is Part.EXTERNAL
-    assert asked.models == tuple(models)
+    assert (asked.part, asked.fold, asked.models) == (Part.EXTERNAL, fold, models)
     message = wire.Ask(study="0" * 64, sender="lead", subject=subject, query="scores", step=0, secure=True)
     assert message.subject == subject
 
@@ -33,14 +35,29 @@ def test_a_subject_says_exactly_which_scores(models):
         "test",
         "test/",
         "test/cman",
-        "test/cman:x:0x0p+0",
-        "night/cman:0x1p+0:0x0p+0",
-        "test/a b:0x1p+0:0x0p+0",
+        "test/all",
+        "test/all/",
+        "test/-1/cman",
+        "night/all/cman",
+        "test/0/a b",
     ],
 )
 def test_a_subject_of_another_form_is_refused(subject):
     with pytest.raises(FederationError, match="another form"):
         scores_of(subject)
+
+
+def test_folds_have_names_and_seeds_of_their_own(make_study):
+    study = make_study(
+        {"name": "T", "kind": "table", "numeric": ["x"]},
+        split={"method": "folds", "folds": 3},
+        network={"variants": ["cman", "table_lr"]},
+        training={"members": 2},
+    )
+    models = federated_models(study)
+    assert [m.name for m in models[:3]] == ["cman/fold0/member0", "cman/fold0/member1", "cman/fold1/member0"]
+    assert [m.name for m in models if m.regression] == [f"table_lr/fold{k}/member0" for k in range(3)]
+    assert len({m.seed(study) for m in models}) == len(models)
 
 
 def test_members_start_from_seeds_of_their_own(make_study):

@@ -16,7 +16,7 @@ from huizhen.core.progress import Silent
 from huizhen.core.study_file import load_study
 from huizhen.core.words import Language
 from huizhen.dossier.verification import verify_dossier
-from huizhen.errors import FederationError, StudyError
+from huizhen.errors import FederationError
 from huizhen.federate.engines.in_process import InProcess
 from huizhen.federate.policy import SitePolicy
 from huizhen.federate.site.folder import SiteFolder, policy_toml
@@ -24,8 +24,8 @@ from huizhen.federate.site.worker import Worker
 from huizhen.ledger.reading import read_log
 from huizhen.ledger.signing import SigningKey
 from huizhen.models.bundle import load_bundle
-from huizhen.pipeline.federated_model import FOLD
-from huizhen.pipeline.federated_run import BEGUN, federation_of, run_federated
+from huizhen.pipeline.federated_cohort import BEGUN
+from huizhen.pipeline.federated_run import run_federated
 from huizhen.pipeline.predict import predict
 from huizhen.pipeline.run import RunResult
 from huizhen.pipeline.site_learner import SiteLearner, open_learner
@@ -174,7 +174,7 @@ def test_the_lead_has_the_locked_model_under_one_digest(hospitals, result):
     (entered,) = [e.body for e in hospitals.entries() if e.kind == "model"]
     assert locked["model_digest"] == entered["digest"] == bundle.digest
     assert bundle.card.study_digest == load_study(hospitals.file).digest
-    assert set(bundle.card.thresholds) == {f"cman/{FOLD}"}
+    assert set(bundle.card.thresholds) == {"cman/fold0"}
     assert bundle.card.training.n_events < bundle.card.training.n
     assert "far" not in bundle.card.training.sites
     assert any("stayed at their sites" in limit for limit in bundle.card.limits)
@@ -185,7 +185,7 @@ def test_the_model_predicts_for_new_patients(hospitals, result, tmp_path):
     rows = list(csv.DictReader(done.table.read_text(encoding="utf-8").splitlines()))
     assert done.patients == len(rows) == sum(count for count, _ in SITES.values())
     risks = {row["patient"]: float(row["risk"]) for row in rows}
-    decision = load_bundle(result.model).card.thresholds[f"cman/{FOLD}"]
+    decision = load_bundle(result.model).card.thresholds["cman/fold0"]
     assert all(0 <= risk <= 1 for risk in risks.values())
     assert all((float(row["risk"]) >= decision) == (row["decision"] == "1") for row in rows)
     assert len(set(risks.values())) > 10
@@ -215,17 +215,3 @@ def test_locked_models_survive_a_restart_of_the_site(hospitals, result):
         assert learner.models.locked() == learner.models.digests
     finally:
         learner._run.log.close()
-
-
-def test_tables_are_refused_before_any_site_is_asked(hospitals, tmp_path):
-    text = hospitals.file.read_text(encoding="utf-8")
-    extra = '[[modality]]\nname = "clinic"\nkind = "table"\nnumeric = ["age"]\n'
-    source = (
-        '[[site.source]]\nreader = "table"\nmodality = "clinic"\npath = "east.csv"\n'
-        'columns = { patient = "patient" }\n[split]'
-    )
-    (tmp_path / "study.toml").write_text(
-        text.replace("[split]", source).replace("[[site]]", extra + "[[site]]", 1)
-    )
-    with pytest.raises(StudyError, match="tables are not trained in a federation in this version: clinic"):
-        federation_of(load_study(tmp_path / "study.toml"))

@@ -57,6 +57,10 @@ class Learner(Protocol):
         """Return how many patients train `model` here in a round."""
         ...
 
+    def plan(self, definition: str) -> None:
+        """Keep the study's plan. Raises `FederationError` when another one was fixed here before."""
+        ...
+
     def train(self, model: str, round_number: int, weights: Weights) -> Trained:
         """Train from `weights` for one round. Raises `FederationError` on a model of another shape."""
         ...

@@ -104,6 +104,9 @@ class Worker:
         match message:
             case wire.Invitation():
                 return self._invited(message, asked.key, policy), {}
+            case wire.Plan():
+                self._study(study).learner.plan(message.definition)
+                return wire.Done(study=study, sender=name), {}
             case wire.Train():
                 return self._train(message, asked, policy)
             case wire.Hold():

@@ -1,0 +1,135 @@
+"""The lock of a federated study: sites get the finished weights; calibration and thresholds are fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.special import logit
+
+from huizhen.core.cohort import Part
+from huizhen.core.evidence import Evidence, Verdict
+from huizhen.core.files import write_json, write_text
+from huizhen.core.study import Variant
+from huizhen.errors import NotEstimableError
+from huizhen.federate import messages as wire
+from huizhen.federate.lead import Lead
+from huizhen.federate.statistics.runner import conduct
+from huizhen.federate.statistics.scores import ScoreDistribution, Scores
+from huizhen.models.card import model_card_markdown
+from huizhen.pipeline.federated_cohort import Sites
+from huizhen.pipeline.federated_fit import Ground
+from huizhen.pipeline.federated_labelling import learnt_from
+from huizhen.pipeline.federated_model import save_model
+from huizhen.pipeline.federated_plan import FederatedModel, calibrated, folds_of, scores_subject
+from huizhen.pipeline.fit_stage import WEIGHTS
+from huizhen.pipeline.lock_stage import Decision, decide
+from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage
+
+DECISIONS = "decisions.json"
+
+
+def federated_lock(
+    run: Run, lead: Lead, models: Sequence[FederatedModel], fits: Sequence[Stage], ground: Ground
+) -> Stage:
+    """Give the sites the finished weights, and fix calibration and thresholds on tuning patients' scores."""
+    from safetensors.numpy import load_file
+
+    sites = ground.sites
+    weights = {m.name: load_file(f.folder / WEIGHTS) for m, f in zip(models, fits, strict=True)}
+    for model, found in weights.items():
+        hold = wire.Hold(study=run.study.digest, sender=wire.LEAD, model=model)
+        answers = lead.ask(dict.fromkeys(lead.taking_part, hold), lead.patience_s, found)
+        lead.enough([s for s, a in answers.items() if isinstance(a.message, wire.Done)], lead.taking_part)
+
+    def body(folder: Path) -> Made:
+        decisions, evidence = _all_decided(run, lead, models, sites)
+        plain = {m: {str(k): d.to_json() for k, d in by_fold.items()} for m, by_fold in decisions.items()}
+        write_json(folder / DECISIONS, plain)
+        digests = {f"{model}": stage.digest for model, stage in zip(weights, fits, strict=True)}
+        lock: dict[str, Any] = {
+            "study_digest": run.study.digest,
+            "models": digests,
+            "decisions": plain,
+        }
+        entries: list[tuple[str, dict[str, Any]]] = []
+        if len(decisions.get(Variant.CMAN.value, {})) == folds_of(run.study):  # no threshold, no model
+            by_model = dict(zip(models, fits, strict=True))
+            counts = sites.counts["development"] | learnt_from(fits[0].folder)
+            digest, card = save_model(
+                run, folder, by_model, decisions, sites.development, counts, ground.plan
+            )
+            write_json(folder / ARTEFACTS / "model_card.json", card.model_dump(mode="json"))
+            write_text(folder / ARTEFACTS / "model_card.md", model_card_markdown(card))
+            entries.append(("model", {"card": card.model_dump(mode="json"), "digest": digest}))
+            lock["model_digest"] = digest
+        return Made(evidence=evidence, entries=[*entries, ("lock", lock)])
+
+    inputs = [[f.digest for f in fits], run.study.threshold.model_dump(mode="json"), run.study.digest]
+    locked = run.stage("lock", inputs, body, made_from={f.name: f.digest for f in fits})
+    lock = wire.Lock(study=run.study.digest, sender=wire.LEAD, digest=locked.digest)
+    heard = lead.ask(dict.fromkeys(lead.taking_part, lock), lead.patience_s)
+    lead.enough([s for s, a in heard.items() if isinstance(a.message, wire.Done)], lead.taking_part)
+    return locked
+
+
+def decisions_of(locked: Stage) -> dict[str, dict[int, Decision]]:
+    """Return every locked model's decision in each fold."""
+    return {
+        model: {int(fold): Decision.from_json(record) for fold, record in by_fold.items()}
+        for model, by_fold in locked.read(DECISIONS).items()
+    }
+
+
+def _all_decided(
+    run: Run, lead: Lead, models: Sequence[FederatedModel], sites: Sites
+) -> tuple[dict[str, dict[int, Decision]], list[Evidence]]:
+    """Return every model's decision in every fold, with its evidence."""
+    decisions: dict[str, dict[int, Decision]] = {}
+    evidence: list[Evidence] = []
+    for name, fold in dict.fromkeys((m.planned.name, m.fold) for m in models):
+        decision, told = _decided(run, lead, name, fold, sites)
+        evidence.append(told)
+        if decision is not None:
+            decisions.setdefault(name, {})[fold] = decision
+    return decisions, evidence
+
+
+def _decided(run: Run, lead: Lead, name: str, fold: int, sites: Sites) -> tuple[Decision | None, Evidence]:
+    """Return one model's calibration and threshold in one fold, and its evidence."""
+    key = f"threshold/{name}/fold{fold}"
+    try:
+        scores = tuning_scores(run, lead, name, fold, sites.development)
+        decision = decide(run, logit(scores.score), scores.outcome)
+    except NotEstimableError as error:
+        refused = Evidence(
+            key=key, metric="threshold", stage="lock", verdict=Verdict.NOT_ASSESSED, reason=error.message
+        )
+        return None, refused
+    detail = {"rule": run.study.threshold.rule, "target": run.study.threshold.target}
+    return decision, Evidence(
+        key=key,
+        metric="threshold",
+        stage="lock",
+        estimate=decision.threshold,
+        n=len(scores.outcome),
+        n_events=int(scores.outcome.sum()),
+        descriptive=True,
+        phantom=run.study.phantom,
+        detail={
+            **detail,
+            "tuning_n": len(scores.outcome),
+            "calibration_intercept": decision.platt.intercept,
+            "calibration_slope": decision.platt.slope,
+        },
+    )
+
+
+def tuning_scores(run: Run, lead: Lead, model: str, fold: int, sites: tuple[str, ...]) -> ScoreDistribution:
+    """Return the distribution of a model's uncalibrated risks over the sites' tuning patients of a fold."""
+    subject = scores_subject(Part.TUNE, fold, [model])
+    uncalibrated = np.tile([1.0, 0.0], (1, folds_of(run.study), 1))
+    exchange = lead.exchange(subject, secure=True, sites=sites)
+    return conduct(Scores(), calibrated(exchange, uncalibrated)).result

@@ -1,0 +1,131 @@
+"""What the models that a site holds say of its own patients: calibrated risks, by fold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from huizhen.core.cohort import Case, Part
+from huizhen.core.study import Study, Variant
+from huizhen.errors import FederationError
+from huizhen.federate.statistics.data import Scored, scored
+from huizhen.federate.statistics.interface import Query
+from huizhen.pipeline.cohort_stage import OpenCohort
+from huizhen.pipeline.federated_plan import CALIBRATION, FederatedModel, folds_of, scores_of
+from huizhen.pipeline.federated_tables import Encodings
+from huizhen.pipeline.material import Columns, Material
+from huizhen.pipeline.site_models import SiteModels
+from huizhen.pipeline.stage import Run
+from huizhen.train.fit import predict_logits
+from huizhen.train.table_regression import table_features
+
+Logits = NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SiteScores:
+    """The scores of `models` for the patients of one site.
+
+    `development`, `cohort` and `unsealed` give the site's patients when they are needed, `unsealed` with all
+    outcomes; `encodings` are those of a fold.
+    """
+
+    study: Study
+    run: Run
+    models: SiteModels
+    development: Callable[[], Material]
+    cohort: Callable[[], OpenCohort]
+    unsealed: Callable[[], OpenCohort]
+    encodings: Callable[[int], Encodings]
+    _logits: dict[tuple[Part, str], Logits] = field(default_factory=dict)
+    _materials: dict[Part, Material] = field(default_factory=dict)
+
+    def forget(self) -> None:
+        """Let go of what was scored with weights that are no longer held."""
+        self._logits.clear()
+
+    def about(self, subject: str, query: Query) -> Scored:
+        """Return outcome and risks of the patients of one part whom all models named can answer.
+
+        Raises `FederationError` on patients who must not be scored, or not yet.
+        """
+        asked = scores_of(subject)
+        if asked.part is Part.TRAIN and self.study.active is not None:
+            raise FederationError(
+                "training patients who wait for a label are not scored by outcome",
+                remedy="ask about tuning patients",
+                field="subject",
+            )
+        if asked.part not in (Part.TRAIN, Part.TUNE) and not self.models.locked():
+            raise FederationError(
+                "test patients are scored only after the models are locked",
+                remedy="lock the models first",
+                field="lock",
+            )
+        how = query.array(CALIBRATION, len(asked.models), folds_of(self.study), 2)
+        pairs = zip(asked.models, how, strict=True)
+        odds = np.array([self.odds(asked.part, asked.fold, model, own) for model, own in pairs])
+        outcome = np.array([case.outcome == 1 for case in self.material(asked.part).cases], bool)
+        known = np.isfinite(odds).all(0)
+        return scored(outcome[known], expit(odds[:, known]))
+
+    def odds(self, part: Part, fold: int | None, model: str, calibration: NDArray[np.float64]) -> Logits:
+        """Return a model's calibrated log-odds for the patients of `material(part)`, the mean over folds.
+
+        Of the fold asked for, or of all, those count in which a patient stands in `part`; else NaN.
+        """
+        cases = self.material(part).cases
+        total, asked = np.zeros(len(cases)), np.zeros(len(cases))
+        for number, (slope, intercept) in enumerate(calibration):
+            if fold not in (None, number):
+                continue
+            here = self.standing(part, number)
+            total += np.where(here, intercept + slope * self.logits(part, model, number), 0)
+            asked += here
+        with np.errstate(invalid="ignore"):
+            return total / asked
+
+    def standing(self, part: Part, fold: int) -> NDArray[np.bool_]:
+        """Return which patients of `material(part)` stand in `part` in one fold."""
+        parts = self.cohort().folds[fold].parts
+        return np.array([parts[case.pseudonym] is part for case in self.material(part).cases], bool)
+
+    def logits(self, part: Part, model: str, fold: int) -> Logits:
+        """Return the mean log-odds of a model's members of one fold for the patients of `material(part)`."""
+        members = [m for m in self.models.models.values() if m.planned.name == model and m.fold == fold]
+        if not members:
+            raise FederationError(
+                f"the study plans no model {model[:80]} in fold {fold}",
+                remedy="run the same version of huizhen everywhere",
+                field="subject",
+            )
+        return np.asarray(np.mean([self._one(part, member) for member in members], axis=0))
+
+    def _one(self, part: Part, model: FederatedModel) -> Logits:
+        """Return one held model's log-odds; NaN for patients whom it can't answer."""
+        key = (part, model.name)
+        if key not in self._logits:
+            data, names = self.material(part).data(self.encodings(model.fold)), model.planned.modalities
+            rows = np.arange(len(data))
+            if model.regression:
+                found = self.models.regression(model.name).logits(table_features(data, rows))
+            else:
+                found = predict_logits(self.models.held(model.name)[0], data, rows, names)
+            whole = model.planned.variant is Variant.SPECIALIST  # which answers for all it was trained on
+            able = data.complete(names) if whole else data.answerable(names)
+            self._logits[key] = np.where(able, found, np.nan)
+        return self._logits[key]
+
+    def material(self, part: Part) -> Material:
+        """Return the cases that stand in a part in any fold, with their columns."""
+        if part in (Part.TRAIN, Part.TUNE):
+            return self.development()
+        if part not in self._materials:
+            cases: tuple[Case, ...] = self.unsealed().within(part)
+            columns = Columns(self.run, cases, augmented=False)
+            self._materials[part] = Material(run=self.run, cases=cases, columns=columns)
+        return self._materials[part]
