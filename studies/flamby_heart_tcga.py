@@ -251,7 +251,9 @@ def section(
     draws, table = bootstrap(task, fits, score), published(data, task.name)
     mean = float(np.mean([over_seeds(rows, fits, score) for rows in task.test]))
     limits, n = interval(draws.mean(axis=1)), sum(rows.size for rows in task.test)
-    verdict = "met" if mean >= aim else "not met"
+    low = float(np.percentile(draws.mean(axis=1), 2.5))
+    reached = "reaches the aim" if mean >= aim else "misses the aim"
+    verdict = f"the estimate {reached}, its lower limit {'does' if low >= aim else 'does not'}"
     yield from (f"## {title}", "")
     yield f"Aim, fixed beforehand: at least {aim:.3f}. Reached: **{mean:.4f}** ({limits}, n = {n} test"
     yield f"patients in {len(task.test)} clients): {verdict}. {beside(table, draws.mean(axis=1))}"
@@ -287,7 +289,8 @@ which are linear too. The penalty is the best of a fixed list by {folds}-fold cr
 log-likelihood on the training patients; five seeds deal the folds. Bytes are what one site sends for
 the final fit.
 
-Intervals are 95 %, percentile, from {draws:,} bootstrap draws of test patients within client, events
+The aims are on the estimate, a mean over five seeds, not on its lower limit, which a study of this project
+would be judged by. Intervals are 95 %, percentile, from {draws:,} bootstrap draws of test patients within client, events
 and others apart. The fits are held fixed, so that intervals say how uncertain the test is, not the
 training. FLamby's figures come without intervals and without predictions for single patients, so that
 no paired test is possible.
