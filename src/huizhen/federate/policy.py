@@ -75,6 +75,8 @@ class SitePolicy(BaseModel):
     """Public keys of sites that sums may be shared with; any that the lead names when empty."""
     score_histograms: bool = True
     """Whether the distribution of the model's scores here, by outcome, may leave for validation."""
+    maximum_labels: Annotated[int, Field(ge=0)] | None = None
+    """Cases that a study may ask this site's readers about, over all its query rounds; None sets no bound."""
     messages: tuple[str, ...] = (_ANY,)
     """Kinds of message that may leave, as shell patterns."""
     layers: tuple[str, ...] = (_ANY,)

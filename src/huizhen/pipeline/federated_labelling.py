@@ -173,14 +173,14 @@ class FederatedLabelling:
         return {"spent": whole[0] if whole else 0, "sites": {s: self._shown(query, s) for s in self.sites}}
 
     def _shown(self, query: int, site: str) -> int | None:
-        """Return one site's labels of a query round; None where it shows no count so small."""
+        """Return one site's labels of a query round; None where it doesn't show them."""
         statistic = Categories(column="given", codes=(0.0,))
         exchange = self.lead.exchange(f"given/{query}", secure=False, sites=(site,))
         try:
             return conduct(statistic, exchange).n
         except NotEstimableError:
             return 0
-        except PolicyError:
+        except FederationError:  # its policy shows no count so small, or it is away: the run goes on without
             return None
 
     def _count(self, kind: str, query: int, codes: tuple[float, ...]) -> list[int]:

@@ -75,13 +75,18 @@ class Annotators:
         if self.path.exists():
             return Queue.open(self.path)
         labels = dict.fromkeys((*self.task.positive, *self.task.negative))
-        return Queue.create(
-            self.path,
+        scratch = self.path.with_suffix(".part")
+        for left in self.path.parent.glob(f"{scratch.name}*"):  # by a process that was killed
+            left.unlink()
+        Queue.create(
+            scratch,
             site=self.site,
             labels=tuple(labels),
             readers=self.active.readers,
             simulation=self.simulated,
-        )
+        ).close()
+        scratch.replace(self.path)
+        return Queue.open(self.path)
 
     def _simulate(self, queue: Queue) -> None:
         """Let the oracle answer, once for each reader, and settle what his readers disagree on."""

@@ -54,8 +54,8 @@ def development_sites(study: Study) -> int:
 class SiteLabelling:
     """The labels of `study` at the site `site`, kept in `folder`.
 
-    `cases` are those that train and tune, as rows of `data` in that order; `parts` says which. `fresh` gives
-    a network of first weights, `held` the one that the lead sent.
+    `cases` are those that train and tune, as rows of `data` in that order. `fresh` gives a network of first
+    weights, `held` the one that the lead sent, `most` how many cases the policy lets a study ask about.
     """
 
     study: Study
@@ -68,6 +68,7 @@ class SiteLabelling:
     data: CaseData
     fresh: Callable[[], Network]
     held: Held
+    most: Callable[[], int | None] = lambda: None
     _orders: dict[tuple[int, str], Order] = field(default_factory=dict)
 
     @property
@@ -151,7 +152,7 @@ class SiteLabelling:
 
     def _first(self) -> Order:
         """Return the cases of a cold start: as many as the site lacks to its first labels."""
-        missing = max(0, self.active.initial - len(self.labels(0)))
+        missing = min(max(0, self.active.initial - len(self.labels(0))), self._left(0))
         features = pool_features(
             self.fresh(), self.data, self.train, self.model.planned.modalities, seed=self._seed(0)
         )
@@ -174,7 +175,7 @@ class SiteLabelling:
                     self.active.rule,
                     labelled=labelled,
                     closed=labelled | np.isin(names, self._asked_before(query)),
-                    budget=self._budget(query),
+                    budget=min(self._budget(query), self._left(query)),
                     seed=self._seed(query),
                 )
             }
@@ -185,6 +186,13 @@ class SiteLabelling:
         files = [self._file("asked", earlier) for earlier in range(query)]
         found = [json.loads(file.read_text(encoding="utf-8"))["cases"] for file in files if file.exists()]
         return [str(case["case"]) for cases in found for case in cases]
+
+    def _left(self, query: int) -> int:
+        """Return how many cases a query round may ask about by the site's policy."""
+        most = self.most()
+        if most is None:
+            return sum(self.active.budgets) + self.active.initial
+        return max(0, most - len(self._asked_before(query)))
 
     def _ranking(self, query: int, order: Order) -> Ranking:
         known = set(self.labels(query)) | set(self._asked_before(query))

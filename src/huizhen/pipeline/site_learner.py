@@ -151,6 +151,7 @@ class SiteLearner:
             data=self._data(first.fold),
             fresh=lambda: self._network(first),
             held=lambda: self.models.held(first.name),
+            most=lambda: self._site.policy().maximum_labels,
         )
 
     def label(self, asked: Labelling) -> None:

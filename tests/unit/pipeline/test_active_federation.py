@@ -241,3 +241,14 @@ def test_a_site_that_needs_more_patients_than_it_has_labels_is_left_out(tmp_path
     (hospitals.folders["east"].path / "policy.toml").write_text(policy_toml(rules), encoding="utf-8")
     with pytest.raises(FederationError, match="too few training patients"):
         hospitals.run()
+
+
+def test_a_sites_policy_bounds_what_its_readers_are_asked(tmp_path):
+    hospitals = Hospitals.make(tmp_path / "spared", ORACLE)
+    rules = hospitals.folders["east"].policy().model_copy(update={"maximum_labels": 11})
+    (hospitals.folders["east"].path / "policy.toml").write_text(policy_toml(rules), encoding="utf-8")
+    hospitals.run()
+    given = {site: [len(labels) for labels in hospitals.files(site)] for site in SITES}
+    assert sum(given["east"]) <= 11
+    assert given["east"][0] == 10
+    assert [a + b for a, b in zip(given["east"], given["north"], strict=True)] == [20, 6, 6]
