@@ -291,9 +291,9 @@ the final fit.
 
 The aims are on the estimate, a mean over five seeds, not on its lower limit, which a study of this project
 would be judged by. Intervals are 95 %, percentile, from {draws:,} bootstrap draws of test patients within
-client, events and others apart. The fits are held fixed, so that intervals say how uncertain the test is, not the
-training. FLamby's figures come without intervals and without predictions for single patients, so that
-no paired test is possible.
+client, events and others apart. The fits are held fixed, so that intervals say how uncertain the test
+is, not the training. FLamby's figures come without intervals and without predictions for single
+patients, so that no paired test is possible.
 """
 TAIL = """## What this shows, and what it doesn't
 
