@@ -46,11 +46,16 @@ name = "US"
 encoder = "resnet18"
 pretrained = false
 size = 32
+[[modality]]
+name = "clinic"
+kind = "table"
+numeric = ["age"]
+categorical = ["grade"]
 {sites}
 [split]
 near_duplicate_distance = 0
 [network]
-variants = ["cman"]
+variants = ["cman", "table_lr"]
 width = 16
 heads = 2
 [training]
@@ -68,6 +73,11 @@ modality = "US"
 path = "{name}.npz"
 labels = "{name}.csv"
 columns = {{ patient = "patient", outcome = "event" }}
+[[site.source]]
+reader = "table"
+modality = "clinic"
+path = "{name}.csv"
+columns = {{ patient = "patient" }}
 """
 NAMES = ("east", "north")
 
@@ -121,8 +131,9 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
         images = rng.integers(0, 120, (36, 32, 32)) + 100 * event[:, None, None]
         np.savez(root / "hospitals" / f"{name}.npz", images=images.astype(np.uint8))
         with (root / "hospitals" / f"{name}.csv").open("w", newline="", encoding="utf-8") as stream:
-            rows = [(f"{name}-{i}", y) for i, y in enumerate(event)]
-            csv.writer(stream).writerows([("patient", "event"), *rows])
+            ages, grades = rng.normal(50 + 5 * event, 8), rng.choice(["low", "high"], 36)
+            rows = [(f"{name}-{i}", y, f"{ages[i]:.2f}", grades[i]) for i, y in enumerate(event)]
+            csv.writer(stream).writerows([("patient", "event", "age", "grade"), *rows])
     (root / "lead").mkdir()
     study = root / "lead" / "study.toml"
     study.write_text(STUDY.format(sites="".join(SITE.format(name=n) for n in NAMES)), encoding="utf-8")
@@ -194,3 +205,31 @@ def test_the_run_tells_where_dossier_and_model_are(done):
         "card.json",
         "digest.txt",
     }
+
+
+@pytest.mark.slow
+def test_tables_are_encoded_as_the_pooled_training_rows_would_be(done):
+    rows = []
+    for name in NAMES:
+        (cases,) = (done.root / "out" / "sites" / name).rglob("cases.json")
+        (parts,) = json.loads((cases.parent / "folds.json").read_text(encoding="utf-8"))
+        for case in json.loads(cases.read_text(encoding="utf-8")):
+            if parts["parts"][case["pseudonym"]] == "train":
+                rows.append(case["covariates"]["clinic"])
+    (file,) = (done.root / "out" / "stages").rglob("encodings.json")
+    ((age, grade),) = [
+        e["clinic"]["columns"] for e in json.loads(file.read_text(encoding="utf-8"))["encodings"]
+    ]
+    ages = np.array([row["age"] for row in rows])
+    assert (age["n"], age["mean"], age["sd"]) == (
+        len(rows),
+        pytest.approx(ages.mean(), abs=1e-9),
+        pytest.approx(ages.std(), abs=1e-9),
+    )
+    assert grade["levels"] == ["high", "low"]
+
+
+@pytest.mark.slow
+def test_heatmaps_lie_at_the_sites_alone(done):
+    maps = list((done.root / "out").rglob("*.dcm"))
+    assert {p.relative_to(done.root / "out" / "sites").parts[0] for p in maps} == set(NAMES)

@@ -109,15 +109,25 @@ def localisation_evidence(
             _not_assessed(f"{metric}/{modality}/{cohort}", metric, "no image with a lesion mask", phantom)
             for metric in ("pointing_game", "energy_in_lesion")
         ]
-    names = [row.pseudonym for row in ordered]
-    hits = _patient_means(names, [float(row.hit) for row in ordered])
-    energies = _patient_means(names, [row.energy for row in ordered])
-    chance = _patient_means(names, [row.area_share for row in ordered])
+    hits, energies, chance = patient_shares(ordered)
     detail = {"chance": float(chance.mean()), "images": len(ordered)}
     return [
         _measured(f"{metric}/{modality}/{cohort}", metric, shares, phantom, seed, inputs, detail)
         for metric, shares in (("pointing_game", hits), ("energy_in_lesion", energies))
     ]
+
+
+def patient_shares(
+    rows: Iterable[LocalisationRow],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return each patient's mean hit, energy and area share (n,), patients in the order of their names."""
+    found = list(rows)
+    names = [row.pseudonym for row in found]
+    return (
+        _patient_means(names, [float(row.hit) for row in found]),
+        _patient_means(names, [row.energy for row in found]),
+        _patient_means(names, [row.area_share for row in found]),
+    )
 
 
 def wilson(successes: NDArray[np.float64]) -> Interval:

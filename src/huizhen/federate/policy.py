@@ -65,6 +65,8 @@ class SitePolicy(BaseModel):
     """Whether an update may leave without secure aggregation."""
     plain_aggregates: bool = True
     """Whether an answer of this site alone may leave, if no count in it is below `smallest_count`."""
+    heatmap_sums: bool = True
+    """Whether sums over patients of how well heatmaps point at lesions may leave; the maps never do."""
     category_names: bool = True
     """Whether the names of a table's categories may leave, in sums and only of those that at least
     `smallest_count` patients of all sites together have."""
@@ -144,6 +146,11 @@ class SitePolicy(BaseModel):
             raise refusal("maximum_epsilon", f"epsilon {epsilon:g} is over {self.maximum_epsilon:g}")
         if delta > self.maximum_delta:
             raise refusal("maximum_delta", f"delta {delta:g} is over {self.maximum_delta:g}")
+
+    def tell_heat(self) -> None:
+        """Check that sums about heatmaps may leave. Raises `PolicyError`."""
+        if not self.heatmap_sums:
+            raise refusal("heatmap_sums", "sums about heatmaps don't leave this site")
 
     def name_levels(self, *, smallest: int) -> None:
         """Check that a study may find the levels of columns which `smallest` patients have at least.

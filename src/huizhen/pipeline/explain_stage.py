@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from huizhen.core.cohort import Case, ImageRecord, Part
-from huizhen.core.digests import digest_file
+from huizhen.core.digests import Digest, digest_file
 from huizhen.core.evidence import Evidence
 from huizhen.core.files import write_bytes
 from huizhen.core.predictions import Predictions
@@ -21,6 +21,7 @@ from huizhen.core.streams import stream
 from huizhen.core.study import ImageModality, Phases, Variant
 from huizhen.data.readers.interface import Reader
 from huizhen.data.readers.keys import split_key
+from huizhen.data.tables import TableEncoding
 from huizhen.explain.heatmaps import heatmaps, upsample
 from huizhen.explain.localisation import (
     LocalisationRow,
@@ -31,6 +32,8 @@ from huizhen.explain.localisation import (
 )
 from huizhen.explain.overlay import overlay_png
 from huizhen.models.encoders.interface import Encoder
+from huizhen.models.network import Network
+from huizhen.pipeline.cohort_stage import OpenCohort
 from huizhen.pipeline.fit_stage import FittedModel, load_network
 from huizhen.pipeline.lock_stage import Locked
 from huizhen.pipeline.material import Columns, Material, Readers, encodings_of, open_readers
@@ -53,11 +56,22 @@ class Shown:
     """What the explanation works on: the opened test, its arrays, and where pixels come from."""
 
     run: Run
-    opened: Opened
+    cohort: OpenCohort
+    predictions: Mapping[Part, Predictions]
     material: Material
-    locked: Locked
     readers: Readers
+    model_digest: Digest
     made_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One network that heat is asked of: its modalities, its fold and the fold's table encodings."""
+
+    network: Network
+    modalities: tuple[str, ...]
+    fold: int
+    encodings: Mapping[str, TableEncoding]
 
 
 def explain_stage(run: Run, opened: Opened, fits: Sequence[FittedModel], locked: Locked) -> Stage | None:
@@ -71,18 +85,14 @@ def explain_stage(run: Run, opened: Opened, fits: Sequence[FittedModel], locked:
         material = Material(run=run, cases=tested, columns=Columns(run, tested, augmented=False))
         shown = Shown(
             run=run,
-            opened=opened,
+            cohort=opened.cohort,
+            predictions=opened.predictions,
             material=material,
-            locked=locked,
             readers=open_readers(run),
+            model_digest=locked.model_digest,
             made_at=made_at,
         )
-        heat = _all_heat(shown, [f for f in fits if f.model.variant is Variant.CMAN])
-        evidence: list[Evidence] = []
-        for part, table in opened.predictions.items():
-            evidence += _localisation(shown, heat, part)
-            evidence += _gallery(shown, heat, part, table, folder)
-        return Made(evidence=evidence)
+        return Made(evidence=explained(shown, _networks(run, opened.cohort, asked), folder)[0])
 
     asked = [f for f in fits if f.model.variant is Variant.CMAN]
     made_from = {
@@ -93,20 +103,55 @@ def explain_stage(run: Run, opened: Opened, fits: Sequence[FittedModel], locked:
     return run.stage("explain", [opened.stage.digest, locked.stage.digest], body, made_from=made_from)
 
 
-def _all_heat(shown: Shown, fits: Sequence[FittedModel]) -> Heat:
+def _networks(run: Run, cohort: OpenCohort, fits: Sequence[FittedModel]) -> Iterator[Asked]:
+    """Yield the fitted networks, one after the other."""
+    for fitted in fits:
+        encodings = encodings_of(run, cohort.cases, cohort.folds[fitted.fold])
+        yield Asked(
+            network=load_network(run, fitted, encodings),
+            modalities=fitted.model.modalities,
+            fold=fitted.fold,
+            encodings=encodings,
+        )
+
+
+def explained(
+    shown: Shown, networks: Iterable[Asked], folder: Path
+) -> tuple[list[Evidence], dict[tuple[Part, str], list[LocalisationRow]]]:
+    """Keep a gallery of heatmaps in `folder`; return the evidence, and the measured images.
+
+    The latter by part and modality, of positive cases with a lesion mask.
+    """
+    heat = _all_heat(shown, networks)
+    evidence: list[Evidence] = []
+    rows: dict[tuple[Part, str], list[LocalisationRow]] = {}
+    for part, table in shown.predictions.items():
+        for modality in shown.run.study.image_modalities:
+            rows[part, modality.name] = _localised(shown, heat, part, modality)
+            evidence += localisation_evidence(
+                rows[part, modality.name],
+                modality=modality.name,
+                cohort=COHORT_WORDS[part],
+                phantom=shown.run.study.phantom,
+                seed=shown.run.study.seed,
+            )
+        evidence += _gallery(shown, heat, part, table, folder)
+    return evidence, rows
+
+
+def _all_heat(shown: Shown, networks: Iterable[Asked]) -> Heat:
     """Return the heat of the cases that are measured or kept, averaged over their networks."""
     wanted = _wanted(shown)
-    run, cohort = shown.run, shown.opened.cohort
+    run, cohort = shown.run, shown.cohort
     sums: Heat = defaultdict(dict)
     asked: dict[str, int] = defaultdict(int)
     sizes = {m.name: m.size for m in run.study.image_modalities}
     encoders = _frozen_encoders(run)
-    with run.progress.track("explain", len(fits)) as advance:
-        for fitted in fits:
-            fold = cohort.folds[fitted.fold]
-            encodings = encodings_of(run, cohort.cases, fold)
-            network = load_network(run, fitted, encodings)
-            data = _with_pixels(shown.material.data(encodings), shown.material.columns)
+    expected = len(cohort.folds) * run.study.training.members
+    with run.progress.track("explain", expected) as advance:
+        for asked_of in networks:
+            fold = cohort.folds[asked_of.fold]
+            data = _with_pixels(shown.material.data(asked_of.encodings), shown.material.columns)
             tested = (Part.TEST, Part.EXTERNAL)
             rows = [
                 r
@@ -115,8 +160,8 @@ def _all_heat(shown: Shown, fits: Sequence[FittedModel]) -> Heat:
             ]
             for start in range(0, len(rows), BATCH):
                 chosen = np.array(rows[start : start + BATCH], np.int64)
-                batch = data.batch(chosen, fitted.model.modalities)
-                for name, grid in heatmaps(network, batch, encoders).items():
+                batch = data.batch(chosen, asked_of.modalities)
+                for name, grid in heatmaps(asked_of.network, batch, encoders).items():
                     wide = upsample(grid, sizes[name]).numpy()
                     for position in torch.unique(batch.bags[name].case).tolist():
                         pseudonym = shown.material.cases[chosen[position]].pseudonym
@@ -132,7 +177,7 @@ def _wanted(shown: Shown) -> set[str]:
     """Return whose heat is asked for: positive cases with a lesion mask, and the gallery."""
     kept = {
         str(table.patient[row])
-        for table in shown.opened.predictions.values()
+        for table in shown.predictions.values()
         for row in gallery_rows(table, shown.run.study.seed)
     }
     measured = {
@@ -159,37 +204,27 @@ def _with_pixels(data: CaseData, columns: Columns) -> CaseData:
     return replace(data, images=images)
 
 
-def _localisation(shown: Shown, heat: Heat, part: Part) -> list[Evidence]:
-    """Return both pointing games per modality over the part's positive cases with lesion masks."""
-    run = shown.run
-    evidence: list[Evidence] = []
-    members = {p for fold in shown.opened.cohort.folds for p in fold.members(part)}
-    for modality in run.study.image_modalities:
-        _, pack = shown.material.columns.made[modality.name]
-        rows: list[LocalisationRow] = []
-        for case in shown.material.cases:
-            if case.pseudonym not in members or case.outcome != 1 or pack.masks is None:
+def _localised(shown: Shown, heat: Heat, part: Part, modality: ImageModality) -> list[LocalisationRow]:
+    """Return how well heat points at lesions in each image of the part's positive cases with a mask."""
+    members = {p for fold in shown.cohort.folds for p in fold.members(part)}
+    _, pack = shown.material.columns.made[modality.name]
+    rows: list[LocalisationRow] = []
+    for case in shown.material.cases:
+        if case.pseudonym not in members or case.outcome != 1 or pack.masks is None:
+            continue
+        for place, row in enumerate(pack.rows(case.images.get(modality.name, ()))):
+            if not pack.has_mask[row] or not pack.masks[row].any():
                 continue
-            for place, row in enumerate(pack.rows(case.images.get(modality.name, ()))):
-                if not pack.has_mask[row] or not pack.masks[row].any():
-                    continue
-                mask, found = np.asarray(pack.masks[row]), heat[case.pseudonym][modality.name][place]
-                rows.append(
-                    LocalisationRow(
-                        pseudonym=case.pseudonym,
-                        hit=pointing_hit(found, mask),
-                        energy=energy_in_lesion(found, mask),
-                        area_share=area_share(mask),
-                    )
+            mask, found = np.asarray(pack.masks[row]), heat[case.pseudonym][modality.name][place]
+            rows.append(
+                LocalisationRow(
+                    pseudonym=case.pseudonym,
+                    hit=pointing_hit(found, mask),
+                    energy=energy_in_lesion(found, mask),
+                    area_share=area_share(mask),
                 )
-        evidence += localisation_evidence(
-            rows,
-            modality=modality.name,
-            cohort=COHORT_WORDS[part],
-            phantom=run.study.phantom,
-            seed=run.study.seed,
-        )
-    return evidence
+            )
+    return rows
 
 
 def _gallery(shown: Shown, heat: Heat, part: Part, table: Predictions, folder: Path) -> list[Evidence]:
@@ -261,7 +296,7 @@ def _kept(
             pseudonym=case.pseudonym,
             description=f"CMAN heatmap {record.modality}",
             study_digest=run.study.digest,
-            model_digest=shown.locked.model_digest,
+            model_digest=shown.model_digest,
             made_at=shown.made_at,
             phantom=run.study.phantom,
         ),

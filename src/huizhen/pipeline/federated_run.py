@@ -25,6 +25,7 @@ from huizhen.ledger.log import Log
 from huizhen.ledger.signing import PublicKey, SigningKey
 from huizhen.pipeline.federated_assess import assess_federated
 from huizhen.pipeline.federated_cohort import federated_cohort
+from huizhen.pipeline.federated_explain import explain_federated
 from huizhen.pipeline.federated_fit import Ground, federated_fit
 from huizhen.pipeline.federated_lock import decisions_of, federated_lock
 from huizhen.pipeline.federated_plan import (
@@ -109,4 +110,6 @@ def _stages(run: Run, lead: Lead, federation: Federation, study_file: Path) -> t
     locked = federated_lock(run, lead, models, fits, ground)
     decisions = decisions_of(locked)
     assessed = assess_federated(run, lead, decisions, sites.development, sites.external, locked)
-    return [protocol, cohort, *private, locked, assessed], locked.folder / MODEL
+    explained = explain_federated(run, lead, decisions, sites.development, sites.external, locked)
+    found = [protocol, cohort, tables, *private, locked, assessed, explained]
+    return [stage for stage in found if stage is not None], locked.folder / MODEL

@@ -27,6 +27,7 @@ from huizhen.federate.statistics.data import Table, table_of
 from huizhen.federate.statistics.delong import DeLong
 from huizhen.federate.statistics.fixed_point import encode
 from huizhen.federate.statistics.interface import Sized, Statistic
+from huizhen.federate.statistics.localisation import Localisation
 from huizhen.federate.statistics.release import check_at_site
 from huizhen.federate.statistics.runner import respond
 from huizhen.federate.statistics.scores import Scores
@@ -35,10 +36,12 @@ from huizhen.federate.strategies.interface import Weights
 from huizhen.ledger.log import Log
 from huizhen.models.network import Network
 from huizhen.pipeline.cohort_stage import OpenCohort, cohort_stage, read_cohort
+from huizhen.pipeline.federated_explain import EXPLAIN
 from huizhen.pipeline.federated_plan import CELLS, FederatedModel, cell_of, federated_models
 from huizhen.pipeline.federated_regression import REGRESSION, regression_shapes
 from huizhen.pipeline.federated_tables import LEVELS, MOMENTS
 from huizhen.pipeline.fit_stage import Development, network_of
+from huizhen.pipeline.site_heatmaps import SiteHeatmaps
 from huizhen.pipeline.site_labelling import KINDS, SiteLabelling
 from huizhen.pipeline.site_models import SiteModels
 from huizhen.pipeline.site_privacy import SitePrivacy
@@ -246,6 +249,13 @@ class SiteLearner:
             encodings=self._tables.encodings,
         )
 
+    @cached_property
+    def _heatmaps(self) -> SiteHeatmaps:
+        """The heatmaps of this site's own tested patients."""
+        return SiteHeatmaps(
+            run=self._run, models=self.models, scores=self._scores, unsealed=lambda: self._unsealed
+        )
+
     def lock(self, digest: str) -> None:
         """Fix the held models; from now on test patients may be scored, and no weight changes."""
         self.models.lock(digest)
@@ -275,6 +285,9 @@ class SiteLearner:
         elif (kind, asked.query.name) == ("scores", "delong"):
             data = self._scores.about(rest, asked.query)
             found = DeLong(models=len(data.scores)), data
+        elif (kind, asked.query.name) == (EXPLAIN, "localisation"):
+            found = Localisation(), self._heatmaps.about(rest, asked.query)
+            self._site.policy().tell_heat()  # only now: the site's own heatmaps are made whatever may leave
         elif kind in (MOMENTS, LEVELS):
             fold, _, table = rest.partition("/")
             found = self._tables.columns(kind, table, self._trained_on(fold), self._site.policy())

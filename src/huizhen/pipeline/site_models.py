@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from huizhen.core.digests import canonical_json, digest_value
+from huizhen.core.digests import Digest, canonical_json, digest_value
 from huizhen.core.files import write_bytes, write_json
 from huizhen.errors import FederationError, ModelError
 from huizhen.federate.strategies.interface import Weights
@@ -129,6 +129,13 @@ class SiteModels:
         if not file.exists():
             return {}
         return dict(json.loads(file.read_text(encoding="utf-8"))["weights"])
+
+    def lock_digest(self) -> Digest:
+        """Return the digest of what was locked, as the lead's ledger has it. Raises `FederationError`."""
+        file = self.folder / LOCKED
+        if not file.exists():
+            raise FederationError("nothing is locked here", remedy="lock the models first", field="lock")
+        return Digest(json.loads(file.read_text(encoding="utf-8"))["digest"])
 
     @property
     def digests(self) -> Mapping[str, str]:
