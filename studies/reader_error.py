@@ -5,19 +5,21 @@
 Roe and Metz's model at several numbers of readers and cases and spreads of readers, continuous and five-level
 ratings. Each trial is analysed by Obuchowski-Rockette-Hillis with three covariances, by Gallas' U-statistics,
 and, to show what it costs, with readers taken as fixed. Writes reader_error.md; with its seed it repeats.
+Rows that OUT holds already are kept, so that a stopped run goes on.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from huizhen.core.files import write_text
+from huizhen.core.files import write_json, write_text
 from huizhen.core.streams import stream
 from huizhen.errors import NotEstimableError
 from huizhen.validate.proportions import wilson
@@ -96,7 +98,8 @@ def measured(setting: Setting, trials: int) -> str:
             if each is not None:
                 tried[place] += 1
                 missed[place] += not each.interval.low <= -setting.gap <= each.interval.high
-    return f"| {setting.name} | " + " | ".join(share(m, t) for m, t in zip(missed, tried, strict=True)) + " |"
+    shares = (share(m, t) for m, t in zip(missed, tried, strict=True))
+    return f"| {setting.name} | {trials} | " + " | ".join(shares) + " |"
 
 
 def share(count: float, n: float) -> str:
@@ -128,13 +131,18 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--trials", type=int, default=2000)
     chosen = parser.parse_args()
-    head = "| readers | cases | AUC | difference | spread | ratings | " + " | ".join(METHODS) + " |"
-    lines = [head, "|" + "---|" * (6 + len(METHODS))]
-    for setting in settings():
-        lines.append(measured(setting, chosen.trials))
-        print(lines[-1], flush=True)
-    lines += ["", nested(chosen.trials)]
+    head = "| readers | cases | AUC | difference | spread | ratings | trials | " + " | ".join(METHODS) + " |"
+    lines = [head, "|" + "---|" * (7 + len(METHODS))]
     chosen.out.mkdir(parents=True, exist_ok=True)
+    kept = chosen.out / "reader_error.json"
+    rows: dict[str, str] = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else {}
+    for setting in settings():
+        if setting.name not in rows:
+            rows[setting.name] = measured(setting, chosen.trials)
+            write_json(kept, rows)
+            print(rows[setting.name], flush=True)
+        lines.append(rows[setting.name])
+    lines += ["", nested(chosen.trials)]
     write_text(chosen.out / "reader_error.md", "\n".join(lines) + "\n")
 
 

@@ -30,8 +30,8 @@ TauMethod = Literal["reml", "dersimonian-laird"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heterogeneity:
-    """The mean over sites with its interval, the prediction interval for a new site (None with two sites), τ²,
-    I² (the share of the variance that isn't chance), and Cochran's Q with the p-value of no difference.
+    """The mean over sites with its interval, the prediction interval for a new site (None with two sites),
+    τ², I² (the share of the variance that isn't chance), and Cochran's Q with the p-value of no difference.
 
     With under ten sites the prediction interval holds the next site less often than it says.
     """
