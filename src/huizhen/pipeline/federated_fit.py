@@ -65,10 +65,10 @@ def federated_fit(
         else:
             before = asking.before if asking else None
             done = _trained(run, lead, federation, model, ground, found, before)
-            patients = labelled(run, ground.made_from[0]) or ground.sites.patients(Part.TRAIN)
-            evidence.append(_rounds_evidence(run, lead, model, done, ground.sites, patients))
             weights = {n: np.asarray(w) for n, w in done.weights.items()}
             evidence += asking.end(folder, done.weights) if asking else []
+            patients = labelled(run, ground.made_from[0]) or ground.sites.patients(Part.TRAIN)
+            evidence.append(_rounds_evidence(run, lead, model, done, ground.sites, patients))
         write_bytes(folder / WEIGHTS, save(weights))
         return Made(evidence=evidence)
 

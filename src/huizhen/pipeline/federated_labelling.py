@@ -104,8 +104,9 @@ class FederatedLabelling:
 
     def _first(self) -> Record:
         """Have each site begin with its first labels; there is no model, and nothing to share out."""
+        before = sum(self._count("labelled", 0, (0.0, 1.0)))
         self._ask(0, None)
-        return {"query": 0, "rule": FIRST, **self._given(0)}
+        return {"query": 0, "rule": FIRST, "before": before, **self._given(0)}
 
     def _next(self, query: int, weights: Weights) -> Record:
         """Hold one query round with the model as it stands."""

@@ -17,15 +17,18 @@ SIMULATED = "labels were read from the tables by an oracle: a simulation, in whi
 def labelling_evidence(
     study: Study, records: Sequence[Mapping[str, Any]], last: Mapping[str, Any]
 ) -> list[Evidence]:
-    """Return the evidence of the query rounds' `records`, and of the model after the `last` round."""
-    spent = 0
+    """Return the evidence of the query rounds' `records`, and of the model after the `last` round.
+
+    The first record says how many were labelled `before`, by the sites' tables.
+    """
+    labels = int(records[0]["before"])
     found: list[Evidence] = []
     for record in records:
         if "reached" in record:
-            found.append(_reached(study, record["reached"], labels=spent, query=record["query"]))
-        spent += record["spent"]
-        found.append(_asked(study, record, labels=spent))
-    found.append(_reached(study, last["reached"], labels=spent, query=len(records)))
+            found.append(_reached(study, record["reached"], labels=labels, query=record["query"]))
+        labels += record["spent"]
+        found.append(_asked(study, record, labels=labels))
+    found.append(_reached(study, last["reached"], labels=labels, query=len(records)))
     if "agreement" in last:
         found.append(_agreement(study, last["agreement"]))
     return found
@@ -59,9 +62,9 @@ def _not_assessed(study: Study, key: str, reason: str) -> Evidence:
 
 
 def _asked(study: Study, record: Mapping[str, Any], *, labels: int) -> Evidence:
-    """Return what one query round spent; `labels` are those that were asked for so far."""
+    """Return what one query round spent; `labels` are all that there are after it."""
     oracle = study.active is not None and study.active.annotator is Annotator.ORACLE
-    names = ("rule", "budget", "at", "open", "floors")
+    names = ("rule", "budget", "at", "open", "floors", "before")
     detail = {name: record[name] for name in names if name in record}
     return Evidence(
         key=f"labels/query{record['query']}",

@@ -186,6 +186,8 @@ def test_a_run_waits_for_readers_and_goes_on_when_they_are_done(read):
     assert found["labels/query1"].detail["annotator"] == "queue"
     assert found["labels/query1"].reason == ""
     assert {"auc/cman/internal/all", "label_cost/query2"} <= set(found)
+    assert found["labels/query0"].detail["before"] > 0
+    assert found["labels/query1"].n == found["federation/cman/member0"].n
     kappa = found["label_agreement/all"]
     assert kappa.n == sum(len(query["cases"]) for site in SITES for query in read.asked(site))
     assert -1 <= kappa.interval.low <= kappa.estimate < 1
