@@ -16,6 +16,7 @@ from huizhen.errors import DataError, FederationError
 from huizhen.federate.outbox import read_outbox
 from huizhen.federate.policy import SitePolicy
 from huizhen.federate.site.folder import policy_toml
+from huizhen.federate.site.learner import Labelling
 from huizhen.models.bundle import load_bundle
 from huizhen.pipeline.site_questions import enter_labels, open_questions, study_queue, write_questions
 
@@ -117,6 +118,25 @@ def test_training_never_sees_a_label_that_was_not_asked(simulated):
         assert np.isnan(data.outcome[hidden]).all()
         assert np.isfinite(data.outcome[labelling.tune]).all()
         assert len(labelling.training(3, labelling.train)[1]) > 10
+    finally:
+        learner._run.log.close()
+
+
+def test_a_query_round_is_asked_once_and_only_if_it_is_planned(simulated):
+    before = simulated.asked("east"), simulated.files("east")
+    learner = simulated.learner("east")
+    try:
+        for at in (0.0, 1e9):
+            learner._labelling.label(Labelling(model="cman/member0", query=1, at=at, labelled=10**6))
+        assert (simulated.asked("east"), simulated.files("east")) == before
+        for model, query in (("cman/member0", 3), ("other", 1)):
+            with pytest.raises(FederationError, match="plans no query round"):
+                learner._labelling.label(Labelling(model=model, query=query, at=0.0, labelled=0))
+        with pytest.raises(FederationError, match="no labels are asked for here"):  # the models are locked
+            learner.label(Labelling(model="cman/member0", query=1, at=0.0, labelled=0))
+        for subject in ("curve/1/abc", "asking/1//cman/member0"):
+            with pytest.raises(FederationError, match="other weights are held here"):
+                learner._labelling.about(subject)
     finally:
         learner._run.log.close()
 
