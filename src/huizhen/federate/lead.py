@@ -61,6 +61,8 @@ class Lead:
     patience_s: float = 600.0
     quorum: float = 0.67
     taking_part: tuple[str, ...] = ()
+    plan: wire.Plan | None = None
+    """What every site must hold before it is asked to train: sent again to one that was away."""
     _absent: set[str] = field(default_factory=set)
     _refused: dict[str, str] = field(default_factory=dict)
     _invitation: wire.Invitation | None = None
@@ -151,10 +153,20 @@ class Lead:
             except MessageError as error:
                 back = False
                 self.journal.note("refused", site=site, reason=error.message)
-            if back:
+            if back and self._planned(site):
                 self._absent.discard(site)
                 self.journal.note("back", site=site)
         return self._absent & sites
+
+    def _planned(self, site: str) -> bool:
+        """Tell whether a site that is back holds the plan, if there is one."""
+        if self.plan is None:
+            return True
+        answers = self.engine.ask({site: seal(self.plan, self.key)}, timeout_s=BRIEF_S)
+        try:
+            return isinstance(self._checked(site, answers[site]).message, wire.Done)
+        except (KeyError, MessageError):
+            return False
 
     def _checked(self, site: str, frame: bytes) -> Sealed:
         """Return a site's answer. Raises `MessageError` when it isn't that site's, or of another study."""

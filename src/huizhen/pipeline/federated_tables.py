@@ -151,8 +151,8 @@ def tables_stage(
 
 def _send(lead: Lead, plan: TablePlan) -> None:
     """Have every site that takes part fix the plan. Raises `FederationError` below the quorum."""
-    message = wire.Plan(study=lead.study.digest, sender=wire.LEAD, definition=plan.to_text())
-    answers = lead.ask(dict.fromkeys(lead.taking_part, message), lead.patience_s)
+    lead.plan = wire.Plan(study=lead.study.digest, sender=wire.LEAD, definition=plan.to_text())
+    answers = lead.ask(dict.fromkeys(lead.taking_part, lead.plan), lead.patience_s)
     lead.enough([s for s, a in answers.items() if isinstance(a.message, wire.Done)], lead.taking_part)
 
 

@@ -252,6 +252,29 @@ def test_a_site_that_dies_in_any_phase_is_dropped(tmp_path, phase):
     assert done.sites == (first, ("east", "north"), ("east", "north"))
 
 
+def test_a_site_that_was_away_is_given_the_plan_before_it_is_asked_again(tmp_path):
+    one = toy(tmp_path, {"rounds": 4})
+    one.lead.invite()
+    gone: list[str] = []
+
+    def away(site: str, message: wire.Inbound, frame: bytes) -> bytes | None:
+        if site != "west":
+            return b""
+        if message.kind == "plan" and not gone:
+            gone.append("west")
+            return None
+        return b""
+
+    Faulty(one, away)
+    one.lead.plan = wire.Plan(study=one.study.digest, sender=wire.LEAD, definition="{}")
+    answers = one.lead.ask(dict.fromkeys(SITES, one.lead.plan), 5.0)
+    assert set(answers) == {"east", "north"}
+    assert not hasattr(one.learners["west"], "planned")
+    done = training(one, tmp_path).run(WEIGHTS)
+    assert one.learners["west"].planned == "{}"
+    assert done.sites[-1] == SITES
+
+
 @pytest.mark.parametrize("phase", ["train", "deliver"])
 def test_a_dead_site_is_taken_back_when_it_returns(tmp_path, phase):
     one = toy(tmp_path, {"rounds": 5})

@@ -58,6 +58,9 @@ class ToyLearner:
     trained: int = 0
     broken: str = ""
 
+    def plan(self, definition: str) -> None:
+        self.planned = definition
+
     def patients(self, model: str, round_number: int) -> int:
         return len(self.x)
 
