@@ -99,16 +99,17 @@ def _magic(path: Path, length: int) -> bytes:
 
 def _patients(path: Path, files: Sequence[str]) -> frozenset[str]:
     """Return the patient ids in the headers of evenly chosen files."""
-    import pydicom
+    from huizhen.data.readers.dicom_headers import read_dataset
+    from huizhen.data.readers.dicom_values import text_of
 
     step = max(1, len(files) // MOST_HEADERS)
     ids = set()
     for file in files[::step]:
         try:
-            header = pydicom.dcmread(path / file, stop_before_pixels=True, specific_tags=["PatientID"])
-        except (pydicom.errors.InvalidDicomError, OSError, ValueError, AttributeError):
+            header = read_dataset(path / file, pixels=False)
+        except UnreadableFileError:
             continue
-        ids.add(str(header.get("PatientID", "")).strip())
+        ids.add(text_of(header, "PatientID"))
     return frozenset(ids - {""})
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from pydicom import Dataset, dcmread
 from pydicom.dataelem import DataElement
 
+from huizhen.data.readers.dicom_limits import check_frames, unpacked
 from huizhen.errors import DataError, InvalidInputError, UnreadableFileError
 
 DICOM_SUFFIXES: Final = frozenset({".dcm", ".dicom", ".ima"})
@@ -75,8 +76,9 @@ def read_source(path: Path, *, frame: int | None) -> SourceImage | None:
             marked = stream.read(132)[128:] == b"DICM"
             if not marked and path.suffix.lower() not in DICOM_SUFFIXES:
                 return None
-            stream.seek(0)
-            dataset = dcmread(stream, stop_before_pixels=True, force=not marked)
+            content, _ = unpacked(stream, file=path.name)
+            dataset = dcmread(content, stop_before_pixels=True, force=not marked)
+            check_frames(dataset, file=path.name)
             return _describe(dataset, frame, path)
     except (DataError, InvalidInputError):
         raise

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 import pydicom
 from pydicom.dataset import Dataset
@@ -17,6 +17,7 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 
 from huizhen.core.digests import Digest
 from huizhen.data.readers.dicom_length import check_pixel_data
+from huizhen.data.readers.dicom_limits import check_frames, unpacked
 from huizhen.data.readers.dicom_planes import Plane, planes_of
 from huizhen.data.readers.dicom_values import text_of, whole_number_of
 from huizhen.data.readers.dicom_views import view_of
@@ -86,10 +87,13 @@ def read_header(path: Path, file: str) -> Header:
     """Return the header of the file at `path`, named `file` in the scan.
 
     Raises `UnreadableFileError` when it is not DICOM, is truncated, an image without pixels included, has an
-    image of no size or of more than `MOST_PIXELS`, or is compressed in a way that nothing installed decodes.
+    image of no size or of more than `MOST_PIXELS`, announces or unpacks to more than `dicom_limits` allow, or
+    is compressed in a way that nothing installed decodes.
     """
     try:
         return _read(path, file)
+    except UnreadableFileError:
+        raise
     except Exception as error:  # pydicom raises many kinds on damaged files
         raise _unreadable(path, error) from error
 
@@ -101,7 +105,9 @@ def read_dataset(path: Path, *, pixels: bool = True) -> Dataset:
     """
     try:
         with quiet(), path.open("rb") as stream:
-            return _parsed(stream, pixels=pixels)
+            return _parsed(stream, path.name, pixels=pixels)[0]
+    except UnreadableFileError:
+        raise
     except Exception as error:  # pydicom raises many kinds on damaged files
         raise _unreadable(path, error) from error
 
@@ -124,31 +130,35 @@ def _read(path: Path, file: str) -> Header:
     """Return a file's header, or raise whatever pydicom does."""
     with quiet(), path.open("rb") as stream:
         digest = Digest(hashlib.file_digest(stream, "sha256").hexdigest())
-        dataset = _parsed(stream)
+        dataset, content = _parsed(stream, path.name)
         header = _header(file, digest, dataset)
         if not header.frames and "Image Storage" in UID(header.sop_class).name:
             raise ValueError("an image that ends before its pixels")
         if header.is_image:
             _check_size(header)
-            check_pixel_data(stream, dataset, header.frames)
+            check_pixel_data(content, dataset, header.frames)
         return header
 
 
-def _parsed(stream: Any, *, pixels: bool = False) -> Dataset:
-    """Return the dataset of an open file, up to the pixels unless they are wanted.
+def _parsed(stream: BinaryIO, name: str, *, pixels: bool = False) -> tuple[Dataset, BinaryIO]:
+    """Return the dataset of the open file `name`, and what it is read from.
 
-    Files without the 128-byte preamble are read if they begin with a group 0002 or 0008 element.
+    It ends, and the other stands, before the pixels unless they are wanted. Files without the 128-byte
+    preamble are read if they begin with a group 0002 or 0008 element.
     """
     stream.seek(0)
     start = stream.read(132)
     bare = start[128:] != b"DICM"
     if bare and start[:2] not in (b"\x02\x00", b"\x08\x00", b"\x00\x08"):
         raise ValueError("not DICOM")
-    stream.seek(0)
-    dataset = pydicom.dcmread(stream, stop_before_pixels=not pixels, force=bare)
+    content, meta = unpacked(stream, file=name)
+    dataset = pydicom.dcmread(content, stop_before_pixels=not pixels, force=bare)
+    if meta is not None:
+        dataset.file_meta = meta
     if "TransferSyntaxUID" not in dataset.file_meta:
         dataset.file_meta.TransferSyntaxUID = _guessed_syntax(dataset)
-    return dataset
+    check_frames(dataset, file=name)
+    return dataset, content
 
 
 def _guessed_syntax(dataset: Dataset) -> UID:

@@ -10,6 +10,8 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.pixels.decoders.base import get_decoder
 
+from huizhen.data.readers.dicom_limits import native_bytes
+
 __all__ = ["check_pixel_data"]
 
 _GROUP = 0x7FE0
@@ -26,15 +28,13 @@ def check_pixel_data(stream: BinaryIO, dataset: Dataset, frames: int) -> None:
     """
     syntax = pydicom.uid.UID(dataset.file_meta.TransferSyntaxUID)
     _check_decoder(syntax, dataset)
-    if syntax.is_deflated:
-        return  # the rest of the file was unpacked as a whole, pydicom has no stream for it
     order = "<" if syntax.is_little_endian else ">"
     length = _open_element(stream, order, implicit=syntax.is_implicit_VR)
     if length == _UNDEFINED:
-        _walk_fragments(stream)
+        _check_fragments(stream, dataset, frames)
     elif syntax.is_compressed:
         raise ValueError("compressed pixel data of a fixed length")
-    elif min(length, _left(stream)) < _native_length(dataset, frames):
+    elif min(length, _left(stream)) < native_bytes(dataset, frames):
         raise ValueError("pixel data is cut off")
 
 
@@ -64,29 +64,33 @@ def _open_element(stream: BinaryIO, order: str, *, implicit: bool) -> int:
     return int(length)
 
 
-def _walk_fragments(stream: BinaryIO) -> None:
-    """Go from fragment to fragment of encapsulated pixel data up to its end mark."""
-    count = 0
+def _check_fragments(stream: BinaryIO, dataset: Dataset, frames: int) -> None:
+    """Check that encapsulated pixel data has a fragment, and a place in any table, for each frame."""
+    table, *fragments = _fragments(stream)
+    places = [table // 4] if table else []
+    if extended := dataset.get("ExtendedOffsetTable"):
+        places.append(len(extended) // 8)
+    if min([len(fragments), *places]) < frames:
+        raise ValueError("fewer fragments than frames")
+
+
+def _fragments(stream: BinaryIO) -> list[int]:
+    """Return the lengths of the offset table and the fragments of encapsulated pixel data, up to its end."""
+    lengths: list[int] = []
     while True:
         group, element, length = struct.unpack("<HHI", stream.read(8))
         tag = group << 16 | element
-        if tag == _SEQUENCE_END and count > 1:
-            return
+        if tag == _SEQUENCE_END and len(lengths) > 1:
+            return lengths
         if tag != _ITEM or length > _left(stream):
             raise ValueError("a fragment is cut off")
         stream.seek(length, os.SEEK_CUR)
-        count += 1
+        lengths.append(length)
 
 
 def _left(stream: BinaryIO) -> int:
     """Return the bytes from here to the end of the file."""
-    return os.fstat(stream.fileno()).st_size - stream.tell()
-
-
-def _native_length(dataset: Dataset, frames: int) -> int:
-    """Return the bytes that uncompressed pixel data needs."""
-    pixels = int(dataset.Rows) * int(dataset.Columns) * frames
-    samples = int(dataset.get("SamplesPerPixel", 1))
-    if dataset.get("PhotometricInterpretation") == "YBR_FULL_422":
-        samples = 2
-    return (pixels * samples * int(dataset.get("BitsAllocated", 16)) + 7) // 8
+    here = stream.tell()
+    end = stream.seek(0, os.SEEK_END)
+    stream.seek(here)
+    return end - here

@@ -106,9 +106,11 @@ def _decoded(path: Path, frame: int | None) -> tuple[Dataset, NDArray[Any]]:
         return dataset, pixel_array(dataset, index=0)
     state = path.stat()
     dataset = _remembered(path, state.st_mtime_ns, state.st_size)
+    if dataset.file_meta.TransferSyntaxUID.is_deflated:  # unpacked within limits by read_dataset alone
+        return dataset, pixel_array(read_dataset(path), index=frame)
     try:
         return dataset, pixel_array(path, index=frame)
-    except (InvalidDicomError, AttributeError, NotImplementedError):  # no preamble, or deflated as a whole
+    except (InvalidDicomError, AttributeError, NotImplementedError):  # no preamble
         return dataset, pixel_array(read_dataset(path), index=frame)
 
 
