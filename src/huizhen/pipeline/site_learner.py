@@ -41,6 +41,7 @@ from huizhen.pipeline.federated_plan import CELLS, FederatedModel, cell_of, fede
 from huizhen.pipeline.federated_regression import REGRESSION, regression_shapes
 from huizhen.pipeline.federated_tables import LEVELS, MOMENTS
 from huizhen.pipeline.fit_stage import Development, network_of
+from huizhen.pipeline.site_alone import SCORES, check_alone, check_paid
 from huizhen.pipeline.site_heatmaps import SiteHeatmaps
 from huizhen.pipeline.site_labelling import KINDS, SiteLabelling
 from huizhen.pipeline.site_models import SiteModels
@@ -234,7 +235,15 @@ class SiteLearner:
             fresh=self._network,
             own=lambda model: own_weights(self._rounds(model)),
             shapes=lambda model: regression_shapes(model, self._tables.encodings(model.fold)),
+            planned=self._holds,
         )
+
+    def _holds(self, model: FederatedModel) -> int:
+        """Return how many weights of `model` the study plans to have held: the last, and before each query."""
+        active = self._study.active
+        if active is None or model.name != next(iter(self._models)):
+            return 1
+        return 1 + len(active.budgets)
 
     @cached_property
     def _scores(self) -> SiteScores:
@@ -275,15 +284,18 @@ class SiteLearner:
     def _about(self, asked: Asked) -> tuple[Statistic[Any, Any], Sized]:
         """Return the statistic that a query is a step of, and the site's data for it."""
         kind, _, rest = asked.subject.partition("/")
+        check_alone(asked, self._site.policy())
+        if self._study.privacy is not None:
+            check_paid(asked)
         found: tuple[Statistic[Any, Any], Sized] | None = None
         if (kind, asked.query.name) == ("cohort", "categories"):
             found = Categories(column="cell", codes=CELLS), self._cells(rest)
         elif (kind, asked.query.name) == ("privacy", "spending") and self._privacy is not None:
             found = Spending(), self._privacy.spent()
-        elif (kind, asked.query.name) == ("scores", "scores"):
-            found = Scores(), self._scores.about(rest, asked.query)
-        elif (kind, asked.query.name) == ("scores", "delong"):
-            data = self._scores.about(rest, asked.query)
+        elif (kind, asked.query.name) == (SCORES, "scores"):
+            found = Scores(), self._scores.about(rest, asked.query, hidden=asked.hidden)
+        elif (kind, asked.query.name) == (SCORES, "delong"):
+            data = self._scores.about(rest, asked.query, hidden=asked.hidden)
             found = DeLong(models=len(data.scores)), data
         elif (kind, asked.query.name) == (EXPLAIN, "localisation"):
             found = Localisation(), self._heatmaps.about(rest, asked.query)

@@ -24,6 +24,7 @@ from huizhen.train.table_regression import TableRegression
 __all__ = ["LOCKED", "SiteModels", "digest_weights"]
 
 LOCKED = "locked.json"
+TAKEN = "taken.json"
 
 
 def digest_weights(weights: Weights) -> str:
@@ -41,7 +42,7 @@ class SiteModels:
     """The `models` of a study at a site whose `folder` keeps them.
 
     `fresh` gives a network of first weights, `own` the weights of a model that never left the site, `shapes`
-    those of a clinical regression's weights.
+    those of a clinical regression's weights. `planned`: of how many weights of a model the study has an answer.
     """
 
     folder: Path
@@ -49,6 +50,7 @@ class SiteModels:
     fresh: Callable[[FederatedModel], Network]
     own: Callable[[str], Mapping[str, Tensor]]
     shapes: Callable[[FederatedModel], Mapping[str, tuple[int, ...]]]
+    planned: Callable[[FederatedModel], int]
     _regressions: dict[str, TableRegression] = field(default_factory=dict)
     _held: dict[str, Network] = field(default_factory=dict)
     _digests: dict[str, str] = field(default_factory=dict)
@@ -56,7 +58,8 @@ class SiteModels:
     def hold(self, model: FederatedModel, weights: Weights) -> None:
         """Keep the weights of `model`, also for a process after this one.
 
-        Raises `FederationError` when others are locked, `ModelError` when they are of another network.
+        Raises `FederationError` when others are locked, or when the study plans no more of this model, `ModelError`
+        when they are of another network.
         """
         from safetensors.numpy import save
 
@@ -77,10 +80,26 @@ class SiteModels:
                 remedy="run the same version of huizhen everywhere",
                 field="weights",
             )
+        self._count(model, digest)
         if self._digests.get(model.name) != digest:
             arrays = {n: np.asarray(w, order="C") for n, w in weights.items()}
             write_bytes(self._file(model.name), save(arrays))
         self._take(model, network, weights)
+
+    def _count(self, model: FederatedModel, digest: str) -> None:
+        """Note that these weights are held; what is asked of them is another answer. Raises `FederationError`."""
+        file = self.folder / "held" / TAKEN
+        taken = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        mine = taken.get(model.name, [])
+        if digest in mine:
+            return
+        if len(mine) >= self.planned(model):
+            raise FederationError(
+                f"the study plans no more weights of {model.name} to be held",
+                remedy="a changed model is another study: sign a new one",
+                field="model",
+            )
+        write_json(file, {**taken, model.name: [*mine, digest]})
 
     def _take(self, model: FederatedModel, network: Network | None, weights: Weights) -> None:
         """Have a model's weights at hand."""

@@ -48,19 +48,26 @@ class SiteScores:
         """Let go of what was scored with weights that are no longer held."""
         self._logits.clear()
 
-    def about(self, subject: str, query: Query) -> Scored:
+    def about(self, subject: str, query: Query, *, hidden: bool) -> Scored:
         """Return outcome and risks of the patients of one part whom all models named can answer.
 
-        Raises `FederationError` on patients who must not be scored, or not yet.
+        `hidden`: for a secure sum. Raises `FederationError` on patients who must not be scored, not yet, or not
+        in the clear: of patients a model was made with nothing leaves alone, of training patients nothing.
         """
         asked = scores_of(subject)
-        if asked.part is Part.TRAIN and self.study.active is not None:
+        if asked.part is Part.TRAIN:
             raise FederationError(
-                "training patients who wait for a label are not scored by outcome",
+                "training patients are not scored by outcome",
                 remedy="ask about tuning patients",
                 field="subject",
             )
-        if asked.part not in (Part.TRAIN, Part.TUNE) and not self.models.locked():
+        if not hidden and asked.part is not Part.EXTERNAL:
+            raise FederationError(
+                "scores of a development site's patients leave it in a secure sum only",
+                remedy="ask several sites, securely",
+                field="subject",
+            )
+        if asked.part is not Part.TUNE and not self.models.locked():
             raise FederationError(
                 "test patients are scored only after the models are locked",
                 remedy="lock the models first",

@@ -28,13 +28,15 @@ class Trained:
 class Asked:
     """A query about `subject`, whose answer is added over up to `sites` sites.
 
-    `smallest`: the least number of patients that an answer may go over; 1 for what is masked.
+    `smallest`: the least number of patients that an answer may go over; 1 for what is masked. `hidden`: it is
+    for a secure sum, and nobody sees it but added up with other sites' answers.
     """
 
     subject: str
     query: Query
     sites: int
     smallest: int
+    hidden: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -278,6 +278,7 @@ class Worker:
                 query=Query(name=ask.query, step=ask.step, values=parameters),
                 sites=len(opened.keys),
                 smallest=1 if ask.secure or _is_scores(ask, policy) else policy.smallest_count,
+                hidden=ask.secure,
             )
         )
         if not ask.secure:
