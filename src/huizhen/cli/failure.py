@@ -80,8 +80,8 @@ def _print(record: dict[str, str | None], screen: Screen) -> None:
     """Print an error's values as lines on stderr."""
     place = ": ".join(part for part in (record["file"], record["field"]) if part)
     head = typer.style(screen.text("failure.error", code=record["code"]), fg="red", bold=True)
-    message = (record["message"] or "").rstrip()
+    message = screen.told((record["message"] or "").rstrip())
     typer.echo(f"{head} {place + ': ' if place else ''}{message}", err=True)
     if record["remedy"]:
         label = typer.style(screen.text("failure.remedy"), bold=True)
-        typer.echo(f"{label} {record['remedy']}", err=True)
+        typer.echo(f"{label} {screen.told(record['remedy'])}", err=True)

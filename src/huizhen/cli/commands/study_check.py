@@ -42,6 +42,6 @@ def _show(problems: list[Problem], file: Path, screen: Screen) -> None:
         return
     for problem in problems:
         place = f"{file}:{problem.line}" if problem.line else f"{file}"
-        typer.echo(f"{place}: {typer.style(problem.field, bold=True)}: {problem.reason}")
-        typer.echo(f"    {screen.text('failure.remedy')} {problem.remedy}")
+        typer.echo(f"{place}: {typer.style(problem.field, bold=True)}: {screen.told(problem.reason)}")
+        typer.echo(f"    {screen.text('failure.remedy')} {screen.told(problem.remedy)}")
     screen.say("check.bad" if len(problems) > 1 else "check.bad_one", count=len(problems))
