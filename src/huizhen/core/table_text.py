@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from huizhen.core.table_limits import parquet_batches, table_bytes
 from huizhen.errors import DataError, UnreadableFileError
 
 __all__ = ["cell_equals", "columns_of", "rows_of"]
@@ -71,9 +71,7 @@ def _lines(path: Path) -> Iterator[list[str]]:
 def _text(path: Path) -> str:
     """Return a file's text: gzipped or not, in UTF-16 by its mark, else in UTF-8 or GB 18030."""
     try:
-        data = path.read_bytes()
-        if data.startswith(b"\x1f\x8b"):
-            data = gzip.decompress(data)
+        data = table_bytes(path)
         if data.startswith((b"\xff\xfe", b"\xfe\xff")):
             return data.decode("utf-16")
         if b"\x00" in data:
@@ -110,15 +108,20 @@ def _parquet(path: Path) -> Any:
 
     try:
         return parquet.ParquetFile(path)
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, pa.ArrowException) as error:
         raise _unreadable(path, error) from error
 
 
 def _parquet_rows(path: Path, columns: Sequence[str]) -> Iterator[Mapping[str, str]]:
     """Yield the named columns of a Parquet file's rows as text."""
-    for batch in _parquet(path).iter_batches(columns=list(columns)):
-        for row in batch.to_pylist():
-            yield {name: "" if row[name] is None else str(row[name]) for name in columns}
+    import pyarrow as pa
+
+    try:
+        for batch in parquet_batches(_parquet(path), path, columns=list(columns)):
+            for row in batch.to_pylist():
+                yield {name: "" if row[name] is None else str(row[name]) for name in columns}
+    except (OSError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from error
 
 
 def _unreadable(path: Path, error: Exception) -> UnreadableFileError:

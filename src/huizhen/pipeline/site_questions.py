@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from huizhen.core.files import write_text
+from huizhen.core.table_cells import csv_text
 from huizhen.errors import DataError
 from huizhen.federate.site.folder import SiteFolder
 from huizhen.train.active.answer_files import Imported
@@ -102,11 +101,8 @@ def _questions(study: _Study, queue: Queue, reader: str) -> Iterator[Question]:
 
 def write_questions(path: Path, questions: Sequence[Question]) -> None:
     """Write a CSV of questions with an empty column to fill in. Raises `StorageError`."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([q.case, q.patient, "; ".join(q.images), ""] for q in questions)
-    write_text(path, text.getvalue())
+    rows = [[q.case, q.patient, "; ".join(q.images), ""] for q in questions]
+    write_text(path, csv_text([COLUMNS, *rows]))
 
 
 def enter_labels(

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import csv
 import difflib
-import gzip
 import io
 import math
 import re
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from huizhen.core.table_limits import check_cells, parquet_batches, table_bytes
 from huizhen.errors import DataError, UnreadableFileError
 
 __all__ = ["MISSING", "Table", "TableRow", "matches", "nearest_remedy", "plain_text", "read_table"]
@@ -73,14 +74,12 @@ class Table:
 def read_table(path: Path, *, field: str = "site.source.labels") -> Table:
     """Return a CSV (plain or gzipped) or Parquet file as text.
 
-    Raises `UnreadableFileError` when it is neither, in no known encoding, or has a line with more cells than
-    columns, and `DataError` when it holds no row.
+    Raises `UnreadableFileError` when it is neither, in no known encoding, larger than `table_limits` allow,
+    or has a line with more cells than columns, and `DataError` when it holds no row.
     """
     try:
-        data = path.read_bytes()
-        if data.startswith(b"\x1f\x8b"):
-            data = gzip.decompress(data)
-    except (OSError, EOFError) as error:
+        data = table_bytes(path, field=field)
+    except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, field, "can't be read") from error
     table = _parquet(path, data, field) if data.startswith(b"PAR1") else _csv(path, data, field)
     if not table.rows:
@@ -138,7 +137,11 @@ def _csv(path: Path, data: bytes, field: str) -> Table:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
         header = tuple(name.strip() for name in next(reader, []))
-        rows = [(reader.line_num, cells) for cells in reader if any(cell.strip() for cell in cells)]
+        rows = []
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                rows.append((reader.line_num, cells))
+                check_cells(len(rows), len(header), path, field=field)
     except csv.Error as error:
         raise _unreadable(path, field, f"line {reader.line_num} is not CSV") from error
     for line, cells in rows:
@@ -177,11 +180,14 @@ def _parquet(path: Path, data: bytes, field: str) -> Table:
     from pyarrow import parquet
 
     try:
-        found = parquet.read_table(pa.BufferReader(data))
-        columns = [[plain_text(value) for value in column.to_pylist()] for column in found.columns]
+        found = parquet.ParquetFile(pa.BufferReader(data))
+        header = tuple(str(name) for name in found.schema_arrow.names)
+        columns: list[list[str]] = [[] for _ in header]
+        for batch in parquet_batches(found, path):
+            for texts, column in zip(columns, batch.columns, strict=True):
+                texts += [plain_text(value) for value in column.to_pylist()]
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _unreadable(path, field, "is not a readable Parquet file") from error
-    header = tuple(str(name) for name in found.column_names)
     rows = ((line, cells) for line, cells in enumerate(zip(*columns, strict=True), start=2))
     return Table(file=path.name, columns=header, rows=_rows(header, rows))
 

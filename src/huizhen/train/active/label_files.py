@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from huizhen.core.table_cells import as_meant
 from huizhen.core.table_text import rows_of
 from huizhen.errors import DataError
 from huizhen.train.active.answer_files import Imported, Refusal, refused_rows
@@ -60,7 +61,7 @@ def _rows(path: Path, *, labelled: bool) -> Iterator[Row]:
     for number, cells in enumerate(rows_of(path, names), start=1):
         label = cells.get("label", "").strip()
         if label or not labelled:
-            yield number, cells["case"].strip(), label
+            yield number, as_meant(cells["case"].strip()), as_meant(label)
 
 
 def _answer(reader: str, path: Path, row: Row) -> Answer:
