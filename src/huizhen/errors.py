@@ -20,12 +20,14 @@
         ├── PolicyError       HZ92   a site's policy refuses what was asked of it
         └── PrivacyError      HZ93   a privacy guarantee can't be given, or its budget is spent
 
-Only the command line turns them into exit codes (`exit_code`). A message names field, file, shape
+Only the command line turns them into exit codes (`exit_code`). Their texts hold no control characters,
+whatever a file is called, since they are shown in terminals. A message names field, file, shape
 and pseudonym, never a patient's value.
 """
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 __all__ = [
@@ -46,7 +48,32 @@ __all__ = [
     "StudyError",
     "UnreadableFileError",
     "VerificationError",
+    "hidden_in",
+    "visible",
 ]
+
+_HIDDEN = re.compile(
+    "[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\u061c\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2066-\\u2069\\ufeff\\ud800-\\udfff]"
+)
+"""Control characters but tab and line feed, marks that turn the direction of text, and lone surrogates."""
+
+
+def visible(text: str) -> str:
+    """Return `text` with what a terminal obeys, or hides, written out: escapes, and turns of direction.
+
+    >>> print(visible("a\\x1b[2Kb"))
+    a\\u001b[2Kb
+    """
+    return _HIDDEN.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+
+
+def hidden_in(text: str) -> bool:
+    """Tell whether `text` holds what `visible` writes out.
+
+    >>> hidden_in("two\\nlines"), hidden_in("\\u202e")
+    (False, True)
+    """
+    return _HIDDEN.search(text) is not None
 
 
 class HuizhenError(Exception):
@@ -63,11 +90,11 @@ class HuizhenError(Exception):
     def __init__(
         self, message: str, *, remedy: str, field: str | None = None, file: str | None = None
     ) -> None:
-        super().__init__(message)
-        self.message = message.rstrip(".")
-        self.remedy = remedy.rstrip(".")
-        self.field = field
-        self.file = file
+        super().__init__(visible(message))
+        self.message = visible(message.rstrip("."))
+        self.remedy = visible(remedy.rstrip("."))
+        self.field = _on_one_line(field)
+        self.file = _on_one_line(file)
 
     def __str__(self) -> str:
         place = ": ".join(part for part in (self.file, self.field) if part)
@@ -82,6 +109,11 @@ class HuizhenError(Exception):
             "field": self.field,
             "file": self.file,
         }
+
+
+def _on_one_line(text: str | None) -> str | None:
+    """Return a name that may come from anybody, so that it can neither end a line nor hide one."""
+    return None if text is None else visible(text).replace("\n", "\\n")
 
 
 class InvalidInputError(HuizhenError, ValueError):

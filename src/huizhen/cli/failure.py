@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import traceback
 from pathlib import Path
 
 import typer
 
-from huizhen.cli.screen import Screen
-from huizhen.errors import HuizhenError
+from huizhen.cli.screen import Screen, json_line
+from huizhen.errors import HuizhenError, visible
 
 __all__ = ["INTERRUPTED", "UNEXPECTED", "USAGE", "report_failure", "report_interrupt"]
 
@@ -30,7 +29,7 @@ def report_failure(error: BaseException, screen: Screen) -> int:
     if screen.settings.debug:
         traceback.print_exception(error, file=sys.stderr)
     if screen.settings.json:
-        typer.echo(json.dumps({"ok": False, "error": record}, ensure_ascii=False))
+        typer.echo(json_line({"ok": False, "error": record}))
     else:
         _print(record, screen)
     return code
@@ -41,7 +40,7 @@ def report_interrupt(screen: Screen) -> int:
     message = screen.text("failure.interrupted")
     if screen.settings.json:
         record = {"code": "interrupted", "message": message, "remedy": None, "field": None, "file": None}
-        typer.echo(json.dumps({"ok": False, "error": record}, ensure_ascii=False))
+        typer.echo(json_line({"ok": False, "error": record}))
     else:
         typer.echo(f"\n{message}", err=True)
     return INTERRUPTED
@@ -80,8 +79,8 @@ def _print(record: dict[str, str | None], screen: Screen) -> None:
     """Print an error's values as lines on stderr."""
     place = ": ".join(part for part in (record["file"], record["field"]) if part)
     head = typer.style(screen.text("failure.error", code=record["code"]), fg="red", bold=True)
-    message = screen.told((record["message"] or "").rstrip())
-    typer.echo(f"{head} {place + ': ' if place else ''}{message}", err=True)
+    message = (record["message"] or "").rstrip()
+    typer.echo(f"{head} {visible(f'{place}: ' if place else '')}{visible(message)}", err=True)
     if record["remedy"]:
         label = typer.style(screen.text("failure.remedy"), bold=True)
-        typer.echo(f"{label} {screen.told(record['remedy'])}", err=True)
+        typer.echo(f"{label} {visible(record['remedy'])}", err=True)

@@ -20,6 +20,7 @@ from rich.progress import Progress as Bars
 
 from huizhen.core.progress import Advance
 from huizhen.core.words import Language, load_words, word
+from huizhen.errors import visible
 
 __all__ = ["LineProgress", "RichProgress", "duration_text", "task_text"]
 
@@ -82,7 +83,7 @@ class RichProgress:
 
     def note(self, text: str) -> None:
         """Print one finished line above the bars."""
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -138,7 +139,7 @@ class LineProgress:
 
     def note(self, text: str) -> None:
         """Print one line to stderr."""
-        print(text, file=sys.stderr, flush=True)
+        print(visible(text), file=sys.stderr, flush=True)
 
 
 def _done(language: Language, text: str, seconds: float) -> str:

@@ -13,11 +13,12 @@ import typer
 from huizhen.cli.settings import Settings
 from huizhen.core.progress import Progress, Silent
 from huizhen.core.words import Language, load_words, word
+from huizhen.errors import visible
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Screen", "screen_of"]
+__all__ = ["Screen", "json_line", "screen_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,34 +44,31 @@ class Screen:
         """Return the text of a word key, or `otherwise` where the table lacks it."""
         return load_words("huizhen.cli", self.language).get(key, otherwise)
 
-    def told(self, text: str) -> str:
-        """Return an error's or problem's English text in the user's language."""
-        if self.language is Language.EN:
-            return text
-        from huizhen.cli.error_words import shown
-
-        return shown(text, self.language)
-
     def say(self, key: str, **values: object) -> None:
         """Print one line of words, unless the output is for a machine."""
         if not self.settings.json:
-            typer.echo(self.text(key, **values))
+            typer.echo(visible(self.text(key, **values)))
 
     def plain(self, text: str) -> None:
-        """Print text as it is, unless the output is for a machine."""
+        """Print text that may come from anybody, unless the output is for a machine."""
         if not self.settings.json:
-            typer.echo(text)
+            typer.echo(visible(text))
 
     def answer(self, result: Mapping[str, Any]) -> None:
         """Print the result as one JSON object, if the output is for a machine."""
         if self.settings.json:
-            typer.echo(json.dumps({"ok": True, **result}, ensure_ascii=False, allow_nan=False, default=str))
+            typer.echo(json_line({"ok": True, **result}))
 
     def console(self) -> Console:
-        """Return the rich console on stdout, for tables."""
+        """Return the rich console on stdout, for tables. Cells are shown as they are, without markup."""
         from rich.console import Console
+        from rich.text import Text
 
-        return Console(file=sys.stdout, soft_wrap=False, highlight=False)
+        class Plain(Console):
+            def render_str(self, text: str, **how: Any) -> Text:
+                return super().render_str(visible(text), **how)
+
+        return Plain(file=sys.stdout, soft_wrap=False, highlight=False, markup=False, emoji=False)
 
     def progress(self) -> Progress:
         """Return where long work reports to: bars in a terminal, lines elsewhere, nothing when asked."""
@@ -79,6 +77,15 @@ class Screen:
         from huizhen.cli.progress import LineProgress, RichProgress
 
         return (RichProgress if sys.stderr.isatty() else LineProgress)(language=self.language)
+
+
+def json_line(value: Mapping[str, Any]) -> str:
+    """Return a JSON object on one line; what a terminal would obey is escaped, so that it is still that JSON.
+
+    >>> json_line({"file": "a\\u202eb"})
+    '{"file": "a\\\\u202eb"}'
+    """
+    return visible(json.dumps(value, ensure_ascii=False, allow_nan=False, default=str))
 
 
 def screen_of(context: typer.Context) -> Screen:

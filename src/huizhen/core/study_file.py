@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from huizhen.core.study import Study
+from huizhen.core.study_limits import MOST_BYTES
 from huizhen.core.study_problems import parse_study, with_lines
 from huizhen.core.study_sources import source_problems
 from huizhen.core.study_wording import Problem
@@ -67,9 +68,10 @@ def study_error(path: Path, problems: Sequence[Problem]) -> StudyError:
 
 
 def study_text(path: Path) -> str:
-    """Return the text of a study file. Raises `StudyError`."""
+    """Return the text of a study file, no more than is checked. Raises `StudyError`."""
     try:
-        return path.read_text(encoding="utf-8")
+        with path.open(encoding="utf-8") as stream:
+            return stream.read(MOST_BYTES + 1)
     except UnicodeDecodeError as error:
         raise StudyError("is not UTF-8 text", remedy="save it as UTF-8", file=str(path)) from error
     except OSError as error:

@@ -10,7 +10,7 @@ __all__ = ["Place", "dotted", "key_lines", "line_of"]
 Place = tuple[str | int, ...]
 """A way into nested tables and lists: ("site", 0, "source", 1, "path")."""
 
-HEADER = re.compile(r"^\s*(\[\[?)\s*([^\[\]]+?)\s*\]\]?\s*(#.*)?$")
+HEADER = re.compile(r"^\s*(\[\[?)([^\[\]]+)\]\]?\s*(#.*)?$")
 KEY = re.compile(r"""^\s*("[^"]+"|'[^']+'|[\w-]+)\s*(\.[\w.-]+\s*)?=""")
 
 

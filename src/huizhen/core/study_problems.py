@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from huizhen.core.study import Endpoint, Study
+from huizhen.core.study_limits import LARGEST_NUMBER, MOST_PROBLEMS, TOO_MUCH, beyond_limits, is_deep
 from huizhen.core.study_lines import Place, dotted, key_lines, line_of
 from huizhen.core.study_wording import Problem, at, models_at, place_of, problems_of
 
@@ -39,12 +40,18 @@ def parse_study(
 
     `prepare` may fill in the raw table before it is checked.
     """
+    if problem := beyond_limits(text):
+        return None, {}, [problem]
     try:
         raw = tomllib.loads(text)
-        if prepare is not None:
-            prepare(raw)
     except tomllib.TOMLDecodeError as error:
         return None, {}, [_syntax_problem(str(error))]
+    except (ValueError, RecursionError):  # a number of thousands of digits; brackets within brackets
+        return None, {}, [TOO_MUCH]
+    if is_deep(raw):
+        return None, {}, [TOO_MUCH]
+    if prepare is not None:
+        prepare(raw)
     problems = list(_not_plain(raw, ()))
     study = None
     if not problems:
@@ -84,6 +91,8 @@ def _not_plain(value: Any, path: Place) -> Iterator[Problem]:
             yield from _not_plain(item, (*path, index))
     elif isinstance(value, float) and not math.isfinite(value):
         yield Problem(field=dotted(path), reason="is not a finite number", remedy="give a finite number")
+    elif isinstance(value, int) and abs(value) > LARGEST_NUMBER:
+        yield Problem(field=dotted(path), reason="is too large a number", remedy="give a smaller number")
     elif not isinstance(value, str | int | float):
         yield Problem(field=dotted(path), reason="is a date or time", remedy="write it as text, in quotes")
 
@@ -104,13 +113,13 @@ def _validate_in_passes(raw: dict[str, Any]) -> tuple[Study | None, list[Problem
     study, errors = _validate(raw)
     if study is not None:
         return study, []
-    problems = [p for e in errors for p in problems_of(e, raw)]
+    problems = [p for e in errors[:MOST_PROBLEMS] for p in problems_of(e, raw)]
     pruned = copy.deepcopy(raw)
     for error in errors:
         _drop_key(pruned, place_of(error, raw))
     study, errors = _validate(pruned)
     if study is None:
-        problems += [p for e in errors for p in problems_of(e, pruned)]
+        problems += [p for e in errors[:MOST_PROBLEMS] for p in problems_of(e, pruned)]
         lost = _drop_items(pruned, [place_of(e, pruned) for e in errors])
         _, errors = _validate(pruned)
         study_wide = [p for e in errors if not e["loc"] for p in problems_of(e, pruned)]

@@ -27,6 +27,9 @@ from huizhen.ledger.records import SignedHead
 
 OURS = frozenset({PAGE, MACHINE, f"{LEDGER}/{ENTRIES_FILE}", f"{LEDGER}/{HEADS_FILE}"})
 
+DEEPEST = 32
+"""Folders within each other in which a dossier's file may lie; those that huizhen builds need four."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedDossier:
@@ -72,7 +75,7 @@ def _check_key(manifest: Manifest, expected: str | None) -> None:
 def _check_files(folder: Path, manifest: Manifest) -> None:
     """Check that the folder holds exactly the files of the manifest, each with its digest."""
     recorded = manifest.statement.files
-    present = set(_walk(folder, ""))
+    present = set(_walk(folder))
     for path in sorted(present - set(recorded) - {MANIFEST}):
         raise broken("is not in the manifest", path)
     for path in sorted(set(recorded) - present):
@@ -82,22 +85,33 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
             raise broken("was altered: its digest is not that of the manifest", path)
 
 
-def _walk(folder: Path, prefix: str) -> Iterator[str]:
-    """Yield every file below, by relative path; links and other special files are refused."""
+def _walk(folder: Path) -> Iterator[str]:
+    """Yield every file below, by relative path; links, special files and undue depth are refused."""
+    waiting = [(folder, "")]
+    while waiting:
+        here, prefix = waiting.pop()
+        for item in _items(here, prefix or folder.name):
+            path = prefix + item.name
+            if item.is_symlink() or not (item.is_dir() or item.is_file()):
+                raise broken("is a link or no plain file", path)
+            if item.is_file():
+                yield path
+            elif path.count("/") >= DEEPEST:
+                raise broken(f"lies in more than {DEEPEST} folders", f"{path[:64]}...")
+            else:
+                waiting.append((Path(item.path), f"{path}/"))
+
+
+def _items(folder: Path, path: str) -> list[os.DirEntry[str]]:
+    """Return what a folder of the dossier holds, by name; it holds something."""
     try:
-        items = sorted(os.scandir(folder), key=lambda item: item.name)
+        with os.scandir(folder) as found:
+            items = sorted(found, key=lambda item: item.name)
     except OSError as error:
-        raise broken(f"can't be read ({error.strerror})", prefix or folder.name) from error
+        raise broken(f"can't be read ({error.strerror})", path) from error
     if not items:
-        raise broken("is an empty folder", prefix.rstrip("/") or folder.name)
-    for item in items:
-        path = prefix + item.name
-        if item.is_symlink() or not (item.is_dir() or item.is_file()):
-            raise broken("is a link or no plain file", path)
-        if item.is_dir():
-            yield from _walk(Path(item.path), f"{path}/")
-        else:
-            yield path
+        raise broken("is an empty folder", path.rstrip("/"))
+    return items
 
 
 def _check_head(manifest: Manifest, log: VerifiedLog) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -244,3 +245,15 @@ def test_verification_is_quick(built: Path) -> None:
     started = time.process_time()
     verify_dossier(built)
     assert time.process_time() - started < 2.0
+
+
+def test_folders_without_end_are_refused_and_not_followed(dossier: Path) -> None:
+    here = os.open(dossier, os.O_RDONLY)
+    for _ in range(1200):
+        os.mkdir("a", dir_fd=here)
+        below = os.open("a", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    assert "more than 32 folders" in refused(dossier).message
+    subprocess.run(["rm", "-rf", str(dossier / "a")], check=True)  # deeper than Python's own removal goes

@@ -10,6 +10,7 @@ import typer
 
 from huizhen.cli import paths
 from huizhen.cli.screen import Screen, screen_of
+from huizhen.errors import visible
 
 if TYPE_CHECKING:
     from huizhen.cli.site_import import Imported
@@ -83,6 +84,6 @@ def _show(imported: Imported, source: Path, into: Path | None, site: str, screen
         lines += [screen.text("import.appended", site=site, file=into), screen.text("import.fresh")]
     if not screen.settings.json and not screen.settings.quiet:
         for line in lines:
-            typer.echo(line, err=into is None)
+            typer.echo(visible(line), err=into is None)
     if into is None:
         screen.plain(imported.toml)

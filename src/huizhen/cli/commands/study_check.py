@@ -9,6 +9,7 @@ import typer
 
 from huizhen.cli import paths
 from huizhen.cli.screen import Screen, screen_of
+from huizhen.errors import visible
 
 if TYPE_CHECKING:
     from huizhen.core.study_file import Problem
@@ -41,7 +42,8 @@ def _show(problems: list[Problem], file: Path, screen: Screen) -> None:
         screen.answer({"ok": False, "problems": [problem.to_json() for problem in problems]})
         return
     for problem in problems:
-        place = f"{file}:{problem.line}" if problem.line else f"{file}"
-        typer.echo(f"{place}: {typer.style(problem.field, bold=True)}: {screen.told(problem.reason)}")
-        typer.echo(f"    {screen.text('failure.remedy')} {screen.told(problem.remedy)}")
+        place = visible(f"{file}:{problem.line}" if problem.line else f"{file}")
+        field = typer.style(visible(problem.field), bold=True)
+        typer.echo(f"{place}: {field}: {visible(problem.reason)}")
+        typer.echo(f"    {screen.text('failure.remedy')} {visible(problem.remedy)}")
     screen.say("check.bad" if len(problems) > 1 else "check.bad_one", count=len(problems))
