@@ -203,8 +203,9 @@ def test_odd_rows_are_counted_and_gone_on_from(tables: Path) -> None:
     assert found["north", "row", "missing_patient"] == 2
     assert found["north", "row", "duplicate_id"] == 1
     assert found["north", "patient", "no_usable_data"] == 1  # whose two rows differ
-    assert tallies(result)["north", "mixed_outcomes"] == 1
-    assert evidence(result, "data/flow")["n"] == 70 - 3 - 2 - 2 - 1 + 20
+    assert found["north", "patient", "contradictory_outcomes"] == 1
+    assert found["north", "row", "contradictory_outcomes"] == 2
+    assert evidence(result, "data/flow")["n"] == 70 - 3 - 2 - 2 - 1 - 1 + 20
 
 
 @pytest.mark.slow

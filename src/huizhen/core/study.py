@@ -90,7 +90,8 @@ class Source(Frozen):
     ids: str | None = None
     masks: str | None = None
     dicom_modality: str | None = None
-    """Only DICOM objects with this Modality (0008,0060) are taken; others are counted as wrong modality."""
+    """Only DICOM objects with this Modality (0008,0060) are taken; others are counted as wrong modality. It
+    may be left out where the modality's name tells it: US, MG or mammography, MR or MRI, CT, PET, NM ..."""
     bag: Literal["image", "frames", "slices"] = "image"
     """How a volume or multi-frame object becomes a bag: one image, or `max_images` evenly spaced ones."""
     patients: Literal["all", "listed"] = "all"
@@ -201,6 +202,9 @@ class Task(Frozen):
     outcome: str
     positive: Annotated[tuple[str, ...], Field(min_length=1)]
     negative: Annotated[tuple[str, ...], Field(min_length=1)]
+    mixed_outcomes: Literal["exclude", "positive"] = "exclude"
+    """What a patient with rows of both classes is: left out and counted, or positive, as where a row is a
+    lesion and one malignant lesion is enough."""
 
     @model_validator(mode="after")
     def _classes_differ(self) -> Self:

@@ -27,7 +27,9 @@ class SiteFindings:
     """All that a site's readers found, before it is judged. Filled source by source.
 
     `images` are those that passed quality control; `found_images` counts those that were there at all.
-    `rows` maps modality -> patient -> row, `outcomes` patient -> outcome texts.
+    `rows` maps modality -> patient -> row, `outcomes` patient -> outcome texts. `several` are the patient ids
+    that more than one person has, `contradicting` the rows of patients with several outcomes, `body_parts`
+    the images of each modality by Body Part Examined.
     """
 
     site: str
@@ -38,6 +40,9 @@ class SiteFindings:
     patients: set[str] = field(default_factory=set)
     found_images: int = 0
     tallies: Counter[str] = field(default_factory=Counter)
+    several: frozenset[str] = frozenset()
+    contradicting: dict[str, dict[str, None]] = field(default_factory=dict)
+    body_parts: dict[str, Counter[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,19 +56,22 @@ class SiteCases:
 
 
 def outcome_of(texts: Iterable[str], task: Task) -> int | str:
-    """Return 1 or 0, or the reason why neither: missing_label, other_class.
+    """Return 1 or 0, or the reason why neither: missing_label, other_class, contradictory_outcomes.
 
-    A patient is positive when any lesion is positive, negative when none is and at least one is negative.
+    A patient of both outcomes is left out, or with `task.mixed_outcomes` positive: a row a lesion, of which
+    one is enough.
 
     >>> task = Task(outcome="malignancy", positive=("malignant",), negative=("benign",))
     >>> [outcome_of(t, task) for t in (["benign", "malignant"], ["benign", "normal"], ["normal"], [" "])]
-    [1, 0, 'other_class', 'missing_label']
+    ['contradictory_outcomes', 0, 'other_class', 'missing_label']
     >>> outcome_of(["1.0"], Task(outcome="pCR", positive=("1",), negative=("0",)))
     1
     """
     found = {text for text in map(_level, texts) if text}
     if not found:
         return "missing_label"
+    if task.mixed_outcomes == "exclude" and _is_mixed(found, task):
+        return "contradictory_outcomes"
     if found & set(map(_level, task.positive)):
         return 1
     return 0 if found & set(map(_level, task.negative)) else "other_class"
@@ -83,7 +91,7 @@ def assemble_site(findings: SiteFindings, study: Study, *, pseudonym: Namer) -> 
     open_ = [case for case in readable if case.pseudonym in waiting]
     return SiteCases(
         cases=tuple(sorted([*labelled, *open_], key=lambda case: case.patient_id)),
-        exclusions=(*left_out, *unlabelled),
+        exclusions=(*left_out, *unlabelled, *_contradictions(readable, unlabelled, findings)),
         steps=(
             Step(site=site, step="found", patients=len(findings.patients), images=findings.found_images),
             Step.count(site, "readable", readable),
@@ -134,8 +142,10 @@ def _with_data(
         )
         for patient in sorted(findings.patients)
     ]
-    unusable = [_left_out(case, "no_usable_data") for case in cases if not case.modalities]
-    return [case for case in cases if case.modalities], unusable
+    single = [case for case in cases if case.patient_id not in findings.several]
+    unusable = [_left_out(case, "several_persons") for case in cases if case.patient_id in findings.several]
+    unusable += [_left_out(case, "no_usable_data") for case in single if not case.modalities]
+    return [case for case in single if case.modalities], unusable
 
 
 def _labelled(
@@ -153,6 +163,19 @@ def _labelled(
             labelled.append(replace(case, outcome=outcome))
             tallies["mixed_outcomes"] += _is_mixed(texts, task)
     return labelled, unlabelled
+
+
+def _contradictions(
+    cases: Sequence[Case], left_out: Sequence[Exclusion], findings: SiteFindings
+) -> list[Exclusion]:
+    """Return the exclusions of the rows for which patients of both outcomes were left out."""
+    mixed = {one.subject for one in left_out if one.reason == "contradictory_outcomes"}
+    patients = [case.patient_id for case in cases if case.pseudonym in mixed]
+    places = (place for patient in patients for place in findings.contradicting.get(patient, ()))
+    return [
+        Exclusion(unit="row", reason="contradictory_outcomes", site=findings.site, subject=place)
+        for place in dict.fromkeys(places)
+    ]
 
 
 def _may_wait(study: Study, exclusion: Exclusion) -> bool:

@@ -62,9 +62,10 @@ class ExclusionCount:
 class Tally:
     """Something counted on the way that excluded nobody, such as images beyond a bag's limit.
 
-    `what` is one of `TALLIES`: mixed_outcomes (patients with positive and negative images, taken as
-    positive), non_finite_values (table values taken as missing), conflicting_values (cells in which two
-    tables of one modality differ for a patient; the first stays), beyond_bag_limit (images), linked_patients
+    `what` is one of `TALLIES`: mixed_outcomes (patients with positive and negative rows, taken as
+    positive as the study says), non_finite_values (table values taken as missing), conflicting_values (cells
+    in which two tables of one modality differ for a patient; the first stays), beyond_bag_limit (images),
+    linked_patients
     (patients that share an image with another one and stay in one part), linked_groups, largest_linked_group,
     external_lookalikes (external patients who share an image with another external one). `site` is empty for
     what concerns the whole study. Raises `InvalidInputError` on another `what`.

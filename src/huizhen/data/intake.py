@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from huizhen.core.cohort import Case, Cohort, Exclusion, ImageRecord
@@ -39,6 +39,8 @@ class Intake:
     fingerprints: Mapping[Digest, Fingerprint]
     flow: Flow
     links: Groups
+    body_parts: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
+    """The DICOM images found, by site, modality and Body Part Examined ("" where it is left out)."""
 
 
 def intake(
@@ -88,6 +90,7 @@ def intake(
         fingerprints={record.digest: fingerprints[record.digest] for record in _records(cases)},
         flow=flow,
         links=linkage.links,
+        body_parts={part.findings.site: part.findings.body_parts for part in surveys},
     )
 
 

@@ -19,6 +19,7 @@ from huizhen.data.fingerprints import Fingerprint
 from huizhen.data.quality import inspect_images
 from huizhen.data.readers.interface import Reader, Row, Scan
 from huizhen.data.readers.keys import split_key
+from huizhen.data.readers.persons import Person, are_several
 from huizhen.errors import DataError
 
 
@@ -64,6 +65,7 @@ def survey_site(
         reader = open_reader(source, roots=roots, site=site.name, index=index, modality=modality)
         survey.readers[site.name, index] = reader
         scans.append(reader.scan(progress))
+    survey.findings.several = _several_persons(scans)
     listed = _listing(site, scans)
     for index, (source, found) in enumerate(zip(site.source, scans, strict=True)):
         modality, reader = modalities[source.modality], survey.readers[site.name, index]
@@ -72,7 +74,9 @@ def survey_site(
         files.note(source, scan)
         _take_texts(survey.findings, scan, modality)
         if isinstance(modality, ImageModality):
-            _take_images(survey, scan, source, modality, reader, cache, progress)
+            survey.findings.body_parts.setdefault(modality.name, Counter()).update(scan.body_parts)
+            one_person = _without_several(survey.findings, scan)
+            _take_images(survey, one_person, source, modality, reader, cache, progress)
     unused = files.unused()
     survey.findings.found_images += len(unused)
     survey.findings.exclusions[:0] = [*unused, *files.rows.values()]
@@ -88,6 +92,26 @@ def _listing(site: Site, scans: Sequence[Scan]) -> frozenset[str]:
     ]
     images = (record.patient_id for scan in labelled for record in scan.images)
     return frozenset(images).union(*(scan.outcomes for scan in labelled), *(scan.rows for scan in labelled))
+
+
+def _several_persons(scans: Sequence[Scan]) -> frozenset[str]:
+    """Return the patient ids under which the headers of the site's files name more than one person."""
+    persons: dict[str, set[Person]] = {}
+    for scan in scans:
+        for patient, found in scan.persons.items():
+            persons.setdefault(patient, set()).update(found)
+    return frozenset(patient for patient, found in persons.items() if are_several(found))
+
+
+def _without_several(findings: SiteFindings, scan: Scan) -> Scan:
+    """Return a scan without the images of ids that several persons share; their files are left out."""
+    shared = [record for record in scan.images if record.patient_id in findings.several]
+    findings.exclusions += [
+        Exclusion(unit="image", reason="several_persons", site=findings.site, subject=file)
+        for file in dict.fromkeys(split_key(record.key)[0][0] for record in shared)
+    ]
+    kept = tuple(record for record in scan.images if record.patient_id not in findings.several)
+    return replace(scan, images=kept)
 
 
 def _listed(scan: Scan, listed: frozenset[str], source: Source) -> Scan:
@@ -151,6 +175,8 @@ def _take_texts(findings: SiteFindings, scan: Scan, modality: AnyModality) -> No
     findings.patients.update(scan.rows, scan.outcomes)
     for patient, texts in scan.outcomes.items():
         findings.outcomes[patient] = (*findings.outcomes.get(patient, ()), *texts)
+    for patient, places in scan.contradicting.items():
+        findings.contradicting.setdefault(patient, {}).update(dict.fromkeys(places))
     table = findings.rows.setdefault(modality.name, {})
     for patient, row in scan.rows.items():
         table[patient] = _merged(table.get(patient, {}), row, findings.tallies)

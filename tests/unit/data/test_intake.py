@@ -91,11 +91,12 @@ def test_labels_decide_who_is_in(hospitals):
     assert reasons(taken.cohort.exclusions) == {
         ("patient", "missing_label"): 2,
         ("patient", "other_class"): 1,
+        ("patient", "contradictory_outcomes"): 1,
     }
     outcome = {case.patient_id: case.outcome for case in taken.cohort.cases}
-    assert outcome["both"] == 1
+    assert "both" not in outcome
     assert outcome["mostly"] == 0
-    assert tallies(taken.flow) == {("north", "mixed_outcomes"): 1}
+    assert tallies(taken.flow) == {}
     assert not any("normal" in one.subject for one in taken.cohort.exclusions)
 
 

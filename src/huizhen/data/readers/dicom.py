@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huizhen.core.cohort import Exclusion, ImageRecord
+from huizhen.core.dicom_modality import wanted_modality
 from huizhen.core.progress import Progress
 from huizhen.core.study import ImageModality, Source
 from huizhen.data.readers.dicom_headers import read_dataset
@@ -23,6 +25,8 @@ from huizhen.data.readers.interface import SILENT, Located, Scan, image_order
 from huizhen.data.readers.keys import join_key, planes_digest, split_key
 from huizhen.data.readers.labels import Label, read_labels
 from huizhen.data.readers.masks import MASK_SUFFIXES, read_mask_file
+from huizhen.data.readers.paths import leads_out
+from huizhen.data.readers.persons import Person
 
 __all__ = ["DicomReader"]
 
@@ -47,35 +51,47 @@ class DicomReader:
     def scan(self, progress: Progress = SILENT) -> Scan:
         """Return the folder's images; see `find_headers` and `Labels` for what is left out and why.
 
-        The first file of each series that is not used is left out as other_series. Raises `DataError` on an
-        empty folder or a labels table that doesn't fit.
+        The first file of each series that is not used is left out as other_series. Only objects of the
+        source's `dicom_modality`, or else of the one that its modality is called after, are taken. Raises
+        `DataError` on an empty folder or a labels table that doesn't fit.
         """
         site = self.place.site
         labels = read_labels(self.source, self.place)
         chosen, by_patient = labels.chosen_patients(), labels.by_patient()
         found = find_headers(
             self.place,
-            wanted=self.source.dicom_modality,
+            wanted=wanted_modality(self.source),
             progress=progress,
             about=f"{site} {self.modality.name}",
         )
         masks = self._mask_names()
         records: list[ImageRecord] = []
         exclusions = list(found.exclusions)
+        parts: Counter[str] = Counter()
+        persons: dict[str, set[Person]] = {}
         for (patient, _), study in group_studies(found.headers).items():
             if chosen is not None and patient not in chosen:
                 continue
+            persons.setdefault(patient, set()).update(header.person for header in study)
             images, unused = images_of(
                 study, bag=self.source.bag, most=self.modality.max_images, channels=self.modality.channels
             )
             records += [self._record(image, by_patient.get(patient), masks) for image in images]
+            parts.update(image.planes[0][0].body_part for image in images)
             exclusions += [
                 Exclusion(unit="image", reason="other_series", site=site, subject=header.file)
                 for header in unused
             ]
         records.sort(key=image_order)
         exclusions += [*labels.nameless(site), *labels.unlabelled(records, site)]
-        return Scan(images=tuple(records), outcomes=labels.outcomes(), exclusions=tuple(exclusions))
+        return Scan(
+            images=tuple(records),
+            outcomes=labels.outcomes(),
+            contradicting=labels.contradicting(),
+            exclusions=tuple(exclusions),
+            persons={patient: frozenset(found) for patient, found in persons.items()},
+            body_parts=dict(parts),
+        )
 
     def pixels(self, record: ImageRecord) -> NDArray[np.float32]:
         """Return the image (C, H, W) in [0, 1], as `dicom_pixels.render` shows it."""
@@ -121,7 +137,9 @@ class DicomReader:
         if self.place.masks is None:
             return frozenset()
         return frozenset(
-            path.stem for path in self.place.masks.iterdir() if path.suffix.lower() in MASK_SUFFIXES
+            path.stem
+            for path in self.place.masks.iterdir()
+            if path.suffix.lower() in MASK_SUFFIXES and not leads_out(path, self.place.masks)
         )
 
     def _mask_files(self, record: ImageRecord) -> Iterator[tuple[Path, int | None]]:
@@ -131,5 +149,6 @@ class DicomReader:
         for file, frame in split_key(record.key):
             uid = text_of(read_dataset(self.place.path / file, pixels=False), "SOPInstanceUID")
             for suffix in MASK_SUFFIXES if _UID.fullmatch(uid) else ():
-                if (path := self.place.masks / f"{uid}{suffix}").is_file():
+                path = self.place.masks / f"{uid}{suffix}"
+                if path.is_file() and not leads_out(path, self.place.masks):
                     yield path, frame

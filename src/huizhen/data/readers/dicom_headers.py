@@ -7,7 +7,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,12 +16,14 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from huizhen.core.digests import Digest
+from huizhen.data.readers.dicom_kinds import body_part_of, modality_of
 from huizhen.data.readers.dicom_length import check_pixel_data
 from huizhen.data.readers.dicom_limits import check_frames, unpacked
 from huizhen.data.readers.dicom_planes import Plane, planes_of
 from huizhen.data.readers.dicom_values import text_of, whole_number_of
 from huizhen.data.readers.dicom_views import view_of
 from huizhen.data.readers.labels import is_phantom
+from huizhen.data.readers.persons import Person, person_of
 from huizhen.errors import UnreadableFileError
 
 __all__ = ["MOST_PIXELS", "Header", "quiet", "read_dataset", "read_header"]
@@ -66,6 +68,8 @@ class Header:
     series_number: int
     planes: tuple[Plane, ...]
     """Empty for what is no slice of a volume."""
+    body_part: str = ""
+    person: Person = field(default_factory=Person)
 
     @property
     def is_image(self) -> bool:
@@ -182,7 +186,7 @@ def _header(file: str, digest: Digest, dataset: Dataset) -> Header:
         study=text_of(dataset, "StudyInstanceUID"),
         series=text_of(dataset, "SeriesInstanceUID"),
         instance=text_of(dataset, "SOPInstanceUID"),
-        modality=text_of(dataset, "Modality"),
+        modality=modality_of(text_of(dataset, "Modality"), sop_class),
         sop_class=sop_class,
         rows=int(dataset.Rows) if sized else 0,
         columns=int(dataset.Columns) if sized else 0,
@@ -194,6 +198,13 @@ def _header(file: str, digest: Digest, dataset: Dataset) -> Header:
         phantom=_says_phantom(dataset),
         series_number=whole_number_of(dataset, "SeriesNumber"),
         planes=planes_of(dataset),
+        body_part=body_part_of(dataset),
+        person=person_of(
+            name=text_of(dataset, "PatientName"),
+            birth_date=text_of(dataset, "PatientBirthDate"),
+            sex=text_of(dataset, "PatientSex"),
+            issuer=text_of(dataset, "IssuerOfPatientID"),
+        ),
     )
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from huizhen.core.cohort import Exclusion, ImageRecord
 from huizhen.core.progress import Progress, Silent
 from huizhen.data.readers.keys import natural_order
+from huizhen.data.readers.persons import Person
 
 __all__ = ["SILENT", "Located", "Reader", "Row", "Scan", "image_order"]
 
@@ -57,12 +58,18 @@ class Scan:
     A patient excluded as missing_label still has its images here: another source of the site may hold the
     label, and an unlabelled case may be wanted. An exclusion of unit "cell" (non_finite) leaves its patient
     in, with that covariate missing.
+
+    `contradicting` gives the rows ("labels.csv:17") of patients with more than one distinct outcome,
+    `persons` who the headers of a patient id's files name, `body_parts` the images by Body Part Examined.
     """
 
     images: tuple[ImageRecord, ...] = ()
     rows: Mapping[str, Row] = field(default_factory=dict)
     outcomes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     exclusions: tuple[Exclusion, ...] = ()
+    contradicting: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    persons: Mapping[str, frozenset[Person]] = field(default_factory=dict)
+    body_parts: Mapping[str, int] = field(default_factory=dict)
 
 
 class Reader(Protocol):

@@ -88,7 +88,12 @@ def scan_pairs(
         Exclusion(unit="image", reason=reason, site=place.site, subject=what) for reason, what in problems
     ]
     exclusions += [*labels.nameless(place.site), *labels.unlabelled(records, place.site)]
-    return Scan(images=tuple(records), outcomes=labels.outcomes(), exclusions=tuple(exclusions))
+    return Scan(
+        images=tuple(records),
+        outcomes=labels.outcomes(),
+        contradicting=labels.contradicting(),
+        exclusions=tuple(exclusions),
+    )
 
 
 def _names(files: Sequence[str], stem: Callable[[str], str]) -> dict[str, list[str]]:

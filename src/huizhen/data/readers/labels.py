@@ -12,7 +12,15 @@ from huizhen.data.readers.keys import split_key
 from huizhen.data.readers.tables import MISSING, TableRow, plain_text, read_table
 from huizhen.errors import DataError
 
-__all__ = ["Label", "Labels", "distinct_outcomes", "is_phantom", "read_labels", "wanted_columns"]
+__all__ = [
+    "Label",
+    "Labels",
+    "distinct_outcomes",
+    "is_phantom",
+    "places_of_several",
+    "read_labels",
+    "wanted_columns",
+]
 
 PHANTOM_PREFIX = "PHANTOM-"
 
@@ -53,6 +61,10 @@ class Labels:
     def outcomes(self) -> dict[str, tuple[str, ...]]:
         """Return each patient's distinct outcomes in the order found; patients without one are left out."""
         return distinct_outcomes((row.patient, row.outcome) for row in self.kept)
+
+    def contradicting(self) -> dict[str, tuple[str, ...]]:
+        """Return the rows of patients with more than one distinct outcome, by patient."""
+        return places_of_several((row.patient, row.outcome, row.place) for row in self.kept)
 
     def by_patient(self) -> dict[str, Label]:
         """Return each kept patient's first row."""
@@ -126,6 +138,21 @@ def distinct_outcomes(pairs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, 
         if outcome:
             found.setdefault(patient, {})[outcome] = None
     return {patient: tuple(outcomes) for patient, outcomes in found.items()}
+
+
+def places_of_several(rows: Iterable[tuple[str, str, str]]) -> dict[str, tuple[str, ...]]:
+    """Return patient -> places, of rows (patient, outcome, place), for those with several outcomes.
+
+    >>> places_of_several([("a", "1", "t:2"), ("b", "0", "t:3"), ("a", "0", "t:4"), ("b", "", "t:5")])
+    {'a': ('t:2', 't:4')}
+    """
+    told = [row for row in rows if row[1]]
+    several = {patient for patient, found in distinct_outcomes(row[:2] for row in told).items() if found[1:]}
+    places: dict[str, tuple[str, ...]] = {}
+    for patient, _, place in told:
+        if patient in several:
+            places[patient] = (*places.get(patient, ()), place)
+    return places
 
 
 def is_phantom(patient: str) -> bool:

@@ -58,7 +58,12 @@ class NpzReader:
             *labels.nameless(self.place.site),
             *self._unlabelled(labels, records),
         )
-        return Scan(images=tuple(records), outcomes=labels.outcomes(), exclusions=exclusions)
+        return Scan(
+            images=tuple(records),
+            outcomes=labels.outcomes(),
+            contradicting=labels.contradicting(),
+            exclusions=exclusions,
+        )
 
     def pixels(self, record: ImageRecord) -> NDArray[np.float32]:
         """Return the image (C, H, W): integers as shares of their type's maximum.

@@ -14,7 +14,12 @@ from huizhen.core.cohort import Exclusion, ImageRecord
 from huizhen.core.progress import Progress
 from huizhen.core.study import Columns, Source, TableModality
 from huizhen.data.readers.interface import SILENT, Located, Row, Scan
-from huizhen.data.readers.labels import distinct_outcomes, outcome_text, wanted_columns
+from huizhen.data.readers.labels import (
+    distinct_outcomes,
+    outcome_text,
+    places_of_several,
+    wanted_columns,
+)
 from huizhen.data.readers.tables import MISSING, Table, TableRow, plain_text, read_table
 from huizhen.errors import DataError, InvalidInputError
 
@@ -98,7 +103,7 @@ class _Gathered:
         self.rows: dict[str, Row] = {}
         self.lines: dict[str, int] = {}
         self.twice: dict[str, int] = {}
-        self.pairs: list[tuple[str, str]] = []
+        self.told: list[tuple[str, str, str]] = []
         self.exclusions: list[Exclusion] = []
 
     def add(self, row: TableRow, columns: Columns, modality: TableModality) -> None:
@@ -108,7 +113,8 @@ class _Gathered:
             self.leave_out("patient", "missing_patient", row.line)
             return
         if columns.outcome is not None:
-            self.pairs.append((patient, outcome_text(row.cells[columns.outcome])))
+            outcome = outcome_text(row.cells[columns.outcome])
+            self.told.append((patient, outcome, f"{self.file}:{row.line}"))
         parsed, odd = parse_cells(row, modality)
         if patient not in self.rows:
             self.rows[patient], self.lines[patient] = parsed, row.line
@@ -124,7 +130,7 @@ class _Gathered:
 
     def scan(self, *, asked: bool) -> Scan:
         """Return what was gathered; `asked` says that patients without an outcome count as unlabelled."""
-        outcomes = distinct_outcomes(self.pairs)
+        outcomes = distinct_outcomes(row[:2] for row in self.told)
         for patient, line in self.twice.items():
             self.leave_out("patient", "duplicate_id", line)
             del self.rows[patient]
@@ -132,7 +138,12 @@ class _Gathered:
             if patient not in outcomes:
                 self.leave_out("patient", "missing_label", line)
         rows = {patient: self.rows[patient] for patient in sorted(self.rows)}
-        return Scan(rows=rows, outcomes=dict(sorted(outcomes.items())), exclusions=tuple(self.exclusions))
+        return Scan(
+            rows=rows,
+            outcomes=dict(sorted(outcomes.items())),
+            contradicting=places_of_several(self.told),
+            exclusions=tuple(self.exclusions),
+        )
 
 
 def parse_cells(row: TableRow, modality: TableModality) -> tuple[Row, tuple[str, ...]]:
