@@ -155,11 +155,27 @@ class TableEncoding:
                 ColumnEncoding(**{**c, "kind": ColumnKind(c["kind"]), "levels": tuple(c["levels"])})
                 for c in record["columns"]
             )
-            return cls(
-                modality=record["modality"], columns=columns, missing_codes=tuple(record["missing_codes"])
-            )
+            codes = record["missing_codes"]
+            found = cls(modality=str(record["modality"]), columns=columns, missing_codes=tuple(codes))
+            if not _in_order(columns) or not all(isinstance(code, str) for code in codes):
+                raise ValueError("columns that don't follow each other")
+            return found
         except (KeyError, TypeError, ValueError) as error:
             raise InvalidInputError("not a table encoding", remedy="write it with to_json") from error
+
+
+def _in_order(columns: Sequence[ColumnEncoding]) -> bool:
+    """Tell whether columns take the features one after another, as many as each needs, by finite numbers."""
+    at = 0
+    for column in columns:
+        width = 1 if column.kind is ColumnKind.NUMERIC else len(column.levels) + bool(column.other)
+        typed = isinstance(column.name, str) and all(isinstance(level, str) for level in column.levels)
+        if not typed or (column.start, column.stop) != (at, at + width):
+            return False
+        if not (math.isfinite(column.mean) and math.isfinite(column.sd) and column.sd > 0):
+            return False
+        at += width
+    return True
 
 
 def _fit_numeric(name: str, found: Sequence[float | str], start: int) -> ColumnEncoding:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,21 +12,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.special import expit, logit
-from torch import Tensor
 
 from huizhen.core.cohort import Case, Exclusion
+from huizhen.core.digests import Digest
 from huizhen.core.files import write_text
 from huizhen.core.progress import Progress
-from huizhen.core.study import ImageModality, Study, Variant
+from huizhen.core.study import ImageModality, Study, TableModality, Variant
 from huizhen.core.study_unlabelled import load_unlabelled
+from huizhen.core.table_cells import csv_text
 from huizhen.data.cache import Cache
 from huizhen.data.preprocess import PREPROCESSING_VERSION, letterbox
 from huizhen.data.readers.interface import Reader
 from huizhen.data.tables import TableEncoding
 from huizhen.data.unlabelled import Unlabelled, unlabelled_cases
-from huizhen.errors import ModelError, StorageError
+from huizhen.errors import InvalidInputError, ModelError, StorageError
 from huizhen.models.build import build_network
 from huizhen.models.bundle import Bundle, load_bundle
+from huizhen.models.bundle_members import check_preprocessing, load_weights, weights_of_members
 from huizhen.models.encoders.choose import make_encoder
 from huizhen.models.encoders.interface import Encoder
 from huizhen.models.network import Network
@@ -52,28 +52,36 @@ class Member:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predicted:
-    """What was written: the table, how many patients are in it, and what was left out of the sources.
+    """What was written: the table, by which model, how many patients are in it, and what was left out.
 
-    A patient left out is named by its own id: show counts, not subjects.
+    `model` is the bundle's digest. A patient left out is named by its own id: show counts, not subjects.
     """
 
     table: Path
+    model: Digest
     patients: int
     left_out: tuple[Exclusion, ...]
 
 
 def predict(
-    model: Path, sources: Path, *, out: Path, progress: Progress, roots: Sequence[Path] = ()
+    model: Path,
+    sources: Path,
+    *,
+    out: Path,
+    progress: Progress,
+    roots: Sequence[Path] = (),
+    expected: Digest | None = None,
 ) -> Predicted:
     """Write the risks of all patients at the sites of the study file `sources` to the CSV `out`.
 
+    `expected` is the digest that the model must have: anybody can make a bundle that is whole in itself.
     Columns: patient, site, present:<modality>, risk, decision. Outcomes are not read and need not be there.
     The patients' own ids are in the table, so it stays at the hospital. An existing `out` is not overwritten.
     Raises `ModelError` when the bundle is not whole or doesn't fit the sources, and what the readers raise.
     """
     if out.exists():
         raise StorageError("exists already", remedy="choose another --out", file=str(out))
-    bundle = load_bundle(model)
+    bundle = load_bundle(model, expected=expected)
     study = _study_of(bundle, load_unlabelled(sources))
     members, encoders = _members(bundle, study), _encoders(bundle, study)
     with tempfile.TemporaryDirectory(prefix="huizhen-") as scratch:
@@ -84,13 +92,9 @@ def predict(
             progress=progress,
         )
         rows = [row for part in _chunks(found, study, bundle, members, encoders, progress) for row in part]
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
     names = [f"present:{m.name}" for m in study.modality]
-    writer.writerow(["patient", "site", *names, "risk", "decision"])
-    writer.writerows(rows)
-    write_text(out, stream.getvalue())
-    return Predicted(table=out, patients=len(rows), left_out=found.exclusions)
+    write_text(out, csv_text([["patient", "site", *names, "risk", "decision"], *rows]))
+    return Predicted(table=out, model=bundle.digest, patients=len(rows), left_out=found.exclusions)
 
 
 def _study_of(bundle: Bundle, sources: Study) -> Study:
@@ -99,6 +103,7 @@ def _study_of(bundle: Bundle, sources: Study) -> Study:
     A hospital need not have all of the model's modalities.
     """
     card = bundle.card
+    check_preprocessing(bundle)
     if not {m.name for m in sources.modality} <= {m.name for m in card.modalities}:
         raise ModelError(
             "the study file names other modalities than the model",
@@ -124,17 +129,10 @@ def _study_of(bundle: Bundle, sources: Study) -> Study:
 
 def _members(bundle: Bundle, study: Study) -> list[Member]:
     """Return the model's networks with their weights."""
-    by_prefix: dict[tuple[int, str], dict[str, Tensor]] = {}
-    for name, value in bundle.weights.items():
-        if name.startswith("fold"):
-            number, member, rest = name.split("/", 2)
-            by_prefix.setdefault((int(number.removeprefix("fold")), member), {})[rest] = value
     names = [m.name for m in study.modality]
     members: list[Member] = []
-    for (fold, _), weights in sorted(by_prefix.items()):
-        encodings = {
-            m.name: TableEncoding.from_json(_record(bundle, m.name, fold)) for m in study.table_modalities
-        }
+    for (fold, member), weights in weights_of_members(bundle).items():
+        encodings = {m.name: _encoding(bundle, m, fold) for m in study.table_modalities}
         network = build_network(
             study,
             Variant.CMAN,
@@ -143,17 +141,20 @@ def _members(bundle: Bundle, study: Study) -> list[Member]:
             frozen=study.training.mode == "frozen",
             seed=0,
         )
-        network.load_state_dict(weights)
+        load_weights(network, weights, field=f"fold{fold}/{member}")
         members.append(Member(fold=fold, network=network.eval(), encodings=encodings))
     return members
 
 
-def _record(bundle: Bundle, modality: str, fold: int) -> dict[str, Any]:
-    """Return a table modality's encoding in one fold, as the card holds it."""
-    record = bundle.card.preprocessing[modality].get(f"fold{fold}")
-    if not isinstance(record, dict):
-        raise ModelError("lacks a table encoding", remedy="save the model again", field=modality)
-    return record
+def _encoding(bundle: Bundle, modality: TableModality, fold: int) -> TableEncoding:
+    """Return a table modality's encoding in one fold, as the card holds it. Raises `ModelError`."""
+    record = bundle.card.preprocessing[modality.name].get(f"fold{fold}")
+    try:
+        if not isinstance(record, dict):
+            raise InvalidInputError("lacks a table encoding", remedy="save the model again")
+        return TableEncoding.from_json(record)
+    except InvalidInputError as error:
+        raise ModelError(error.message, remedy=error.remedy, field=modality.name) from error
 
 
 def _encoders(bundle: Bundle, study: Study) -> dict[str, Encoder]:
@@ -164,9 +165,8 @@ def _encoders(bundle: Bundle, study: Study) -> dict[str, Encoder]:
     for modality in study.image_modalities:
         encoder = make_encoder(modality.model_copy(update={"pretrained": False}))
         prefix = f"encoder/{modality.name}/"
-        encoder.load_state_dict(
-            {n.removeprefix(prefix): value for n, value in bundle.weights.items() if n.startswith(prefix)}
-        )
+        own = {n.removeprefix(prefix): value for n, value in bundle.weights.items() if n.startswith(prefix)}
+        load_weights(encoder, own, field=prefix)
         found[modality.name] = encoder.eval().requires_grad_(False)
     return found
 

@@ -46,7 +46,7 @@ def predicted(folder):
     """What prediction would return: two broken images, and a patient with nothing left, by their own id."""
     files = [Exclusion(unit="image", reason="unreadable", site="north", subject=f"{i}.png") for i in range(2)]
     nobody = Exclusion(unit="patient", reason="no_usable_data", site="north", subject="secret-id")
-    return SimpleNamespace(table=folder / "risks.csv", patients=7, left_out=(*files, nobody))
+    return SimpleNamespace(table=folder / "risks.csv", model="1" * 64, patients=7, left_out=(*files, nobody))
 
 
 @pytest.fixture
@@ -125,7 +125,17 @@ def test_predict_passes_model_sources_and_data_folder_on(invoke, as_json, called
     arguments, named = called["predict"]
     assert arguments == (Path("m"), Path("s.toml"))
     assert (named["out"], named["roots"]) == (Path("risks.csv"), [tmp_path])
+    assert (named["expected"], record["model"], record["model_expected"]) == (None, "1" * 64, False)
     assert invoke("predict", "m", "s.toml").exit_code == 2
+
+
+def test_predict_passes_the_expected_digest_on_and_says_which_model_it_was(invoke, as_json, called):
+    line = ("predict", "m", "s.toml", "--out", "risks.csv")
+    assert "Compare it with the one in its dossier" in invoke(*line).stdout
+    shown = invoke(*line, "--digest", "1" * 64).stdout
+    assert called["predict"][1]["expected"] == "1" * 64
+    assert f"{'1' * 64}, as expected" in shown
+    assert as_json(invoke(*line, "--digest", "1" * 64, "--json"))["model_expected"]
 
 
 def test_predict_says_whom_it_answers_and_what_it_left_out_but_not_who(invoke, as_json, called):

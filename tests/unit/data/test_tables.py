@@ -81,6 +81,25 @@ def test_a_broken_card_is_refused(record):
         TableEncoding.from_json(record)
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("start", 10**12),
+        ("stop", -3),
+        ("stop", 10**12),
+        ("sd", 0.0),
+        ("mean", "x"),
+        ("name", 5),
+        ("levels", [5]),
+    ],
+)
+def test_an_encoding_whose_columns_do_not_fit_together_is_refused(key, value):
+    record = TableEncoding.fit(ROWS, CLINIC).to_json()
+    record["columns"][0][key] = value
+    with pytest.raises(InvalidInputError, match="not a table encoding"):
+        TableEncoding.from_json(record)
+
+
 @pytest.mark.parametrize(("value", "why"), [("about 40", "is text"), (float("inf"), "not finite")])
 def test_numbers_that_are_none_are_refused_without_being_shown(value, why):
     encoding = TableEncoding.fit(ROWS, CLINIC)

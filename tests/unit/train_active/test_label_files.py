@@ -39,6 +39,14 @@ def test_filled_rows_go_in_and_empty_ones_wait(queue, tmp_path):
     }
 
 
+def test_cells_written_for_spreadsheets_are_read_as_they_were_meant(tmp_path):
+    with Queue.create(tmp_path / "q.sqlite", site="north", labels=["-", "+"], readers=1) as queue:
+        queue.ask([Request(case="=1", rank=1, rule="fahl", score=0.1, reason="r")], round_number=1)
+        path = write(tmp_path, "case,label\n'=1,'+\n")
+        assert import_labels(queue, path, reader="ann").new == 1
+        assert [(a.case, a.label) for a in queue.answers()] == [("=1", "+")]
+
+
 def test_every_wrong_row_is_named_at_once_and_nothing_goes_in(queue, tmp_path):
     queue.answer([Answer(case="P-4", reader="ann", label="benign", source="before")])
     text = "case,label\nSmith,benign\nP-1,maybe\nP-2,benign\nP-2,benign\nP-4,malignant\n"
