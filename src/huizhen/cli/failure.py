@@ -79,8 +79,8 @@ def _print(record: dict[str, str | None], screen: Screen) -> None:
     """Print an error's values as lines on stderr."""
     place = ": ".join(part for part in (record["file"], record["field"]) if part)
     head = typer.style(screen.text("failure.error", code=record["code"]), fg="red", bold=True)
-    message = (record["message"] or "").rstrip()
+    message = screen.told((record["message"] or "").rstrip())
     typer.echo(f"{head} {visible(f'{place}: ' if place else '')}{visible(message)}", err=True)
     if record["remedy"]:
         label = typer.style(screen.text("failure.remedy"), bold=True)
-        typer.echo(f"{label} {visible(record['remedy'])}", err=True)
+        typer.echo(f"{label} {visible(screen.told(record['remedy']))}", err=True)

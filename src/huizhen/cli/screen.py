@@ -44,6 +44,14 @@ class Screen:
         """Return the text of a word key, or `otherwise` where the table lacks it."""
         return load_words("huizhen.cli", self.language).get(key, otherwise)
 
+    def told(self, text: str) -> str:
+        """Return an error's or problem's English text in the user's language."""
+        if self.language is Language.EN:
+            return text
+        from huizhen.cli.error_words import shown
+
+        return shown(text, self.language)
+
     def say(self, key: str, **values: object) -> None:
         """Print one line of words, unless the output is for a machine."""
         if not self.settings.json:

@@ -44,6 +44,6 @@ def _show(problems: list[Problem], file: Path, screen: Screen) -> None:
     for problem in problems:
         place = visible(f"{file}:{problem.line}" if problem.line else f"{file}")
         field = typer.style(visible(problem.field), bold=True)
-        typer.echo(f"{place}: {field}: {visible(problem.reason)}")
-        typer.echo(f"    {screen.text('failure.remedy')} {visible(problem.remedy)}")
+        typer.echo(f"{place}: {field}: {visible(screen.told(problem.reason))}")
+        typer.echo(f"    {screen.text('failure.remedy')} {visible(screen.told(problem.remedy))}")
     screen.say("check.bad" if len(problems) > 1 else "check.bad_one", count=len(problems))
