@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from huizhen.errors import StorageError
 
@@ -23,10 +23,24 @@ def storage_error(path: Path, error: OSError) -> StorageError:
     )
 
 
+def private_folder(path: Path) -> None:
+    """Make a folder, and those above it that aren't there, so that only their owner may enter them.
+
+    One that is there keeps its mode. Raises `OSError`.
+    """
+    for folder in [*reversed(path.parents), path]:
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def open_private(path: Path) -> IO[bytes]:
+    """Return a file open for appending, made if there is none for its owner alone. Raises `OSError`."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "ab")
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Write `data` so that `path` holds either its old content or all of the new. Raises `StorageError`."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as stream:
@@ -58,7 +72,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     An existing `path` is never overwritten. Raises `StorageError`.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
         scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
     except OSError as error:
         raise storage_error(path, error) from error

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, final
 
 from huizhen.core.digests import canonical_json
-from huizhen.core.files import storage_error, write_json
+from huizhen.core.files import open_private, private_folder, storage_error, write_json
 
 JOURNAL, NUMBER = "journal.jsonl", "next_sum.json"
 UNMASKING = "unmasking"
@@ -21,7 +21,7 @@ class Journal:
     """Notes that are appended to a file in `folder`, and totals of what went over the wire."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         self._file, self._number = folder / JOURNAL, folder / NUMBER
         self.sent = self.received = 0
         self.seconds = 0.0
@@ -36,7 +36,7 @@ class Journal:
         if event in ("refusal", "refused") and "site" in details:
             self._refusals[details["site"]] = str(details.get("reason", ""))
         try:
-            with self._file.open("ab") as stream:
+            with open_private(self._file) as stream:
                 stream.write(canonical_json({"event": event, **details}) + b"\n")
                 stream.flush()
                 os.fsync(stream.fileno())

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from huizhen.core.digests import Digest, canonical_json, digest_bytes
-from huizhen.core.files import storage_error
+from huizhen.core.files import open_private, storage_error
 from huizhen.errors import LedgerError
 
 OUTBOX = "outbox.jsonl"
@@ -52,7 +52,7 @@ class Outbox:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         sent = Sent(kind=kind, study=study, digest=digest, size=size, time=now, before=self._before)
         try:
-            with self._path.open("ab") as stream:
+            with open_private(self._path) as stream:
                 stream.write(sent.line() + b"\n")
                 stream.flush()
                 os.fsync(stream.fileno())

@@ -157,7 +157,7 @@ def make_files(folder: Path) -> None:
     """Make the log's files, empty, where there are none, durably. Raises `StorageError`."""
     try:
         for name in (ENTRIES_FILE, HEADS_FILE):
-            os.close(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
+            os.close(os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fsync(handle)

@@ -16,7 +16,7 @@ from typing import Any, Self
 
 from huizhen import __version__
 from huizhen.core.digests import canonical_json
-from huizhen.core.files import storage_error
+from huizhen.core.files import private_folder, storage_error
 from huizhen.errors import InvalidInputError, LedgerError
 from huizhen.ledger.growing import GrowingFile, make_files, set_aside, split_torn
 from huizhen.ledger.lock import WriterLock
@@ -68,7 +68,7 @@ class Log:
         when what is signed does not verify, `StorageError` when the folder can't be written.
         """
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            private_folder(folder)
         except OSError as error:
             raise storage_error(folder, error) from error
         lock = WriterLock(folder / LOCK_FILE)

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from huizhen.core.files import write_json
+from huizhen.core.files import private_folder, write_json
 from huizhen.core.study import Study
 from huizhen.errors import FederationError
 from huizhen.federate.policy import SitePolicy
@@ -84,7 +84,7 @@ class Supervisor:
 
     def start(self) -> None:
         """Start every site and watch over them."""
-        self.logs.mkdir(parents=True, exist_ok=True)
+        private_folder(self.logs)
         for name in self.commands:
             self._spawn(name)
         self._watcher = threading.Thread(target=self._watch, daemon=True)
@@ -149,7 +149,7 @@ def run_local(
 
     `arguments`: the global options (language, json) that the lead's process is given too.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    private_folder(out)
     lead = SigningKey.create_or_load(home / "signing_key.pem")
     sites = prepare_sites(study, out / "sites", data=data.resolve(), lead=lead)
     write_peers(out / PEERS, sites)

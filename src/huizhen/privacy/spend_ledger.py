@@ -28,7 +28,7 @@ from typing import Final, Self, final
 
 from huizhen.core.digests import Digest
 from huizhen.core.evidence import Evidence
-from huizhen.core.files import storage_error, write_bytes, write_json
+from huizhen.core.files import private_folder, storage_error, write_bytes, write_json
 from huizhen.errors import InvalidInputError, LedgerError, PrivacyError
 from huizhen.ledger.growing import GrowingFile
 from huizhen.ledger.lock import WriterLock
@@ -251,7 +251,7 @@ class SpendLedger:
 def _lock(folder: Path) -> WriterLock:
     """Return the folder's lock. Raises `PrivacyError` or `StorageError`."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)
         return WriterLock(folder / LOCK)
     except OSError as error:
         raise storage_error(folder, error) from error

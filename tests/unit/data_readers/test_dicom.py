@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -181,6 +182,17 @@ def test_masks_go_by_the_instance_of_a_phase(dynamic, opened, dicom):
     assert found[0].sum() == 1
     assert found[1][3, 2]
     assert found[2:] == [None, None]
+
+
+def test_a_mask_that_leads_out_of_the_folder_is_none(dynamic, opened):
+    (dynamic / "masks").mkdir()
+    uid = read_dataset(dynamic / "d/0/1.dcm").SOPInstanceUID
+    Image.fromarray(np.full((8, 8), 255, np.uint8)).save(dynamic / "elsewhere.png")
+    (dynamic / f"masks/{uid}.png").symlink_to(dynamic / "elsewhere.png")
+    reader = opened("dicom", bag="slices", channels=3, masks="masks")
+    records = reader.scan().images
+    assert [record.has_mask for record in records] == [False] * 4
+    assert reader.mask(replace(records[0], has_mask=True)) is None
 
 
 def test_a_broken_mask_is_unreadable(tmp_path, dicom, opened):

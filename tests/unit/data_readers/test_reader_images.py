@@ -229,3 +229,15 @@ def test_view_and_duplicate_group(tmp_path, opened):
     columns = {"patient": "pid", "image": "file", "view": "label", "duplicate_group": "label"}
     [record] = opened("images", labels="labels.csv", columns=columns).scan().images
     assert (record.view, record.duplicate_group) == ("left", "left")
+
+
+def test_masks_that_lead_out_of_the_folder_are_not_read(tmp_path, opened):
+    save(tmp_path / "d/benign/x.png", GREY)
+    save(tmp_path / "d/benign/x_mask.png", GREY)
+    save(tmp_path / "m/benign/x.png", GREY)
+    save(tmp_path / "elsewhere.png", np.full_like(GREY, 255))
+    (tmp_path / "d/benign/x_mask_1.png").symlink_to(tmp_path / "elsewhere.png")
+    (tmp_path / "m/benign/x_mask.png").symlink_to(tmp_path / "elsewhere.png")
+    reader = opened("images", masks="m")
+    mask = reader.mask(reader.scan().images[0])
+    np.testing.assert_array_equal(mask, GREY > 0)

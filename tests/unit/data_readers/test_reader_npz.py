@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
@@ -212,3 +214,15 @@ def test_arrays_are_read_only(write, tmp_path):
     write(save=np.savez_compressed)
     with pytest.raises(ValueError, match="read-only"):
         load_member(tmp_path / "a.npz", "images", field="f")[0] = 1
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_header_of_megabytes_is_not_unpacked(tmp_path, compression):
+    start = b"\x93NUMPY\x02\x00" + (64 << 20).to_bytes(4, "little")
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", compression) as archive:
+        archive.writestr("images.npy", start + b"[" * (64 << 20))
+    tracemalloc.start()
+    with pytest.raises(UnreadableFileError):
+        load_member(tmp_path / "a.npz", "images", field="f")
+    assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    tracemalloc.stop()

@@ -21,7 +21,7 @@ from huizhen.data.readers.interface import SILENT, Located, Scan
 from huizhen.data.readers.keys import join_key, planes_digest, split_key
 from huizhen.data.readers.labelled_files import Pairs, Problems, by_table, scan_pairs
 from huizhen.data.readers.labels import Label, Labels, is_phantom, read_labels
-from huizhen.data.readers.paths import list_files
+from huizhen.data.readers.paths import leads_out, list_files
 from huizhen.data.readers.scaling import to_channels
 from huizhen.errors import UnreadableFileError
 
@@ -138,21 +138,23 @@ class ImageFolderReader:
     def _mask_files(self, file: str) -> list[Path]:
         """Return the mask files of an image: those beside it, then those in the mask folder."""
         owner = Path(without_suffix(file))
-        found = _masks_in((self.place.path / owner).parent, apart=False).get(owner.name, ())
-        if self.place.masks is not None:
-            found += _masks_in((self.place.masks / owner).parent, apart=True).get(owner.name, ())
+        place, masks = self.place.path, self.place.masks
+        found = _masks_in((place / owner).parent, place, apart=False).get(owner.name, ())
+        if masks is not None:
+            found += _masks_in((masks / owner).parent, masks, apart=True).get(owner.name, ())
         return list(found)
 
 
-def _masks_in(folder: Path, *, apart: bool) -> Mapping[str, tuple[Path, ...]]:
-    """Return owner -> mask files of one folder; in a folder `apart` every image is a mask."""
-    return _listed(folder, apart, folder.stat().st_mtime_ns) if folder.is_dir() else {}
+def _masks_in(folder: Path, root: Path, *, apart: bool) -> Mapping[str, tuple[Path, ...]]:
+    """Return owner -> mask files of one folder, no links out of `root`; if `apart`, every image is a mask."""
+    return _listed(folder, root, apart, folder.stat().st_mtime_ns) if folder.is_dir() else {}
 
 
 @lru_cache(maxsize=16)
-def _listed(folder: Path, apart: bool, changed_ns: int) -> Mapping[str, tuple[Path, ...]]:
+def _listed(folder: Path, root: Path, apart: bool, changed_ns: int) -> Mapping[str, tuple[Path, ...]]:
     """Return `_masks_in`, remembered until the folder changes."""
-    index = ImageIndex.of(sorted(path.name for path in folder.iterdir() if path.is_file()))
+    files = (path for path in folder.iterdir() if path.is_file() and not leads_out(path, root))
+    index = ImageIndex.of(sorted(path.name for path in files))
     found = {owner: tuple(folder / name for name in names) for owner, names in index.masks.items()}
     for name in index.images if apart else ():
         owner = without_suffix(name)

@@ -6,7 +6,7 @@ import struct
 import zipfile
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy
@@ -19,6 +19,9 @@ __all__ = ["load_member"]
 
 LARGEST_UNPACKED = 8 << 30
 """Bytes up to which a compressed array is unpacked into memory."""
+
+LONGEST_HEADER = 10_000
+"""Bytes of the header of an array (numpy itself reads no longer ones, but unpacks them first)."""
 
 
 def load_member(path: Path, name: str, *, field: str) -> NDArray[Any]:
@@ -56,6 +59,7 @@ def _load(path: Path, name: str, field: str, changed_ns: int, size: int) -> NDAr
                 file=path.name,
             )
         with archive.open(member) as stream:
+            _check_header(stream)
             array: NDArray[Any] = npy.read_array(stream, allow_pickle=False)
     array.flags.writeable = False
     return array
@@ -90,8 +94,24 @@ def _mapped(path: Path, member: zipfile.ZipInfo) -> NDArray[Any]:
     return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape, order="F" if fortran else "C")
 
 
+def _check_header(stream: IO[bytes]) -> None:
+    """Check the length of the npy header that begins here, before numpy reads all of it. Raises `ValueError`.
+
+    Source: NEP 1, the npy format: six bytes of magic, two of version, the length in two bytes, later in four.
+    """
+    start = stream.tell()
+    head = stream.read(12)
+    stream.seek(start)
+    length = struct.unpack(
+        "<H" if head[6:7] == b"\x01" else "<I", head[8 : 10 if head[6:7] == b"\x01" else 12]
+    )
+    if length[0] > LONGEST_HEADER:
+        raise ValueError("a header of this length")
+
+
 def _header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Return shape, Fortran order and type from an npy header, whichever its version."""
+    _check_header(stream)
     version = npy.read_magic(stream)
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, fortran, dtype = read(stream)

@@ -9,7 +9,7 @@ from pathlib import Path
 from huizhen.data.readers.keys import natural_order
 from huizhen.errors import DataError
 
-__all__ = ["Walk", "find_path", "list_files", "walk_folder"]
+__all__ = ["Walk", "find_path", "leads_out", "list_files", "walk_folder"]
 
 Walk = tuple[list[str], list[str]]
 """Relative paths of the files of a folder, and of what can't be entered: links out of it, closed folders."""
@@ -70,11 +70,16 @@ def walk_folder(folder: Path, *, skip: Iterable[Path] = ()) -> Walk:
             path = here / name
             if path in skipped:
                 continue
-            if path.is_symlink() and not path.resolve().is_relative_to(folder):
+            if leads_out(path, folder):
                 strays.append(path.relative_to(folder).as_posix())
             elif name not in links:
                 files.append(path.relative_to(folder).as_posix())
     return sorted(files, key=natural_order), sorted(strays, key=natural_order)
+
+
+def leads_out(path: Path, folder: Path) -> bool:
+    """Tell whether a file of `folder`, which is resolved, is a link to something outside it."""
+    return path.is_symlink() and not path.resolve().is_relative_to(folder)
 
 
 def list_files(folder: Path, *, skip: Iterable[Path] = ()) -> Walk:

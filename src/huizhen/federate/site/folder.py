@@ -17,7 +17,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from huizhen.core.files import write_json, write_text
+from huizhen.core.files import private_folder, write_json, write_text
 from huizhen.core.study_base import Name
 from huizhen.errors import PolicyError, StorageError
 from huizhen.federate.policy import POLICY, SitePolicy, load_policy
@@ -60,7 +60,7 @@ class SiteFolder:
                 "there is a site in this folder already", remedy="choose another folder", file=str(path)
             )
         SiteFile(name=name, jurisdiction=jurisdiction, data=str(data))
-        path.mkdir(parents=True, exist_ok=True)
+        private_folder(path)
         SigningKey.create_or_load(path / KEY)
         write_text(path / POLICY, policy_toml(policy or SitePolicy()))
         write_text(path / SITE, _toml({"name": name, "jurisdiction": jurisdiction, "data": str(data)}))

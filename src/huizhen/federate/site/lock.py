@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import IO
 
-from huizhen.core.files import storage_error
+from huizhen.core.files import open_private, storage_error
 from huizhen.errors import FederationError
 
 LOCK = "worker.lock"
@@ -21,7 +21,7 @@ def alone(folder: Path, *, patience_s: float = LOCK_S) -> IO[bytes]:
     The lock goes with the process, however that ends. Raises `FederationError` when another keeps it.
     """
     try:
-        stream = (folder / LOCK).open("ab")
+        stream = open_private(folder / LOCK)
     except OSError as error:
         raise storage_error(folder / LOCK, error) from error
     deadline = time.monotonic() + patience_s

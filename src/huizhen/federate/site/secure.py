@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huizhen.core.digests import canonical_json
-from huizhen.core.files import storage_error, write_json
+from huizhen.core.files import open_private, storage_error, write_json
 from huizhen.errors import MessageError
 from huizhen.federate import messages as wire
 from huizhen.federate.secure_wire import blobs, pairs, place_of, roster_of, terms_of, wire_keys
@@ -163,7 +163,7 @@ class Released:
         if self._over.get(task) == sites:
             return
         try:
-            with self._file.open("ab") as stream:
+            with open_private(self._file) as stream:
                 stream.write(canonical_json([task, sorted(sites)]) + b"\n")
                 stream.flush()
                 os.fsync(stream.fileno())

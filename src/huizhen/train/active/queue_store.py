@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from huizhen.core.files import open_private, private_folder
 from huizhen.errors import StorageError
 
 __all__ = ["SCHEMA_VERSION", "connect", "converted", "create", "transaction"]
@@ -58,7 +59,8 @@ def create(path: Path, settings: dict[str, str], labels: tuple[str, ...]) -> Non
             "is there already", remedy="open it, or choose another name for the new queue", file=str(path)
         )
     with converted(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_folder(path.parent)
+        open_private(path).close()  # SQLite gives its other files the mode of this one
         base = sqlite3.connect(path, isolation_level=None)
         try:
             base.execute("PRAGMA journal_mode = WAL")
