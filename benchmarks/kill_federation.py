@@ -119,7 +119,7 @@ class Found:
 def prepare(folder: Path) -> None:
     """Make keys, policies and folders."""
     key = SigningKey.create_or_load(folder / "lead.pem")
-    rules = SitePolicy(signers=(key.public.hex,))
+    rules = SitePolicy(signers=(key.public.hex,), minimum_sites=2)
     for name in SITES:
         SiteFolder.create(folder / "sites" / name, name=name, data=Path("data"), policy=rules)
 

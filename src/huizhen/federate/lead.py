@@ -15,9 +15,9 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from huizhen.core.digests import canonical_json
+from huizhen.core.digests import canonical_json, digest_bytes
 from huizhen.core.study import Study
-from huizhen.errors import FederationError, MessageError, PolicyError
+from huizhen.errors import FederationError, HuizhenError, MessageError, PolicyError, StorageError
 from huizhen.federate import messages as wire
 from huizhen.federate.engines.interface import Engine
 from huizhen.federate.frames import Arrays, Sealed, seal, unseal
@@ -33,6 +33,8 @@ from huizhen.privacy.secure_aggregation.interface import Terms
 
 ATTEMPTS = 5
 """How often a secure sum is begun anew when sites fall out of it."""
+LEAST = 3
+"""A sum that began with so many sites or more never ends with fewer."""
 BRIEF_S = 2.0
 """How long a site that missed an earlier question has to say that it is back."""
 FOR_GOOD = frozenset({"HZ11", "HZ92", "HZ93"})
@@ -80,7 +82,7 @@ class Lead:
             )
 
     def invite(self) -> tuple[str, ...]:
-        """Invite every site and return those that take part. Raises `FederationError` when there is none."""
+        """Invite the study's sites and return those that take part. Raises `FederationError` without any."""
         definition = canonical_json(self.study.model_dump(mode="json")).decode()
         invitation = wire.Invitation(
             study=self.study.digest,
@@ -88,9 +90,9 @@ class Lead:
             definition=definition,
             signature=self.key.sign(wire.STUDY_DOMAIN, bytes.fromhex(self.study.digest)),
             purpose=self.purpose,
-            sites={name: key.hex for name, key in self.peers.items()},
+            sites={site.name: self.peers[site.name].hex for site in self.study.site},
         )
-        answers = self.ask(dict.fromkeys(self.peers, invitation), self.patience_s)
+        answers = self.ask(dict.fromkeys(invitation.sites, invitation), self.patience_s)
         self._invitation = invitation
         self.taking_part = tuple(
             s for s, a in sorted(answers.items()) if isinstance(a.message, wire.Accepted)
@@ -119,11 +121,26 @@ class Lead:
         self._refused = {site: code for site, code in self._refused.items() if site not in frames}
         found: dict[str, Sealed] = {}
         for site, frame in sorted(answers.items()):
-            try:
-                found[site] = self._checked(site, frame)
-            except MessageError as error:
-                self.journal.note("refused", site=site, reason=error.message)
+            checked = self._taken(site, frame, frames[site])
+            if checked is not None:
+                found[site] = checked
         return found
+
+    def _taken(self, site: str, frame: bytes, question: bytes) -> Sealed | None:
+        """Return a site's checked answer; None, noted with the reason, when it can't be used.
+
+        Whatever a site sends, it costs that site its place and nobody else anything.
+        """
+        try:
+            return self._checked(site, frame, digest_bytes(question))
+        except StorageError:
+            raise
+        except HuizhenError as error:
+            reason = error.message
+        except Exception as error:
+            reason = f"an answer that can't be read ({type(error).__name__})"
+        self.journal.note("refused", site=site, reason=wire.printable(reason))
+        return None
 
     def _exchange(self, frames: Mapping[str, bytes], timeout_s: float) -> dict[str, bytes]:
         """Send the frames and return the answers; sites that are still absent are not sent theirs."""
@@ -148,11 +165,8 @@ class Lead:
             return set()
         frame = seal(self._invitation, self.key)
         for site, answer in self.engine.ask(dict.fromkeys(asked, frame), timeout_s=BRIEF_S).items():
-            try:
-                back = isinstance(self._checked(site, answer).message, wire.Accepted)
-            except MessageError as error:
-                back = False
-                self.journal.note("refused", site=site, reason=error.message)
+            checked = self._taken(site, answer, frame)
+            back = checked is not None and isinstance(checked.message, wire.Accepted)
             if back and self._planned(site):
                 self._absent.discard(site)
                 self.journal.note("back", site=site)
@@ -162,17 +176,22 @@ class Lead:
         """Tell whether a site that is back holds the plan, if there is one."""
         if self.plan is None:
             return True
-        answers = self.engine.ask({site: seal(self.plan, self.key)}, timeout_s=BRIEF_S)
-        try:
-            return isinstance(self._checked(site, answers[site]).message, wire.Done)
-        except (KeyError, MessageError):
-            return False
+        frame = seal(self.plan, self.key)
+        answers = self.engine.ask({site: frame}, timeout_s=BRIEF_S)
+        checked = self._taken(site, answers[site], frame) if site in answers else None
+        return checked is not None and isinstance(checked.message, wire.Done)
 
-    def _checked(self, site: str, frame: bytes) -> Sealed:
-        """Return a site's answer. Raises `MessageError` when it isn't that site's, or of another study."""
+    def _checked(self, site: str, frame: bytes, question: str) -> Sealed:
+        """Return a site's answer to the frame with the digest `question`.
+
+        Raises `MessageError` when it isn't that site's, or answers another question or one of another study.
+        """
         answer = unseal(frame, {site: [self.peers[site]]})
-        if answer.message.study != self.study.digest and not isinstance(answer.message, wire.Refusal):
+        refusal = isinstance(answer.message, wire.Refusal)
+        if answer.message.study != self.study.digest and not refusal:
             raise MessageError("an answer about another study", remedy="ask the site again", field=site)
+        if getattr(answer.message, "answers", "") != question:
+            raise MessageError("an answer to another question", remedy="ask the site again", field=site)
         if isinstance(answer.message, wire.Refusal):
             self._refused[site] = answer.message.code
             self.journal.note("refusal", site=site, code=answer.message.code, reason=answer.message.reason)
@@ -251,10 +270,11 @@ class Lead:
         task = task_of(message)
         number, wanted, key = self.journal.next_number(), set(sites), _once(task, sites)
         for attempt in range(ATTEMPTS):
+            self.enough(wanted, sites)
             answers = self.ask(dict.fromkeys(sorted(wanted), message), self.patience_s, arrays)
             ready = self._ready(answers, task, _expected(message, arrays))
             self.enough(ready, sites)
-            before = self.journal.unmasked(key) if isinstance(message, wire.Train) else None
+            before = self.journal.unmasked(key)
             if before is not None and set(before) != set(ready):
                 ready = self._as_before(before, ready)
             opening = wire.Advertise(
@@ -315,6 +335,7 @@ class Lead:
             ask=self.ask,
             patience_s=self.patience_s,
             whole=whole,
+            least=min(LEAST, len(opening.sites)),
             unmasking=lambda sites: self.journal.unmasking(key, sites),
         )
         try:
@@ -326,9 +347,22 @@ class Lead:
             return None
         finally:
             wanted -= {site for site, code in attempt.refused.items() if code in FOR_GOOD}
+            self._without_accused(attempt.accused, wanted)
             for site, reason in attempt.wrong.items():
                 self.journal.note("refused", site=site, reason=reason)
         return Summed(vector=total.vector, sites=total.survivors)
+
+    def _without_accused(self, accused: Mapping[str, str], wanted: set[str]) -> None:
+        """Leave out of what is `wanted` who accuses and who is accused: nobody knows which of them is wrong.
+
+        Never the accuser alone: a site could so have an honest one left out, and reckon the others' numbers.
+        """
+        for accuser, site in sorted(accused.items()):
+            reason = f"{accuser} says that sealed shares of {site} don't open"
+            self.journal.note("refused", site=accuser, accused=site, reason=reason)
+            wanted -= {accuser, site}
+        if accused and len(wanted) < LEAST:
+            wanted.clear()
 
     def finish(self, model: str) -> None:
         """Tell the sites that the rounds are over."""

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from huizhen.errors import visible
 
 MAX_HEADER = 4 * 2**20
 """Bytes of a message without its arrays."""
@@ -22,7 +24,24 @@ Step = Annotated[int, Field(ge=0, le=10**6)]
 Number = Annotated[int, Field(ge=0, le=2**53)]
 Signature = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{128}$")]
 Model = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:|+/-]{1,500}$")]
-Text = Annotated[str, StringConstraints(max_length=500)]
+
+
+def printable(text: str) -> str:
+    """Return up to 500 characters of `text` with nothing that a terminal obeys, or that turns directions.
+
+    >>> printable("no\n\x1b[2J")
+    'no \\u001b[2J'
+    """
+    return visible(text.replace("\n", " ").replace("\t", " "))[:500]
+
+
+def _is_printable(text: str) -> str:
+    if text != printable(text):
+        raise ValueError("characters that don't print")
+    return text
+
+
+Text = Annotated[str, StringConstraints(max_length=500), AfterValidator(_is_printable)]
 STUDY_DOMAIN = "study"
 """The domain of the lead's signature on a study's digest."""
 LEAD = "lead"
@@ -190,7 +209,12 @@ class Keys(BaseModel):
     signature: Signature
 
 
-class Accepted(_Message):
+class _Answer(_Message):
+    answers: Hex32 = "0" * 64
+    """The digest of the question's frame: an answer to another question is not accepted."""
+
+
+class Accepted(_Answer):
     """A site takes part, with this version of huizhen."""
 
     kind: Literal["accepted"] = "accepted"
@@ -198,15 +222,17 @@ class Accepted(_Message):
     version: Name
 
 
-class Refusal(_Message):
+class Refusal(_Answer):
     """A site doesn't do what was asked, with the error's code and a reason that holds no patient's value."""
 
     kind: Literal["refusal"] = "refusal"
     code: Annotated[str, StringConstraints(pattern=r"^HZ[0-9]{2}$")]
     reason: Text
+    accused: Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9][A-Za-z0-9_.-]{0,63})?$")] = ""
+    """Another site that is at fault by what this one got: whose sealed shares didn't open. Mostly empty."""
 
 
-class Update(_Message):
+class Update(_Answer):
     """One round's change of the weights (in the arrays), over `patients` training patients."""
 
     kind: Literal["update"] = "update"
@@ -216,7 +242,7 @@ class Update(_Message):
     loss: Annotated[float, Field(allow_inf_nan=False)]
 
 
-class Aggregate(_Message):
+class Aggregate(_Answer):
     """Sums, counts or histograms, as words of 32 bits (in the arrays), that answer an `Ask`."""
 
     kind: Literal["aggregate"] = "aggregate"
@@ -225,7 +251,7 @@ class Aggregate(_Message):
     step: Step
 
 
-class Ready(_Message):
+class Ready(_Answer):
     """What was asked for is done and waits for its secure sum: `length` numbers. Nothing of it left."""
 
     kind: Literal["ready"] = "ready"
@@ -233,7 +259,7 @@ class Ready(_Message):
     length: Annotated[int, Field(ge=1, le=2**28)]
 
 
-class Advertised(_Message):
+class Advertised(_Answer):
     """Fresh public keys for one secure sum."""
 
     kind: Literal["advertised"] = "advertised"
@@ -241,7 +267,7 @@ class Advertised(_Message):
     keys: Keys
 
 
-class Shared(_Message):
+class Shared(_Answer):
     """Encrypted shares, one box for every other site, and a commitment to this site's own mask."""
 
     kind: Literal["shared"] = "shared"
@@ -250,14 +276,14 @@ class Shared(_Message):
     boxes: dict[Name, Blob]
 
 
-class Masked(_Message):
+class Masked(_Answer):
     """A masked input: an array of integers modulo 2^32 that says nothing without the masks."""
 
     kind: Literal["masked"] = "masked"
     terms: Hex32
 
 
-class Endorsed(_Message):
+class Endorsed(_Answer):
     """A signature on whose masked input arrived."""
 
     kind: Literal["endorsed"] = "endorsed"
@@ -265,7 +291,7 @@ class Endorsed(_Message):
     signature: Signature
 
 
-class Unmasked(_Message):
+class Unmasked(_Answer):
     """Shares of survivors' own masks and of dropped sites' keys; never both of one site."""
 
     kind: Literal["unmasked"] = "unmasked"
@@ -274,7 +300,7 @@ class Unmasked(_Message):
     keys: dict[Name, Blob]
 
 
-class Done(_Message):
+class Done(_Answer):
     """A site holds the plan or the weights, has locked them, or has heard that the rounds are over."""
 
     kind: Literal["done"] = "done"

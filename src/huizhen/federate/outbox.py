@@ -1,5 +1,7 @@
 """The outbox: every frame that leaves a site, noted there before it leaves, in a chain that shows edits.
 
+Each new head of the spend ledger is noted too (`huizhen.federate.site.spend_witness`).
+
 One line a frame: what kind of message, of which study, its digest and size, when; each line holds the digest
 of the line before it. `huizhen site outbox` shows it.
 """
@@ -18,6 +20,8 @@ from huizhen.core.files import open_private, storage_error
 from huizhen.errors import LedgerError
 
 OUTBOX = "outbox.jsonl"
+LONGEST = 4096
+"""No line has so many bytes."""
 _START = Digest("0" * 64)
 
 
@@ -42,15 +46,17 @@ class Outbox:
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / OUTBOX
-        self._before = _START
         _cut_tail(self._path)
-        for sent in read_outbox(folder):
-            self._before = digest_bytes(sent.line())
+        for _ in read_outbox(folder):
+            pass  # which checks the chain
 
     def note(self, *, kind: str, study: str, digest: str, size: int) -> None:
-        """Note a frame, durably. Raises `StorageError`: what can't be noted must not leave."""
+        """Note a frame, durably. Raises `StorageError`: what can't be noted must not leave.
+
+        The line before is read anew: the spend ledger notes its heads here too.
+        """
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        sent = Sent(kind=kind, study=study, digest=digest, size=size, time=now, before=self._before)
+        sent = Sent(kind=kind, study=study, digest=digest, size=size, time=now, before=_last(self._path))
         try:
             with open_private(self._path) as stream:
                 stream.write(sent.line() + b"\n")
@@ -58,7 +64,6 @@ class Outbox:
                 os.fsync(stream.fileno())
         except OSError as error:
             raise storage_error(self._path, error) from error
-        self._before = digest_bytes(sent.line())
 
 
 def read_outbox(folder: Path) -> Iterator[Sent]:
@@ -87,6 +92,16 @@ def read_outbox(folder: Path) -> Iterator[Sent]:
             )
         before = digest_bytes(line)
         yield sent
+
+
+def _last(path: Path) -> Digest:
+    """Return the digest of the last line."""
+    if not path.exists():
+        return _START
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - LONGEST))
+        lines = stream.read().splitlines()
+    return digest_bytes(lines[-1]) if lines else _START
 
 
 def _cut_tail(path: Path) -> None:

@@ -70,11 +70,12 @@ class SitePolicy(BaseModel):
     category_names: bool = True
     """Whether the names of a table's categories may leave, in sums and only of those that at least
     `smallest_count` patients of all sites together have."""
-    minimum_sites: Annotated[int, Field(ge=2)] = 2
+    minimum_sites: Annotated[int, Field(ge=2)] | None = None
     """A secure sum over fewer sites, or with fewer left at its end, is refused: of two, each can tell the
-    other's numbers."""
+    other's numbers. None: three, or two in a study with two sites of this one's role."""
     partners: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...] = ()
-    """Public keys of sites that sums may be shared with; any that the lead names when empty."""
+    """Public keys of sites that sums may be shared with. Empty: any that the lead names at first;
+    one that lies could name sites that it invented."""
     score_histograms: bool = True
     """Whether the distribution of the model's scores here, by outcome, may leave for validation."""
     maximum_labels: Annotated[int, Field(ge=0)] | None = None
@@ -121,16 +122,20 @@ class SitePolicy(BaseModel):
         if not secure and not self.plain_updates:
             raise refusal("plain_updates", "updates leave this site under secure aggregation only")
 
-    def join(self, sites: Collection[str], *, own: str) -> None:
+    def least_sites(self, of: int) -> int:
+        """Return how many sites a secure sum must have, where the study has `of` sites of this one's role."""
+        return self.minimum_sites or min(3, max(2, of))
+
+    def join(self, sites: Collection[str], *, own: str, of: int) -> None:
         """Check the public keys of the sites that a secure sum is over. Raises `PolicyError`."""
-        if len(sites) < self.minimum_sites:
+        if len(sites) < self.least_sites(of):
             raise refusal("minimum_sites", f"a secure sum over {len(sites)} sites protects too little")
         if self.partners and not set(sites) <= {own, *self.partners}:
             raise refusal("partners", "a secure sum with a site that isn't accepted here")
 
-    def survive(self, sites: int) -> None:
+    def survive(self, sites: int, *, of: int) -> None:
         """Check how many sites are left at the end of a secure sum. Raises `PolicyError`."""
-        if sites < self.minimum_sites:
+        if sites < self.least_sites(of):
             raise refusal("minimum_sites", f"a secure sum with {sites} sites left protects too little")
 
     def spend(self, epsilon: float | None, delta: float = 0.0) -> None:

@@ -31,7 +31,7 @@ class SecureSum:
     """One attempt at one sum with the terms of `opening`; each phase waits up to `patience_s`.
 
     `whole`: give up, before anything is unmasked, when a site of the terms falls out. `unmasking` is told
-    the sites of the sum before the masks come off it.
+    the sites of the sum before the masks come off it. With fewer than `least` sites left it is given up too.
     """
 
     def __init__(
@@ -41,10 +41,11 @@ class SecureSum:
         ask: AskSites,
         patience_s: float,
         whole: bool,
+        least: int = 2,
         unmasking: Callable[[tuple[str, ...]], None],
     ) -> None:
         self._opening, self._ask, self._patience_s = opening, ask, patience_s
-        self._whole, self._unmasking = whole, unmasking
+        self._whole, self._least, self._unmasking = whole, least, unmasking
         self._terms = terms_of(opening)
         self._stated = self._terms.digest.hex()
         self._server = Server(terms=self._terms)
@@ -52,6 +53,8 @@ class SecureSum:
         """The sites whose answers were refused here, and why."""
         self.refused: dict[str, str] = {}
         """The sites that refused, and the error's code."""
+        self.accused: dict[str, str] = {}
+        """The sites that say of another that its sealed shares don't open, and of which."""
 
     def total(self) -> Total:
         """Run the five phases. Raises `FederationError` when too few sites stay to the end."""
@@ -64,10 +67,26 @@ class SecureSum:
         return self._unmask(signatures)
 
     def _all(self, sites: Iterable[str]) -> None:
-        """Give up when a whole sum is wanted and a site fell out. Raises `FederationError`."""
+        """Give up when a site fell out of what is to be whole, too few are left, or one accuses another.
+
+        Raises `FederationError`.
+        """
+        if self.accused:
+            told = "; ".join(f"{a} says that of {b}" for a, b in sorted(self.accused.items()))
+            raise FederationError(
+                f"sealed shares don't open ({told})",
+                remedy="find out which of the two sites is at fault",
+                field="site",
+            )
         if self._whole and (missing := sorted(set(self._terms.names) - set(sites))):
             raise FederationError(
                 f"{', '.join(missing)} fell out of a secure sum",
+                remedy="begin the sum anew",
+                field="site",
+            )
+        if len(set(sites)) < self._least:
+            raise FederationError(
+                f"fewer than {self._least} sites are left in a secure sum",
                 remedy="begin the sum anew",
                 field="site",
             )
@@ -150,7 +169,9 @@ class SecureSum:
             study=self._opening.study, sender=wire.LEAD, terms=self._stated, signatures=signatures
         )
         self._phase(dict.fromkeys(signatures, ask), wire.Unmasked, take)
-        return self._server.total()
+        total = self._server.total()
+        self.wrong |= dict.fromkeys(self._server.odd, "wrong shares for the unmasking")
+        return total
 
     def _phase(
         self, asked: Mapping[str, wire.Inbound], kind: type[M], take: Callable[[str, M, Arrays], None]
@@ -160,6 +181,8 @@ class SecureSum:
             message = answer.message
             if isinstance(message, wire.Refusal):
                 self.refused[site] = message.code
+                if message.accused in asked and message.accused != site:
+                    self.accused[site] = message.accused
                 continue
             if not isinstance(message, kind) or message.terms != self._stated:
                 self.wrong[site] = "an answer to another question"

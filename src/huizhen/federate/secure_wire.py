@@ -88,7 +88,11 @@ def task_of(ask: wire.Train | wire.Ask) -> wire.Task:
 def place_of(task: wire.Task) -> str:
     """Return what a sum is of, as a key: a sum of one thing is unmasked over one set of sites only.
 
+    The step of a query is no part of it: all steps of a statistic go over the same sites.
+
     >>> place_of(wire.Task(kind="train", name="cman/member0", step=3))
     'train:cman/member0:3'
+    >>> place_of(wire.Task(kind="ask", name="cohort/cman/categories", step=3))
+    'ask:cohort/cman/categories'
     """
-    return f"{task.kind}:{task.name}:{task.step}"
+    return f"{task.kind}:{task.name}" + (f":{task.step}" if task.kind == "train" else "")

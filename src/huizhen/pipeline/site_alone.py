@@ -19,7 +19,7 @@ SCORES: Final = "scores"
 ALONE: Final = frozenset({"cohort", "privacy", "given", "labelled", EXPLAIN, SCORES})
 """Kinds of subject that a site may be asked about alone, if its policy lets it."""
 PRIVATE: Final = frozenset({"cohort", "privacy", EXPLAIN, SCORES})
-"""Kinds of subject in a study with [privacy]: no one of them tells more of training patients than how many."""
+"""Kinds of subject in a study with [privacy]: of training patients they tell how many, no more."""
 
 
 def check_alone(asked: Asked, policy: SitePolicy) -> None:

@@ -239,7 +239,7 @@ class SiteLearner:
         )
 
     def _holds(self, model: FederatedModel) -> int:
-        """Return how many weights of `model` the study plans to have held: the last, and before each query."""
+        """Return how often weights of `model` are held: at the end, and before each query round."""
         active = self._study.active
         if active is None or model.name != next(iter(self._models)):
             return 1
@@ -273,6 +273,10 @@ class SiteLearner:
         """Keep the weights of `model`, also for a process after this one."""
         self.models.hold(self._model(model), weights)
         self._scores.forget()
+
+    def close(self) -> None:
+        """Close the study's ledger here, so that it can be opened again."""
+        self._run.log.close()
 
     def answer(self, asked: Asked) -> NDArray[np.uint32]:
         """Return the words of an aggregate about the cohort or the scores of the models that are held."""

@@ -42,7 +42,8 @@ class SiteModels:
     """The `models` of a study at a site whose `folder` keeps them.
 
     `fresh` gives a network of first weights, `own` the weights of a model that never left the site, `shapes`
-    those of a clinical regression's weights. `planned`: of how many weights of a model the study has an answer.
+    those of a clinical regression's weights. `planned`: how often other weights
+    of a model are held in this study.
     """
 
     folder: Path
@@ -58,7 +59,7 @@ class SiteModels:
     def hold(self, model: FederatedModel, weights: Weights) -> None:
         """Keep the weights of `model`, also for a process after this one.
 
-        Raises `FederationError` when others are locked, or when the study plans no more of this model, `ModelError`
+        Raises `FederationError` when others are locked, or the study plans no more of this model; `ModelError`
         when they are of another network.
         """
         from safetensors.numpy import save
@@ -87,7 +88,7 @@ class SiteModels:
         self._take(model, network, weights)
 
     def _count(self, model: FederatedModel, digest: str) -> None:
-        """Note that these weights are held; what is asked of them is another answer. Raises `FederationError`."""
+        """Note that these weights are held. Raises `FederationError` when the study plans no more."""
         file = self.folder / "held" / TAKEN
         taken = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
         mine = taken.get(model.name, [])

@@ -12,7 +12,9 @@ from huizhen.core.study_federation import Federation
 from huizhen.core.study_privacy import Privacy
 from huizhen.errors import FederationError
 from huizhen.federate.site.folder import SiteFolder
-from huizhen.federate.site.private_rounds import GROUP, PrivateRounds, question_of
+from huizhen.federate.site.private_rounds import GROUP, PrivateRounds
+from huizhen.federate.site.questions import question_of
+from huizhen.federate.site.spend_witness import SpendWitness
 from huizhen.federate.statistics.spending import Spent
 from huizhen.federate.strategies.interface import Weights
 from huizhen.models.network import Network
@@ -86,13 +88,15 @@ class SitePrivacy:
             ledger=self.site.path / LEDGER,
             cap=self._cap(),
             folder=self.home / "rounds" / "private",
+            witness=SpendWitness(self.site.path),
         )
         place = self._models.index(model) * self.federation.rounds + number
         return rounds.answer(place, question_of(model, weights), work)
 
     def spent(self) -> Spent:
         """Return what the study has spent here so far. Raises `PrivacyError`."""
-        with SpendLedger.open(self.site.path / LEDGER, {GROUP: self._cap()}) as ledger:
+        caps, witness = {GROUP: self._cap()}, SpendWitness(self.site.path)
+        with SpendLedger.open(self.site.path / LEDGER, caps, witness=witness) as ledger:
             spends, head = ledger.spends(GROUP, study=self.study.digest), ledger.head
         found = account(spends, delta=self.privacy.delta)
         return Spent(

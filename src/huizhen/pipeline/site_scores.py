@@ -51,8 +51,8 @@ class SiteScores:
     def about(self, subject: str, query: Query, *, hidden: bool) -> Scored:
         """Return outcome and risks of the patients of one part whom all models named can answer.
 
-        `hidden`: for a secure sum. Raises `FederationError` on patients who must not be scored, not yet, or not
-        in the clear: of patients a model was made with nothing leaves alone, of training patients nothing.
+        `hidden`: for a secure sum. Raises `FederationError` on patients who must not be scored, not yet,
+        or not in the clear.
         """
         asked = scores_of(subject)
         if asked.part is Part.TRAIN:

@@ -13,8 +13,9 @@ group over the cap is refused. Everything is composed as one sequence of mechani
 On disk: `spends.jsonl`, one chained line a record, appended and flushed; and `head.json`, how many lines
 there are and the digest of the last, replaced whole after each. A line without its newline was never
 acknowledged and is cut off. A file that is shorter than its head says was cut or restored from an old copy,
-and is refused; who replaces both files together is found only by a head that was kept elsewhere
-(`SpendLedger.head`, which is part of the evidence).
+and is refused, and so is one with lines and without a head. Who replaces or deletes both files together is
+found by a witness elsewhere that notes each head (a site's outbox), or by `SpendLedger.head`, which is part
+of the evidence.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, final
+from typing import Final, Protocol, Self, final
 
 from huizhen.core.digests import Digest
 from huizhen.core.evidence import Evidence
@@ -44,7 +45,7 @@ from huizhen.privacy.spend_records import (
     within,
 )
 
-__all__ = ["Cap", "SpendLedger"]
+__all__ = ["Cap", "SpendLedger", "Witness"]
 
 SPENDS: Final = "spends.jsonl"
 HEAD: Final = "head.json"
@@ -63,6 +64,18 @@ class Cap:
             raise InvalidInputError("a cap without epsilon above 0 and delta in (0, 1)", remedy="give both")
 
 
+class Witness(Protocol):
+    """Keeps the ledger's heads outside its folder."""
+
+    def last(self) -> tuple[int, Digest] | None:
+        """Return count and digest of the last head that was noted; None when none was."""
+        ...
+
+    def note(self, count: int, head: Digest) -> None:
+        """Note a new head, durably."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Content:
     """What a ledger's file holds: its records, its bytes of whole lines, and the digest of the last."""
@@ -76,7 +89,15 @@ class _Content:
 class SpendLedger:
     """The open ledger of one site; one process at a time. Make one by `open`."""
 
-    def __init__(self, folder: Path, caps: Mapping[str, Cap], lock: WriterLock, content: _Content) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        caps: Mapping[str, Cap],
+        lock: WriterLock,
+        content: _Content,
+        witness: Witness | None,
+    ) -> None:
+        self._witness = witness
         self._folder, self._caps, self._lock = folder, dict(caps), lock
         self._records = list(content.records)
         self._head = content.head
@@ -84,16 +105,18 @@ class SpendLedger:
         self._broken = False
 
     @classmethod
-    def open(cls, folder: Path, caps: Mapping[str, Cap]) -> SpendLedger:
+    def open(cls, folder: Path, caps: Mapping[str, Cap], *, witness: Witness | None = None) -> SpendLedger:
         """Open the ledger in `folder`, made if there is none, under the site's `caps` by patient group.
+
+        `witness` is told each head, and a ledger that lacks what it was told is refused.
 
         Raises `PrivacyError` when the chain is broken, lines are missing, or another process has it open;
         `StorageError` when it can't be written.
         """
         lock = _lock(folder)
         try:
-            content = _read(folder)
-            return cls(folder, caps, lock, content)
+            content = _read(folder, witness)
+            return cls(folder, caps, lock, content, witness)
         except BaseException:
             lock.release()
             raise
@@ -245,6 +268,8 @@ class SpendLedger:
         self._records.append(record)
         self._head = digest_of(line)
         _write_head(self._folder, len(self._records), self._head)
+        if self._witness is not None:
+            self._witness.note(len(self._records), self._head)
         self._broken = False
 
 
@@ -267,7 +292,7 @@ def _write_head(folder: Path, count: int, head: Digest) -> None:
     write_json(folder / HEAD, {"count": count, "head": head})
 
 
-def _read(folder: Path) -> _Content:
+def _read(folder: Path, witness: Witness | None) -> _Content:
     """Return what the ledger holds, with an unacknowledged end cut off and the head brought up to date."""
     path = folder / SPENDS
     if not path.exists():
@@ -279,9 +304,10 @@ def _read(folder: Path) -> _Content:
     except OSError as error:
         raise storage_error(path, error) from error
     content, digests = _parsed(data, path)
-    known = _known(folder)
-    if known is not None:
-        count, head = known
+    known, noted = _known(folder), witness.last() if witness is not None else None
+    if known is None and content.records:
+        raise _forgotten(folder)
+    for count, head in (each for each in (known, noted) if each is not None):
         if count > len(content.records) or digests[count] != head:
             raise _forgotten(folder)
     _cut(path, content.size, len(data))

@@ -66,12 +66,23 @@ def test_an_update_is_refused_by_field(field, policy, patients, secure):
 )
 def test_a_sum_over_other_sites_is_refused_by_field(field, policy, sites):
     with pytest.raises(PolicyError) as caught:
-        SitePolicy(**policy).join(sites, own=OWN)
+        SitePolicy(**policy).join(sites, own=OWN, of=2)
     assert caught.value.field == field
 
 
+@pytest.mark.parametrize(("of", "least"), [(1, 2), (2, 2), (3, 3), (9, 3)])
+def test_where_there_are_three_sites_a_sum_of_two_is_refused_by_default(of, least):
+    """Of two, each subtracts its own numbers."""
+    policy = SitePolicy()
+    assert policy.least_sites(of) == least
+    assert SitePolicy(minimum_sites=2).least_sites(of) == 2
+    if least == 3:
+        with pytest.raises(PolicyError, match="with 2 sites left"):
+            policy.survive(2, of=of)
+
+
 def test_a_sum_over_accepted_sites_is_joined():
-    SitePolicy(partners=(OTHER,), minimum_sites=2).join({OWN, OTHER}, own=OWN)
+    SitePolicy(partners=(OTHER,), minimum_sites=2).join({OWN, OTHER}, own=OWN, of=3)
 
 
 @pytest.mark.parametrize(("epsilon", "fits"), [(2.0, True), (2.1, False), (None, False)])

@@ -15,7 +15,8 @@ from huizhen.core.digests import Digest
 from huizhen.core.study_privacy import Privacy
 from huizhen.errors import FederationError, ModelError, PolicyError, PrivacyError
 from huizhen.federate.policy import SitePolicy
-from huizhen.federate.site.private_rounds import GROUP, PrivateRounds, question_of
+from huizhen.federate.site.private_rounds import GROUP, PrivateRounds
+from huizhen.federate.site.questions import question_of
 from huizhen.privacy.accounting import Account, rdp_epsilon
 from huizhen.privacy.plan import PrivatePlan
 from huizhen.privacy.spend_ledger import Cap, SpendLedger

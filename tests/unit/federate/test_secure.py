@@ -40,7 +40,7 @@ def pending(value: float = 0.5) -> Pending:
     return Pending(weights={"w": np.float32([value, -value])}, patients=10)
 
 
-KNOWN = {key.public.hex for key in KEYS.values()}
+KNOWN = {name: key.public.hex for name, key in KEYS.items()}
 
 
 @pytest.fixture
@@ -94,8 +94,6 @@ def test_words_are_not_summed_as_weights():
     words = Pending(words=np.zeros(2, np.uint32))
     assert words.length == 2
     assert pending().length == 3
-    sums = SecureSums(name="a", key=KEYS["a"], folder=Path())
-    assert sums.task == ""
     from huizhen.federate.secure_wire import terms_of
 
     fixed, residues = terms_of(opening()), terms_of(opening(coding=wire_coding(Residues(sites=3))))
@@ -179,23 +177,45 @@ def test_over_other_sites_nothing_is_unmasked_a_second_time(tmp_path):
     assert Room(tmp_path, {"c": "deliver"}).total(3).survivors == ("a", "b")
 
 
-def test_what_may_leave_alone_may_be_unmasked_over_other_sites(tmp_path):
-    Room(tmp_path, {"c": "deliver"}).total(1)
-    room = Room(tmp_path)
-    for sums in room.sums.values():
-        strict = sums.endorse
-        sums.endorse = lambda ask, strict=strict: strict(ask, hidden=False)
-    assert room.total(2).survivors == ("a", "b", "c")
+SITES = {("a", "1" * 64), ("b", "2" * 64)}
 
 
 def test_a_torn_note_of_what_was_unmasked_is_cut_off(tmp_path):
     file = tmp_path / RELEASED
-    Released(file).note("train:m:0", {"a", "b"})
+    Released(file).note(["train:m:0"], SITES)
     whole = file.read_bytes()
     file.write_bytes(whole + b'["train:m:1", ["a"')
     again = Released(file)
-    assert again.over("train:m:0") == {"a", "b"}
+    assert again.over("train:m:0") == SITES
     assert again.over("train:m:1") is None
     assert file.read_bytes() == whole
-    again.note("train:m:0", {"a", "b"})
+    again.note(["train:m:0"], SITES)
     assert file.read_bytes() == whole
+
+
+def test_what_another_opening_of_the_study_released_counts(tmp_path):
+    """The file is read each time: no second opening of a study has a memory of its own."""
+    one, two = Released(tmp_path / RELEASED), Released(tmp_path / RELEASED)
+    one.note(["train:m:0", "weights:x"], SITES)
+    assert two.over("weights:x") == SITES
+
+
+def test_a_name_with_another_key_is_another_site(tmp_path):
+    room = Room(tmp_path)
+    room.total(1)
+    before = room.sums["a"]._released.over("train:m:0")
+    assert before == {(name, key.public.hex) for name, key in KEYS.items()}
+    with pytest.raises(MessageError, match="whose key this site was not told"):
+        room.sums["a"].advertise(opening(number=2), pending(), {**KNOWN, "b": KNOWN["c"], "c": KNOWN["b"]})
+
+
+def test_the_same_numbers_are_unmasked_over_one_set_of_sites_in_whatever_round(tmp_path):
+    """Asked at another place, an answer with a key that was released stays with those sites."""
+    Room(tmp_path).total(1)
+    keyed = Pending(weights={"w": np.float32([0.5, -0.5])}, patients=10, keys=("weights:x",))
+    sums = SecureSums(name="a", key=KEYS["a"], folder=tmp_path / "a")
+    sums._released.note(["weights:x"], SITES)
+    sums.advertise(opening(number=2, task=wire.Task(kind="train", name="m", step=1)), keyed, KNOWN)
+    endorse = wire.Endorse(study=STUDY, sender=wire.LEAD, terms=sums.terms, survivors=["a", "b", "c"])
+    with pytest.raises(MessageError, match="unmasked over a, b before"):
+        sums.endorse(endorse)

@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from toy_federation import SITES, WEIGHTS, Toy, study, toy
 
 from huizhen.core.digests import canonical_json
+from huizhen.core.study import Role
 from huizhen.errors import LedgerError, UnreadableFileError
 from huizhen.federate import messages as wire
 from huizhen.federate.frames import seal, unseal
@@ -230,7 +231,11 @@ def test_shortening_keeps_shapes_and_holds_the_norm():
     np.testing.assert_allclose(found["b"], [0.6], atol=1e-6)
     assert shortened(change, study()) is change
     with pytest.raises(Exception, match="plans no round"):
-        check_round(wire.Train(study="0" * 64, sender="lead", model="m", round=3, secure=True), study())
+        check_round(
+            wire.Train(study="0" * 64, sender="lead", model="m", round=3, secure=True),
+            study(),
+            Role.DEVELOPMENT,
+        )
 
 
 # --- what a refusal may say -------------------------------------------------------------------------------

@@ -57,6 +57,7 @@ class ToyLearner:
     y: np.ndarray
     trained: int = 0
     broken: str = ""
+    closed: int = 0
 
     def plan(self, definition: str) -> None:
         self.planned = definition
@@ -88,6 +89,9 @@ class ToyLearner:
 
     def lock(self, digest: str) -> None:
         self.locked = digest
+
+    def close(self) -> None:
+        self.closed += 1
 
     def answer(self, asked: Asked) -> np.ndarray:
         if asked.subject != "scores":
@@ -128,7 +132,7 @@ def toy(
     """Return a federation whose sites accept the lead's key."""
     key = SigningKey.generate()
     whole = study(federation, sites)
-    rules = SitePolicy(signers=(key.public.hex,), **(policy or {}))
+    rules = SitePolicy(signers=(key.public.hex,), **{"minimum_sites": 2, **(policy or {})})
     folders = {
         name: SiteFolder.create(tmp_path / "sites" / name, name=name, data=Path("data"), policy=rules)
         for name in sites

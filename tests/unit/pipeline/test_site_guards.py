@@ -57,7 +57,7 @@ def about(part: Part, *, locked: bool, hidden: bool) -> int:
 @pytest.mark.parametrize("locked", [False, True])
 @pytest.mark.parametrize("hidden", [False, True])
 def test_training_patients_are_never_scored_by_outcome(locked, hidden):
-    """A lead that chooses the weights would read a pixel of each; differential privacy would be for nothing."""
+    """A lead that chooses the weights would read a pixel of each, past any differential privacy."""
     with pytest.raises(FederationError, match="training patients are not scored"):
         about(Part.TRAIN, locked=locked, hidden=hidden)
 

@@ -25,3 +25,5 @@ def command(
     screen.answer({"name": site.name, "policy": policy.model_dump(mode="json")})
     screen.plain(policy_toml(policy).rstrip())
     screen.say("site.policy_holds", name=site.name)
+    if not policy.partners:
+        screen.say("site.no_partners")

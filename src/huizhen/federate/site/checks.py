@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from huizhen.core.study import Study
+from huizhen.core.study import Role, Study
 from huizhen.errors import FederationError, MessageError
 from huizhen.federate import messages as wire
 from huizhen.federate.robust import clip
@@ -14,8 +14,12 @@ from huizhen.federate.strategies.interface import Weights
 from huizhen.ledger.signing import PublicKey
 
 
-def check_round(ask: wire.Train, study: Study) -> None:
-    """Refuse a round that the study doesn't plan. Raises `FederationError`."""
+def check_round(ask: wire.Train, study: Study, role: Role) -> None:
+    """Refuse a round that the study doesn't plan for a site of this role. Raises `FederationError`."""
+    if role is not Role.DEVELOPMENT:
+        raise FederationError(
+            "an external site trains nothing", remedy="ask the development sites", field="model"
+        )
     if study.federation is None or ask.round >= study.federation.rounds:
         raise FederationError(
             f"the study plans no round {ask.round}", remedy="ask for the rounds of the study", field="round"
@@ -50,6 +54,39 @@ def study_of(ask: wire.Invitation, key: PublicKey) -> Study:
         )
     key.verify(wire.STUDY_DOMAIN, bytes.fromhex(study.digest), ask.signature)
     return study
+
+
+def check_sites(ask: wire.Invitation, study: Study, *, name: str, key: PublicKey) -> None:
+    """Refuse an invitation whose sites aren't those of the study, or give this one another key.
+
+    Raises `FederationError`.
+    """
+    if set(ask.sites) != {site.name for site in study.site}:
+        raise FederationError(
+            "the invitation's sites aren't those of the study",
+            remedy="give the public key of each site of the study, and of no other",
+            field="sites",
+        )
+    if ask.sites[name] != key.hex:
+        raise FederationError(
+            "the invitation names another key for this site",
+            remedy="ask the site's officer for its public key (huizhen site status)",
+            field="sites",
+        )
+
+
+def check_same(before: Mapping[str, object], again: Mapping[str, object]) -> None:
+    """Refuse an invitation to a study that was accepted with other sites, signer or purpose.
+
+    Raises `FederationError`.
+    """
+    for field in ("sites", "signer", "purpose"):
+        if before.get(field) != again[field]:
+            raise FederationError(
+                f"this study was accepted here with another {field}",
+                remedy="what sites, lead or purpose the study has is settled once: sign a new study",
+                field=field,
+            )
 
 
 def shortened(change: Weights, study: Study) -> Mapping[str, np.ndarray]:

@@ -92,7 +92,7 @@ class SiteFolder:
 
     def study(self, digest: str) -> Path:
         """Return the folder of one study."""
-        return self.path / "studies" / digest[:16]
+        return self.path / "studies" / digest
 
     def approved(self, digest: str) -> bool:
         """Tell whether a person here approved the study."""

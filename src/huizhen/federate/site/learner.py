@@ -89,6 +89,10 @@ class Learner(Protocol):
         """Return the words of the aggregate. Raises `FederationError` on what can't be answered."""
         ...
 
+    def close(self) -> None:
+        """Let go of files that only one process, or one opening, may hold."""
+        ...
+
 
 WAITING = "waiting for annotators"
 """The reason of a site whose annotators have not answered all that was asked."""

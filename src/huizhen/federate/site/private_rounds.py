@@ -21,16 +21,17 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
-from huizhen.core.digests import Digest, digest_bytes, digest_value
+from huizhen.core.digests import Digest
 from huizhen.core.files import write_bytes
 from huizhen.errors import PrivacyError
+from huizhen.federate.site.spend_witness import SpendWitness
 from huizhen.federate.strategies.interface import Weights
 from huizhen.privacy.accounting import account
 from huizhen.privacy.plan import PrivatePlan
 from huizhen.privacy.spend_ledger import Cap, SpendLedger
 from huizhen.privacy.spend_records import Reservation, within
 
-__all__ = ["GROUP", "PrivateRounds", "question_of"]
+__all__ = ["GROUP", "PrivateRounds"]
 
 GROUP: Final = "patients"
 """All patients of a site are one group: those of different studies may be the same people."""
@@ -59,6 +60,8 @@ class PrivateRounds:
     ledger: Path
     cap: Cap
     folder: Path
+    witness: SpendWitness | None = None
+    """Where the ledger's heads are noted too."""
 
     def answer(self, number: int, question: Digest, train: Callable[[int], Weights]) -> Weights:
         """Return the change of round `number` (counted over all models) for `question`.
@@ -66,7 +69,7 @@ class PrivateRounds:
         `train` makes it; its argument names the draw of noise, one a reservation. Raises `PrivacyError` when
         the study's or the site's budget would be passed, and what `train` raises.
         """
-        with SpendLedger.open(self.ledger, {GROUP: self.cap}) as ledger:
+        with SpendLedger.open(self.ledger, {GROUP: self.cap}, witness=self.witness) as ledger:
             kept = self._kept(number, question)
             if kept is not None and self._paid(ledger, number, kept):
                 return kept.change
@@ -146,17 +149,3 @@ class PrivateRounds:
         if header["question"] != question:
             return None
         return _Kept(reservation=int(header["reservation"]), change=load(data))
-
-
-def question_of(model: str, weights: Weights) -> Digest:
-    """Return the digest of what a round is asked: the model and the weights that it begins from.
-
-    >>> one = {"bias": np.zeros(1, np.float32)}
-    >>> question_of("cman", one) == question_of("cman", dict(one)) != question_of("single", one)
-    True
-    """
-    each = {
-        name: [list(value.shape), digest_bytes(np.ascontiguousarray(value).tobytes())]
-        for name, value in weights.items()
-    }
-    return digest_value([model, each])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -23,6 +24,8 @@ from huizhen.privacy.secure_aggregation.coding import Encoded, FixedPoint, Resid
 from huizhen.privacy.secure_aggregation.interface import Delivery, Endorsements, Survivors, Terms
 
 LAST, RELEASED = "last_sum.json", "released.jsonl"
+Pairs = set[tuple[str, str]]
+"""Sites: each one's name and public key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,8 @@ class Pending:
     weights: Weights | None = None
     patients: int = 1
     words: NDArray[np.uint32] | None = None
+    keys: tuple[str, ...] = ()
+    """What the numbers depend on, besides where they were asked for (`huizhen.federate.site.questions`)."""
 
     @property
     def length(self) -> int:
@@ -57,29 +62,30 @@ class SecureSums:
     def __init__(self, *, name: str, key: SigningKey, folder: Path) -> None:
         self._name, self._key, self._file = name, key, folder / LAST
         self._released = Released(folder / RELEASED)
-        self._task = ""
+        self._keys: tuple[str, ...] = ()
         self._terms: Terms | None = None
         self._client: Client | None = None
         self._pending: Pending | None = None
 
-    def advertise(self, ask: wire.Advertise, pending: Pending, known: set[str]) -> wire.Keys:
+    def advertise(self, ask: wire.Advertise, pending: Pending, known: Mapping[str, str]) -> wire.Keys:
         """Open a sum over `pending` and return fresh public keys.
 
-        `known`: public keys of sites that this one was told of when the study began; another key is refused,
-        since a lead could else invent the sites that a sum is over. A number and attempt that were used
-        before are refused, also after a restart. Raises `MessageError`.
+        `known`: the sites, with their public keys, that this one was told of when the study began; another is
+        refused, since a lead could else invent the sites that a sum is over. A number and attempt that were
+        used before are refused, also after a restart. Raises `MessageError`.
         """
         terms = terms_of(ask)
         if terms.length != pending.length:
             raise refused(f"it is over {terms.length} numbers, this site has {pending.length}")
         if dict(ask.sites).get(self._name) != self._key.public.hex:
             raise refused("this site, with its own key, is not among its sites")
-        if not set(ask.sites.values()) <= known:
+        if not ask.sites.items() <= known.items():
             raise refused("it names a site whose key this site was not told of")
         if [ask.number, ask.attempt] <= self._last():
             raise refused("its number was used before")
         write_json(self._file, [ask.number, ask.attempt])
-        self._terms, self._pending, self._task = terms, pending, place_of(ask.task)
+        self._terms, self._pending = terms, pending
+        self._keys = (place_of(ask.task), *pending.keys)
         self._client = Client(terms=terms, name=self._name, key=self._key)
         return wire_keys(self._client.advertise())
 
@@ -89,9 +95,9 @@ class SecureSums:
         return self._terms.digest.hex() if self._terms else ""
 
     @property
-    def task(self) -> str:
-        """What the open sum is of; empty before the first."""
-        return self._task
+    def accused(self) -> str:
+        """The site whose sealed shares didn't open in the open sum; empty when all did."""
+        return self._client.accused if self._client else ""
 
     def _last(self) -> list[int]:
         if not self._file.exists():
@@ -119,57 +125,73 @@ class SecureSums:
         pending, self._pending = self._pending, None
         return client.mask(delivery, pending.encoded(terms)).vector
 
-    def endorse(self, ask: wire.Endorse, *, hidden: bool = True) -> str:
+    def endorse(self, ask: wire.Endorse) -> str:
         """Return the signature on the survivors.
 
-        `hidden`: what is summed may not leave by itself. Then it is unmasked over one set of sites only: of
-        two sums over different sets, the difference would be a single site's. Raises `MessageError`.
+        What is summed is unmasked over one set of sites only, whatever may leave by itself: of two sums over
+        different sets, the difference would be a single site's. Raises `MessageError`.
         """
         client, terms = self._open(ask.terms)
-        before = self._released.over(self._task)
-        if hidden and before is not None and before != set(ask.survivors):
-            raise refused(f"it was unmasked over {', '.join(sorted(before))} before")
+        asked = _with_keys(terms, ask.survivors)
+        for key in self._keys:
+            before = self._released.over(key)
+            if before is not None and before != asked:
+                raise refused(f"it was unmasked over {', '.join(sorted(name for name, _ in before))} before")
         return client.endorse(Survivors(terms=terms.digest, sites=tuple(ask.survivors))).signature.hex()
 
     def unmask(self, ask: wire.Unmask) -> tuple[dict[str, str], dict[str, str]]:
         """Return the shares of survivors' seeds and of dropped sites' keys."""
         client, terms = self._open(ask.terms)
         found = client.unmask(Endorsements(terms=terms.digest, signatures=pairs(ask.signatures)))
-        self._released.note(self._task, {name for name, _ in found.seed_shares})
+        self._released.note(self._keys, _with_keys(terms, [name for name, _ in found.seed_shares]))
         self._client = self._terms = None
         return blobs(found.seed_shares), blobs(found.key_shares)
 
 
+def _with_keys(terms: Terms, names: Collection[str]) -> Pairs:
+    """Return those of the terms' sites that are named, with their keys."""
+    return {(name, key.hex) for name, key in terms.sites if name in names}
+
+
 @final
 class Released:
-    """Which sites each sum was unmasked over, in a file that only grows, one line a sum."""
+    """Over which sites what was unmasked, in a file that only grows, one line a key.
+
+    A site is its name and its public key: a name alone could be given to somebody else.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._over: dict[str, set[str]] = {}
-        if file.exists():
-            content = file.read_bytes()
-            whole = content.rfind(b"\n") + 1
-            if whole < len(content):  # cut short by a crash, before anything was released
-                os.truncate(file, whole)
-            self._over = {task: set(sites) for task, sites in map(json.loads, content[:whole].splitlines())}
+        self._lines()
 
-    def over(self, task: str) -> set[str] | None:
-        """Return the sites of the sum of `task` that was unmasked; None if none was."""
-        return self._over.get(task)
+    def over(self, key: str) -> Pairs | None:
+        """Return the sites of the sum under `key` that was unmasked; None if none was. Reads the file."""
+        return self._lines().get(key)
 
-    def note(self, task: str, sites: set[str]) -> None:
-        """Note, durably, that the sum of `task` over `sites` is unmasked. Raises `StorageError`."""
-        if self._over.get(task) == sites:
+    def note(self, keys: Sequence[str], sites: Pairs) -> None:
+        """Note, durably, that a sum with these keys over `sites` is unmasked. Raises `StorageError`."""
+        known = self._lines()
+        lines = [canonical_json([key, sorted(map(list, sites))]) + b"\n" for key in keys if key not in known]
+        if not lines:
             return
         try:
             with open_private(self._file) as stream:
-                stream.write(canonical_json([task, sorted(sites)]) + b"\n")
+                stream.write(b"".join(lines))
                 stream.flush()
                 os.fsync(stream.fileno())
         except OSError as error:
             raise storage_error(self._file, error) from error
-        self._over[task] = sites
+
+    def _lines(self) -> dict[str, Pairs]:
+        """Return what the file holds; an end that a crash cut short, before anything left, is cut off."""
+        if not self._file.exists():
+            return {}
+        content = self._file.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            os.truncate(self._file, whole)
+        found = map(json.loads, content[:whole].splitlines())
+        return {key: {(name, hexed) for name, hexed in sites} for key, sites in found}
 
 
 def refused(reason: str) -> MessageError:

@@ -23,9 +23,17 @@ from huizhen.federate.frames import Arrays, Sealed, seal, unseal
 from huizhen.federate.outbox import Outbox
 from huizhen.federate.policy import SitePolicy
 from huizhen.federate.secure_wire import place_of, task_of
-from huizhen.federate.site.checks import check_finite, check_round, shortened, study_of
+from huizhen.federate.site.checks import (
+    check_finite,
+    check_round,
+    check_same,
+    check_sites,
+    shortened,
+    study_of,
+)
 from huizhen.federate.site.folder import SiteFolder
 from huizhen.federate.site.learner import Asked, Labelling, Learner, OpenLearner
+from huizhen.federate.site.questions import said_by, trained_from
 from huizhen.federate.site.secure import Pending, SecureSums
 from huizhen.federate.statistics.interface import Query
 from huizhen.ledger.signing import PublicKey
@@ -41,7 +49,8 @@ class _Open:
     """A study that this site takes part in."""
 
     study: Study
-    keys: set[str]
+    role: Role
+    sites: dict[str, str]
     signer: str
     purpose: str
     learner: Learner
@@ -49,6 +58,11 @@ class _Open:
     pending: dict[str, Pending] = field(default_factory=dict)
     question: str = ""
     """The digest of the frame that `pending` answers: other weights make another change."""
+
+    @property
+    def alike(self) -> int:
+        """How many sites of the study have this one's role: so many may be in a secure sum."""
+        return sum(site.role is self.role for site in self.study.site)
 
 
 @final
@@ -67,7 +81,7 @@ class Worker:
 
         Raises only what keeps anything from leaving: `StorageError` when the outbox fails.
         """
-        study = "0" * 64
+        study, question = "0" * 64, digest_bytes(frame)
         message: wire.Outbound
         try:
             policy = self._folder.policy()
@@ -78,24 +92,26 @@ class Worker:
                 self._admit(asked, policy)
             message, arrays = self._dispatch(asked, policy)
             policy.release(message.kind, tuple(arrays) if isinstance(message, wire.Update) else ())
+            message = message.model_copy(update={"answers": question})
             sealed = seal(message, self._folder.key, arrays)
         except HuizhenError as error:
-            message = self._refusal(study, error.code, reason_of(error))
+            message = self._refusal(study, error.code, reason_of(error), question)
             sealed = seal(message, self._folder.key)
         except MemoryError:
-            message = self._refusal(study, "HZ80", "the site is out of memory")
+            message = self._refusal(study, "HZ80", "the site is out of memory", question)
             sealed = seal(message, self._folder.key)
         except Exception as error:  # of a library: its text may hold anything, so only its kind is told
             logging.getLogger("huizhen.site").error("unforeseen: %s", type(error).__name__)
-            message = self._refusal(study, "HZ00", "an error that huizhen did not foresee")
+            message = self._refusal(study, "HZ00", "an error that huizhen did not foresee", question)
             sealed = seal(message, self._folder.key)
         self._outbox.note(
             kind=message.kind, study=message.study, digest=digest_bytes(sealed), size=len(sealed)
         )
         return sealed
 
-    def _refusal(self, study: str, code: str, reason: str) -> wire.Refusal:
-        return wire.Refusal(study=study, sender=self._folder.name, code=code, reason=reason)
+    def _refusal(self, study: str, code: str, reason: str, question: str = "0" * 64) -> wire.Refusal:
+        text = wire.printable(reason)
+        return wire.Refusal(study=study, sender=self._folder.name, code=code, reason=text, answers=question)
 
     def _dispatch(self, asked: Sealed, policy: SitePolicy) -> Answer:
         """Return the answer to a checked message."""
@@ -128,15 +144,15 @@ class Worker:
             case wire.Share():
                 return self._share(message), {}
             case wire.Deliver():
-                vector = self._study(message.study).sums.mask(message)
-                return wire.Masked(study=study, sender=name, terms=message.terms), {"vector": vector}
+                return self._mask(message)
             case wire.Endorse():
                 signature = self._endorse(message, policy)
                 return wire.Endorsed(study=study, sender=name, terms=message.terms, signature=signature), {}
             case wire.Unmask():
                 return self._unmask(message), {}
             case wire.Finish():
-                self._studies.pop(message.study, None)
+                self._study(study).learner.close()
+                del self._studies[study]
                 return wire.Done(study=study, sender=name), {}
             case (
                 wire.Accepted()
@@ -176,16 +192,18 @@ class Worker:
             )
         if site.role is Role.DEVELOPMENT:
             _check_spend(policy, study)
+        check_sites(ask, study, name=self._folder.name, key=self._folder.key.public)
         record = {
             "definition": ask.definition,
             "sites": dict(ask.sites),
             "signer": key.hex,
             "purpose": ask.purpose,
         }
-        file, content = self._folder.study(study.digest) / INVITATION, canonical_json(record)
-        if not file.exists() or file.read_bytes() != content:
-            write_text(file, content.decode())
-            self._studies.pop(study.digest, None)  # an invitation sent again changes nothing
+        file = self._folder.study(study.digest) / INVITATION
+        if file.exists():  # an invitation sent again changes nothing
+            check_same(json.loads(file.read_text(encoding="utf-8")), record)
+        else:
+            write_text(file, canonical_json(record).decode())
         return wire.Accepted(
             study=ask.study,
             sender=self._folder.name,
@@ -205,6 +223,8 @@ class Worker:
                 remedy="the study's own lead asks",
                 field="signers",
             )
+        if opened.role is Role.DEVELOPMENT:
+            _check_spend(policy, opened.study)
         policy.admit(
             study=opened.study.name,
             signer=opened.signer,
@@ -225,11 +245,18 @@ class Worker:
                 )
             record = json.loads(file.read_text(encoding="utf-8"))
             study = Study.model_validate_json(record["definition"])
+            if study.digest != digest:
+                raise FederationError(
+                    "the invitation kept here is of another study",
+                    remedy="the folder was edited: restore it from a backup",
+                    field="study",
+                )
             self._studies[digest] = _Open(
                 study=study,
-                keys=set(record["sites"].values()),
-                signer=str(record.get("signer", "")),
-                purpose=str(record.get("purpose", "")),
+                role=next(site.role for site in study.site if site.name == self._folder.name),
+                sites=dict(record["sites"]),
+                signer=str(record["signer"]),
+                purpose=str(record["purpose"]),
                 learner=self._open_learner(study, self._folder, folder),
                 sums=SecureSums(name=self._folder.name, key=self._folder.key, folder=folder),
             )
@@ -238,7 +265,7 @@ class Worker:
     def _train(self, ask: wire.Train, asked: Sealed, policy: SitePolicy) -> Answer:
         """Train for a round; the change leaves at once, or waits for its secure sum."""
         opened = self._study(ask.study)
-        check_round(ask, opened.study)
+        check_round(ask, opened.study, opened.role)
         patients = opened.learner.patients(ask.model, ask.round)
         policy.train(patients=patients, secure=ask.secure)
         task = task_of(ask)
@@ -248,7 +275,8 @@ class Worker:
             change = shortened(trained.change, opened.study)
             policy.release("update", tuple(change))
             check_finite(change)
-            opened.pending = {place: Pending(weights=change, patients=patients)}  # earlier rounds are over
+            keys = trained_from(ask.model, asked.arrays, change)
+            opened.pending = {place: Pending(weights=change, patients=patients, keys=keys)}
             opened.question = asked.digest
             if not ask.secure:
                 opened.pending = {}
@@ -276,7 +304,7 @@ class Worker:
             Asked(
                 subject=ask.subject,
                 query=Query(name=ask.query, step=ask.step, values=parameters),
-                sites=len(opened.keys),
+                sites=len(opened.sites),
                 smallest=1 if ask.secure or _is_scores(ask, policy) else policy.smallest_count,
                 hidden=ask.secure,
             )
@@ -287,7 +315,7 @@ class Worker:
             )
             return answer, {"words": words}
         task = task_of(ask)
-        opened.pending, opened.question = {place_of(task): Pending(words=words)}, ""
+        opened.pending, opened.question = {place_of(task): Pending(words=words, keys=said_by(words))}, ""
         return self._ready(ask.study, task, opened.pending[place_of(task)]), {}
 
     def _ready(self, study: str, task: wire.Task, pending: Pending) -> wire.Ready:
@@ -296,22 +324,34 @@ class Worker:
     def _advertise(self, ask: wire.Advertise, policy: SitePolicy) -> wire.Advertised:
         """Open a secure sum over what was trained or counted."""
         opened = self._study(ask.study)
-        policy.join(set(ask.sites.values()), own=self._folder.key.public.hex)
+        policy.join(set(ask.sites.values()), own=self._folder.key.public.hex, of=opened.alike)
         pending = opened.pending.get(place_of(ask.task))
         if pending is None:
             raise FederationError(
                 "this site has nothing ready for that sum", remedy="ask it to train again", field="task"
             )
-        keys = opened.sums.advertise(ask, pending, opened.keys)
+        keys = opened.sums.advertise(ask, pending, opened.sites)
         terms = opened.sums.terms
         return wire.Advertised(study=ask.study, sender=self._folder.name, terms=terms, keys=keys)
 
     def _endorse(self, ask: wire.Endorse, policy: SitePolicy) -> str:
-        """Sign the survivors of the open sum; of what may not leave alone, one set of sites only."""
-        policy.survive(len(set(ask.survivors)))
+        """Sign the survivors of the open sum."""
+        opened = self._study(ask.study)
+        policy.survive(len(set(ask.survivors)), of=opened.alike)
+        return opened.sums.endorse(ask)
+
+    def _mask(self, ask: wire.Deliver) -> Answer:
+        """Return the masked input, or a refusal that names the site whose sealed shares don't open."""
         sums = self._study(ask.study).sums
-        alone = policy.plain_updates if sums.task.startswith("train:") else policy.plain_aggregates
-        return sums.endorse(ask, hidden=not alone)
+        try:
+            vector = sums.mask(ask)
+        except MessageError as error:
+            if not sums.accused:
+                raise
+            refused = self._refusal(ask.study, error.code, reason_of(error))
+            return refused.model_copy(update={"accused": sums.accused}), {}
+        masked = wire.Masked(study=ask.study, sender=self._folder.name, terms=ask.terms)
+        return masked, {"vector": vector}
 
     def _share(self, ask: wire.Share) -> wire.Shared:
         """Seal shares for the other sites of the open sum."""

@@ -91,6 +91,8 @@ class Client:
         self._secrets: dict[str, bytes] = {}
         self._shares: dict[str, tuple[bytes, bytes]] = {}
         self._survivors: tuple[str, ...] = ()
+        self.accused = ""
+        """The site whose box didn't open; empty when all did."""
 
     def _expect(self, step: _Step) -> None:
         """Refuse a step that was taken already or is not yet due. Raises `PrivacyError`."""
@@ -193,9 +195,11 @@ class Client:
             refuse(f"comes from fewer than {self._terms.threshold} sites", "boxes")
         shares = {}
         for name, box in delivery.boxes:
+            self.accused = name
             content = open_box(self._secrets[name], self._terms, name, self._name, box)
             check_bytes(content, 2 * SHARE_BYTES, "boxes")
             shares[name] = _halves(content)
+        self.accused = ""
         return shares
 
     def endorse(self, survivors: Survivors) -> Endorsement:

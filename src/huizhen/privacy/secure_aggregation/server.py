@@ -14,8 +14,9 @@ transport to prove (mutual TLS); adverts and endorsements are signed, boxes seal
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from enum import IntEnum
+from itertools import combinations, islice
 from typing import final
 
 import numpy as np
@@ -59,6 +60,9 @@ from huizhen.privacy.secure_aggregation.masks import Mask, apply_masks
 
 __all__ = ["Server"]
 
+MOST_GROUPS = 10_000
+"""How many groups of helpers are tried when some of their shares are wrong."""
+
 
 class _Phase(IntEnum):
     ADVERTS, SHARES, MASKED, ENDORSEMENTS, UNMASKINGS, DONE = range(6)
@@ -78,6 +82,8 @@ class Server:
         self._survivors: tuple[str, ...] = ()
         self._signatures: dict[str, bytes] = {}
         self._unmaskings: dict[str, Unmasking] = {}
+        self.odd: set[str] = set()
+        """The sites whose shares for the unmasking were wrong: the sum was found without them."""
 
     def take_advert(self, advert: Advert) -> None:
         """Take a site's keys in."""
@@ -179,12 +185,15 @@ class Server:
 
     def _own_masks(self) -> list[Mask]:
         """Return the survivors' self-masks, to be taken away."""
+        shares = {helper: dict(own.seed_shares) for helper, own in self._helpers()}
         masks = []
         for name in self._survivors:
-            seed = self._combined(name, {s: dict(u.seed_shares) for s, u in self._helpers()})
-            if seed is None or commitment(seed, self._terms, name) != self._shares[name].commitment:
-                raise self._wrong_shares(name)
-            masks.append(own_mask(seed, self._terms, name, minus=True))
+            stated = self._shares[name].commitment
+
+            def fits(seed: bytes, name: str = name, stated: bytes = stated) -> bool:
+                return commitment(seed, self._terms, name) == stated
+
+            masks.append(own_mask(self._secret(name, shares, fits), self._terms, name, minus=True))
         return masks
 
     def _orphaned_masks(self) -> list[Mask]:
@@ -192,24 +201,47 @@ class Server:
 
         What the survivor put on towards the dropped is what the dropped would put on, with the other sign.
         """
+        shares = {helper: dict(own.key_shares) for helper, own in self._helpers()}
         masks = []
         for name in self._dropped():
-            raw = self._combined(name, {s: dict(u.key_shares) for s, u in self._helpers()})
-            if raw is None or public_of(private_from(raw)) != self._adverts[name].mask_key:
-                raise self._wrong_shares(name)
-            key = private_from(raw)
+            public = self._adverts[name].mask_key
+
+            def fits(raw: bytes, public: bytes = public) -> bool:
+                return public_of(private_from(raw)) == public
+
+            key = private_from(self._secret(name, shares, fits))
             for other in self._survivors:
                 masks.append(pair_mask(agree(key, self._adverts[other].mask_key), self._terms, name, other))
         return masks
 
     def _helpers(self) -> list[tuple[str, Unmasking]]:
-        """Return as many unmaskings as the threshold, or raise `FederationError`."""
+        """Return the unmaskings, at least as many as the threshold, or raise `FederationError`."""
         self._enough(len(self._unmaskings))
-        return sorted(self._unmaskings.items())[: self._terms.threshold]
+        return sorted(self._unmaskings.items())
 
-    def _combined(self, name: str, shares: dict[str, dict[str, bytes]]) -> bytes | None:
-        """Return the secret of `name` that the helpers' shares hold."""
-        return combine({self._terms.place(helper): own[name] for helper, own in shares.items()})
+    def _secret(
+        self, name: str, shares: Mapping[str, Mapping[str, bytes]], fits: Callable[[bytes], bool]
+    ) -> bytes:
+        """Return the secret of `name` that some helpers' shares hold, and note whose shares are odd.
+
+        Helpers found odd before are tried last. Raises `FederationError` when no helpers give it back.
+        """
+        helpers = sorted(shares, key=lambda helper: (helper in self.odd, helper))
+        for group in islice(combinations(helpers, self._terms.threshold), MOST_GROUPS):
+            secret = self._combined(name, shares, group)
+            if secret is None or not fits(secret):
+                continue
+            for helper in set(helpers) - set(group):
+                if self._combined(name, shares, (*group[1:], helper)) != secret:
+                    self.odd.add(helper)
+            return secret
+        raise self._wrong_shares(name)
+
+    def _combined(
+        self, name: str, shares: Mapping[str, Mapping[str, bytes]], group: Collection[str]
+    ) -> bytes | None:
+        """Return the secret of `name` that the shares of a group of helpers hold."""
+        return combine({self._terms.place(helper): shares[helper][name] for helper in group})
 
     def _wrong_shares(self, name: str) -> FederationError:
         return FederationError(
