@@ -43,7 +43,7 @@ def main() -> None:
     for block in (head_lines(log), endpoint_lines(evidence), auc_lines(evidence), subset_lines(evidence)):
         print("\n".join(block), end="\n\n")
     for cohort, part in COHORTS.items():
-        for file in (asked.run / "stages").glob(f"predict-*/artefacts/predictions_{part.value}.csv"):
+        for file in (asked.run / "stages").glob(f"unseal-*/artefacts/predictions_{part.value}.csv"):
             evaluation = evaluation_of(log, read_predictions(file, part))
             for title, group in groups(asked.run, evaluation, asked.having, asked.by):
                 print("\n".join(group_lines(evaluation, cohort, title, group)), end="\n\n")

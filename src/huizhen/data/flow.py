@@ -5,19 +5,30 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from huizhen.core.cohort import Case, Cohort, Exclusion
+from huizhen.core.cohort import Case, Cohort, Exclusion, Part
 from huizhen.core.evidence import Evidence
 from huizhen.errors import InvalidInputError
 
 STAGE = "data"
 STEPS = ("found", "readable", "labelled", "included")
+CROSS_VALIDATION = "cross_validation"
+ALLOCATIONS = (*("train", "tune", "test"), CROSS_VALIDATION, "external")
+"""Where an included patient can be allocated to."""
 TALLIES = (
     *("mixed_outcomes", "non_finite_values", "conflicting_values", "beyond_bag_limit"),
     *("linked_patients", "linked_groups", "largest_linked_group", "external_lookalikes"),
 )
 """What is counted on the way though it excludes nobody; every report has a word for each."""
+
+
+class Divided(Protocol):
+    """A fold: who stands in which part."""
+
+    @property
+    def parts(self) -> Mapping[str, Part]:
+        """Pseudonym -> part."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,19 +125,59 @@ class Flow:
 def flow_evidence(flow: Flow, cohort: Cohort) -> list[Evidence]:
     """Return the flow diagram and the table of the cohort's sites as descriptive evidence.
 
-    n is the included patients, n_events the positive ones.
+    n is the included patients. No outcome is counted: this is entered before test outcomes are opened
+    (`outcomes_evidence` comes after).
     """
-    shared: dict[str, Any] = {
-        "stage": STAGE,
-        "n": len(cohort.cases),
-        "n_events": sum(case.outcome == 1 for case in cohort.cases),
-        "descriptive": True,
-        "phantom": is_phantom(cohort.cases),
-    }
+    sites = [{k: v for k, v in row.items() if k != "positive"} for row in site_table(cohort)]
     return [
-        Evidence(key="data/flow", metric="flow", detail=flow.to_json(), **shared),
-        Evidence(key="data/cohort", metric="cohort", detail={"sites": site_table(cohort)}, **shared),
+        Evidence(key="data/flow", metric="flow", detail=flow.to_json(), **_shared(cohort.cases)),
+        Evidence(key="data/cohort", metric="cohort", detail={"sites": sites}, **_shared(cohort.cases)),
     ]
+
+
+def _shared(cases: Sequence[Case]) -> dict[str, Any]:
+    return {"stage": STAGE, "n": len(cases), "descriptive": True, "phantom": is_phantom(cases)}
+
+
+def allocation_evidence(cohort: Cohort, folds: Sequence[Divided]) -> Evidence:
+    """Return who was allocated to which part: patients by part and site, without outcomes.
+
+    With several folds the development patients stand as "cross_validation": each is trained, tuned and tested
+    on in turn.
+    """
+    counts = Counter((_part_of(case.pseudonym, folds), case.site) for case in cohort.cases)
+    rows = [
+        {"part": part, "site": site, "patients": counts[part, site]}
+        for part in ALLOCATIONS
+        for site in dict.fromkeys(case.site for case in cohort.cases)
+        if counts[part, site]
+    ]
+    detail = {"parts": rows, "folds": len(folds)}
+    return Evidence(key="data/allocation", metric="allocation", detail=detail, **_shared(cohort.cases))
+
+
+def outcomes_evidence(cases: Sequence[Case], folds: Sequence[Divided]) -> Evidence:
+    """Return how many events each part and site has. To be entered only after test outcomes are opened."""
+
+    def row(chosen: Sequence[Case], **named: str) -> dict[str, Any]:
+        known = [case for case in chosen if case.outcome is not None]
+        return {**named, "patients": len(chosen), "positive": sum(case.outcome == 1 for case in known)}
+
+    parts = {name: [c for c in cases if _part_of(c.pseudonym, folds) == name] for name in ALLOCATIONS}
+    sites = dict.fromkeys(case.site for case in cases)
+    detail = {
+        "parts": [row(chosen, part=part) for part, chosen in parts.items() if chosen],
+        "sites": [row([c for c in cases if c.site == site], site=site) for site in sites],
+    }
+    events = sum(case.outcome == 1 for case in cases)
+    shared = _shared(cases)
+    return Evidence(key="data/outcomes", metric="outcomes", detail=detail, n_events=events, **shared)
+
+
+def _part_of(pseudonym: str, folds: Sequence[Divided]) -> str:
+    """Return the name in `ALLOCATIONS` of where a case stands."""
+    part = folds[0].parts[pseudonym]
+    return CROSS_VALIDATION if len(folds) > 1 and part is not Part.EXTERNAL else part.value
 
 
 def is_phantom(cases: Iterable[Case]) -> bool:

@@ -168,11 +168,12 @@ class FlowStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
-    """A flow diagram of the participants."""
+    """A flow diagram of the participants; `parts`: where those in the last step were allocated to."""
 
     id: str
     caption: Text
     steps: tuple[FlowStep, ...]
+    parts: tuple[FlowStep, ...] = ()
     phantom: bool = False
     kind: ClassVar[str] = "flow"
 

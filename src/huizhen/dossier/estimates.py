@@ -47,6 +47,16 @@ def estimate_of(measured: Measured, *, with_size: bool = True) -> Cited | None:
     )
 
 
+def cite_size(measured: Measured) -> Cited:
+    """Return the patients behind an evidence as a citation of their own."""
+
+    def show(n: int) -> Text:
+        return Text.both(f"n={n:,}")
+
+    label = join(label_of(measured), column_name("n"), by=Text.both(" · "))
+    return cite(measured.entry, label, "/n", show=show, phantom=measured.evidence.phantom)
+
+
 def _is_share(measured: Measured) -> bool:
     """Whether the estimate is a count of a number of cases, both given."""
     return all(type(measured.evidence.detail.get(name)) is int for name in ("count", "of"))

@@ -27,7 +27,12 @@ def render_json(content: Content, language: Language) -> bytes:
         "study_digest": record.study_entry.body["digest"],
         "head": content.head.to_json(),
         "numbers": [
-            {"section": p.section, "block": p.block, **_cited(p.cited, record.leaves)}
+            {
+                "section": p.section,
+                "block": p.block,
+                **_cited(p.cited, record.leaves),
+                **({"phantom": True} if record.phantom else {}),
+            }
             for p in content.places
             if p.cited.is_number
         ],

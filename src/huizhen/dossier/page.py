@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
@@ -21,7 +21,8 @@ from huizhen.core.words import Language
 from huizhen.dossier.artefacts import Reader, image_source
 from huizhen.dossier.blocks import Figure, Figures, Flow, Fold, Gallery, Section, Table
 from huizhen.dossier.content import Content
-from huizhen.dossier.wording import CODES, say
+from huizhen.dossier.svg import titled
+from huizhen.dossier.wording import CODES, Text, say
 
 PARTS = ("page.html", "inline.html", "blocks.html")
 
@@ -37,6 +38,7 @@ def render_page(content: Content, language: Language, read: Reader) -> bytes:
         code=CODES[language],
         codes={language.value: code for language, code in CODES.items()},
         say=say,
+        titled=partial(_titled, content.record.phantom),
         style=Markup(style),
         script=Markup(script),
         policy=policy(style, script),
@@ -45,6 +47,14 @@ def render_page(content: Content, language: Language, read: Reader) -> bytes:
         index=Markup(search_index(content)),
     )
     return page.encode()
+
+
+def _titled(phantom: bool, chart: Markup, caption: Text | None = None) -> Markup:
+    """Return a drawing with its caption as title, and of phantoms what it is of; cells have no caption."""
+    mark = say("phantom.drawing")
+    words = [f"{mark.en} {mark.zh}"] if phantom else []
+    words += [f"{caption.en} / {caption.zh}"] if caption else []
+    return titled(chart, " · ".join(words)) if words else chart
 
 
 @cache

@@ -202,3 +202,13 @@ def drawing(
         aria_hidden="true" if hidden else None,
         focusable="false",
     )
+
+
+def titled(chart: Markup, title: str) -> Markup:
+    """Return a drawing with a title of its own, which stays with it when it is copied from the page.
+
+    >>> titled(element("svg", class_="chart"), "PHANTOM")
+    Markup('<svg class="chart"><title>PHANTOM</title></svg>')
+    """
+    head, end, rest = str(chart).partition(">")
+    return Markup(head + end) + element("title", escape(title)) + Markup(rest) if end else chart

@@ -21,6 +21,7 @@ from huizhen.dossier.build import FILES, LEDGER, MACHINE, PAGE, render
 from huizhen.dossier.citations import resolve
 from huizhen.dossier.content import content_of
 from huizhen.dossier.manifest import MANIFEST, Manifest, broken, read_manifest, renderer
+from huizhen.dossier.openings import check_openings, check_tables
 from huizhen.errors import HuizhenError, InvalidInputError, VerificationError
 from huizhen.ledger.reading import ENTRIES_FILE, HEADS_FILE, VerifiedLog, read_log
 from huizhen.ledger.records import SignedHead
@@ -50,7 +51,9 @@ def verify_dossier(
     The manifest's signature and key; no file extra, missing or altered; the whole log (as `read_log`), signed
     by the same key, under the head that the manifest names; every artefact against the digest in its ledger
     entry; index.html and dossier.json rendered again and compared byte by byte; every number in dossier.json
-    against the entry that it links to. Raises `VerificationError` that names the file and the remedy.
+    against the entry that it links to; what was opened against what was committed to, and the published
+    predictions against what was fixed before outcomes were opened. Raises `VerificationError` that names the
+    file and the remedy.
     """
     manifest = read_manifest(folder / MANIFEST)
     _check_key(manifest, expected_key_id)
@@ -58,6 +61,7 @@ def verify_dossier(
     log = read_log(folder / LEDGER, expected_key_id=manifest.key.key_id, external_head=external_head)
     _check_head(manifest, log)
     _check_pages(folder, manifest, log)
+    _check_openings(folder, log)
     return VerifiedDossier(
         entries=len(log.entries),
         numbers=_check_numbers(folder, log),
@@ -138,6 +142,12 @@ def _check_pages(folder: Path, manifest: Manifest, log: VerifiedLog) -> None:
     for path, data in rendered.items():
         if (folder / path).read_bytes() != data:
             raise _differs(path, manifest)
+
+
+def _check_openings(folder: Path, log: VerifiedLog) -> None:
+    """Check that the outcomes opened, and the predictions, are those fixed before they were opened."""
+    check_openings(log.entries)
+    check_tables(log.entries, lambda path: (folder / FILES / path).read_bytes())
 
 
 def _differs(path: str, manifest: Manifest) -> VerificationError:

@@ -15,6 +15,8 @@ from huizhen.core.streams import stream
 from huizhen.errors import InvalidInputError
 
 RESAMPLES = 2000
+FEW = 20
+"""Results of fewer patients are marked."""
 Z_95 = 1.959963984540054
 
 
@@ -100,8 +102,9 @@ def localisation_evidence(
     """Return the evidence of both games over the images of one modality and cohort.
 
     A patient's images are averaged first, so that patients count equally; chance likewise. The pointing game
-    has Wilson's interval over patients where each patient's share is 0 or 1 (always so with one image each),
-    the rest the percentile bootstrap over patients. Too few patients for that are not assessed.
+    has Wilson's interval with patients as units, energies the percentile bootstrap over patients. Too few
+    patients for that are not assessed; fewer than `FEW` carry `small`. `p_chance` is one-sided: see
+    `pointing_p` and `energy_p`.
     """
     ordered = sorted(rows, key=lambda row: (row.pseudonym, row.hit, row.energy, row.area_share))
     if not ordered:
@@ -110,11 +113,44 @@ def localisation_evidence(
             for metric in ("pointing_game", "energy_in_lesion")
         ]
     hits, energies, chance = patient_shares(ordered)
-    detail = {"chance": float(chance.mean()), "images": len(ordered)}
+    detail: dict[str, float] = {"chance": float(chance.mean()), "images": len(ordered)}
+    detail |= {"small": True} if len(hits) < FEW else {}
+    found = (
+        ("pointing_game", hits, pointing_p(hits, chance)),
+        ("energy_in_lesion", energies, energy_p(energies, chance)),
+    )
     return [
-        _measured(f"{metric}/{modality}/{cohort}", metric, shares, phantom, seed, inputs, detail)
-        for metric, shares in (("pointing_game", hits), ("energy_in_lesion", energies))
+        _measured(
+            f"{metric}/{modality}/{cohort}", metric, shares, phantom, seed, inputs, detail | {"p_chance": p}
+        )
+        for metric, shares, p in found
     ]
+
+
+def pointing_p(hits: NDArray[np.float64], chance: NDArray[np.float64]) -> float:
+    """Return how probable at least so many hits are if every map pointed anywhere with even probability.
+
+    `hits`, `chance` (n,) in [0, 1]: each patient's share of hits, and of the image that is lesion. A patient
+    counts as one draw, as if all maps of one pointed alike; the sum is rounded down. Exact: the Poisson
+    binomial distribution.
+
+    >>> round(pointing_p(np.array([1.0, 1.0, 0.0]), np.array([0.1, 0.1, 0.1])), 4)
+    0.028
+    """
+    mass = np.ones(1)
+    for p in chance:
+        mass = np.convolve(mass, [1 - p, p])
+    return min(1.0, float(mass[int(np.floor(hits.sum() + 1e-9)) :].sum()))
+
+
+def energy_p(energies: NDArray[np.float64], chance: NDArray[np.float64]) -> float:
+    """Return the one-sided sign test's p of patients (n,) whose energy is above an even map's (exact).
+
+    >>> energy_p(np.array([0.5, 0.4, 0.3]), np.array([0.1, 0.1, 0.1]))
+    0.125
+    """
+    n, above = len(energies), int((energies > chance).sum())
+    return float(sum(math.comb(n, k) for k in range(above, n + 1)) / 2**n)
 
 
 def patient_shares(
@@ -131,7 +167,10 @@ def patient_shares(
 
 
 def wilson(successes: NDArray[np.float64]) -> Interval:
-    """Return Wilson's 95 % score interval of the mean of `successes` (n,), each 0 or 1, n at least 1.
+    """Return Wilson's 95 % score interval of the mean of `successes` (n,) in [0, 1], n at least 1.
+
+    Of shares between 0 and 1 (patients with several images) it is at least as wide as theirs would be: no
+    variable in [0, 1] spreads more than one of 0 and 1 with the same mean.
 
     Reference: Wilson, JASA 22:209-212 (1927).
 
@@ -169,7 +208,7 @@ def _measured(
     inputs: tuple[Digest, ...],
     detail: dict[str, float],
 ) -> Evidence:
-    counts = metric == "pointing_game" and bool(np.isin(shares, (0.0, 1.0)).all())
+    counts = metric == "pointing_game"
     if not counts and len(shares) < 2:
         return _not_assessed(key, metric, "fewer than 2 patients with a lesion mask", phantom)
     return Evidence(

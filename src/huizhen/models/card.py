@@ -16,6 +16,7 @@ CARD_VERSION: Final = 1
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0)]
 Threshold = Annotated[float, Field(ge=0, le=math.nextafter(1, 2))]
 """A risk, or the number above 1 by which nobody is called positive."""
 
@@ -35,11 +36,19 @@ class Calibration(Closed):
 
 
 class TrainingRecord(Closed):
-    """Whose data the weights were fitted on: `n` patients at `sites`, under `seed`."""
+    """Whose data the model was developed on: `n` patients at `sites`, under `seed`.
+
+    Of them `n_train` trained the weights and `n_tune` chose calibration and threshold; both are None where
+    folds take turns, and in cards of earlier versions.
+    """
 
     sites: Annotated[tuple[Name, ...], Field(min_length=1)]
     n: Annotated[int, Field(ge=1)]
     n_events: Annotated[int, Field(ge=0)] | None = None
+    n_train: Count | None = None
+    n_train_events: Count | None = None
+    n_tune: Count | None = None
+    n_tune_events: Count | None = None
     seed: Annotated[int, Field(ge=0)]
 
 
@@ -82,8 +91,17 @@ class Card(Closed):
         return self
 
     def canonical(self) -> bytes:
-        """Return the card's one form in bytes, which the bundle's digest covers."""
-        return canonical_json(self.model_dump(mode="json"))
+        """Return the card's one form in bytes, which the bundle's digest covers.
+
+        What a card of an earlier version lacked is left out, so that its digest stays.
+        """
+        value = self.model_dump(mode="json")
+        value["training"] = {
+            name: found
+            for name, found in value["training"].items()
+            if found is not None or name == "n_events"
+        }
+        return canonical_json(value)
 
 
 def check_card(value: object, *, file: str) -> Card:
@@ -135,10 +153,20 @@ def model_card_markdown(card: Card) -> str:
             "",
             "## Training",
             "",
-            f"{card.training.n} patients at {_cell(', '.join(card.training.sites))}, "
-            f"seed {card.training.seed}. Study `{card.study_digest}`.",
+            f"Developed on {card.training.n} patients at {_cell(', '.join(card.training.sites))}, "
+            f"{_developed(card.training)}seed {card.training.seed}. Study `{card.study_digest}`.",
             "",
         ]
+    )
+
+
+def _developed(training: TrainingRecord) -> str:
+    """Return who of them trained and who tuned, where that is one division."""
+    if training.n_train is None or training.n_tune is None:
+        return ""
+    return (
+        f"of whom {training.n_train} ({training.n_train_events} events) trained and "
+        f"{training.n_tune} ({training.n_tune_events} events) tuned, "
     )
 
 

@@ -32,12 +32,12 @@ def assess_stage(run: Run, opened: Opened) -> Stage:
                     phantom=run.study.phantom,
                 )
         if run.study.phantom_truth:
-            evidence += against_truth(run, opened)
+            evidence += against_truth(run, opened, folder)
         return Made(evidence=[*evidence, *not_assessed(run.study, evidence)])
 
     keys = ("endpoint", "phantom", "phantom_truth")
     settings = run.study.model_dump(mode="json", include=set(keys))
-    made_from = {"predict": opened.stage.digest, **study_part(run.study, *keys)}
+    made_from = {opened.stage.name: opened.stage.digest, **study_part(run.study, *keys)}
     if run.study.phantom_truth:
         path = find_path(run.study.phantom_truth, run.roots, field="phantom_truth")
         made_from["latent truth of the phantoms"] = digest_file(path)

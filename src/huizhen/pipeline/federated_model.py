@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from huizhen.core.study import Variant
+from huizhen.core.study import Study, Variant
 from huizhen.core.study_active import Annotator
 from huizhen.data.preprocess import PREPROCESSING_VERSION
 from huizhen.models.bundle import save_bundle
@@ -96,12 +96,24 @@ def _card(
             "sites": list(sites),
             "n": sum(learnt.values()),
             "n_events": sum(n for cell, n in learnt.items() if cell.endswith("/1")),
+            **_division(study, counts),
             "seed": study.seed,
         },
         "intended_use": f"Research: {study.question}",
         "limits": [*model_limits(run), *_own_limits(run)],
         "phantom": study.phantom,
     }
+
+
+def _division(study: Study, counts: Mapping[str, int]) -> dict[str, int]:
+    """Return how many trained and tuned, with events; nothing where folds take turns."""
+    if folds_of(study) > 1 or study.active is not None:
+        return {}
+    found: dict[str, int] = {}
+    for part in ("train", "tune"):
+        found[f"n_{part}"] = sum(n for cell, n in counts.items() if cell.startswith(f"{part}/"))
+        found[f"n_{part}_events"] = counts.get(f"{part}/1", 0)
+    return found
 
 
 def _own_limits(run: Run) -> list[str]:

@@ -24,11 +24,15 @@ from huizhen.pipeline.cohort_stage import OpenCohort
 from huizhen.pipeline.fit_stage import TUNE, WEIGHTS, FittedModel
 from huizhen.pipeline.material import encodings_of
 from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage, study_part
+from huizhen.pipeline.tuning_file import TUNING, Tuned, write_tuning
+from huizhen.validate.assessments.interface import FEW
 from huizhen.validate.calibration import Platt, apply_platt, fit_platt
 from huizhen.validate.thresholds import choose_threshold
 
 DECISIONS, MODEL = "decisions.json", "model"
 LEAST_SLOPE = 1e-3
+FORM = 2
+"""The form of the stage's folder: another one is made anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +69,9 @@ def lock_stage(run: Run, cohort: OpenCohort, fits: Sequence[FittedModel]) -> Loc
     """Fix calibration and thresholds on tuning data, save the model, and sign all of it."""
 
     def body(folder: Path) -> Made:
-        decisions, evidence = _decide(run, cohort, fits)
+        tuned = _tuned(cohort, fits)
+        decisions, evidence = _decide(run, tuned)
+        write_tuning(folder / ARTEFACTS / TUNING, tuned, phantom=run.study.phantom)
         plain = {m: {str(k): d.to_json() for k, d in by_fold.items()} for m, by_fold in decisions.items()}
         write_json(folder / DECISIONS, plain)
         card = _card(run, cohort, decisions)
@@ -79,7 +85,12 @@ def lock_stage(run: Run, cohort: OpenCohort, fits: Sequence[FittedModel]) -> Loc
             entries=[("model", {"card": checked.model_dump(mode="json"), "digest": digest}), ("lock", lock)],
         )
 
-    inputs = [[f.stage.digest for f in fits], run.study.threshold.model_dump(mode="json"), run.study.digest]
+    inputs = [
+        FORM,
+        [f.stage.digest for f in fits],
+        run.study.threshold.model_dump(mode="json"),
+        run.study.digest,
+    ]
     made_from = {
         **study_part(run.study, "threshold"),
         "cohort": cohort.stage.digest,
@@ -93,22 +104,29 @@ def lock_stage(run: Run, cohort: OpenCohort, fits: Sequence[FittedModel]) -> Loc
     return Locked(stage=stage, decisions=decisions, model_digest=load_bundle(stage.folder / MODEL).digest)
 
 
-def _decide(
-    run: Run, cohort: OpenCohort, fits: Sequence[FittedModel]
-) -> tuple[dict[str, dict[int, Decision]], list[Evidence]]:
-    """Return every model's decision in every fold, with its evidence."""
+def _tuned(cohort: OpenCohort, fits: Sequence[FittedModel]) -> list[Tuned]:
+    """Return every model's log-odds of tuning patients in every fold, the mean over its members."""
     outcome = {case.pseudonym: case.outcome for case in cohort.cases}
     logits: dict[tuple[str, int], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for fitted in fits:
         for name, values in fitted.stage.read(TUNE).items():
             for pseudonym, logit in values.items():
                 logits[name, fitted.fold][pseudonym].append(logit)
-    decisions: dict[str, dict[int, Decision]] = defaultdict(dict)
-    evidence: list[Evidence] = []
+    found: list[Tuned] = []
     for (name, fold), by_patient in logits.items():
         chosen = [p for p in outcome if p in by_patient]  # in the cohort's order
         mean = np.array([float(np.mean(by_patient[p])) for p in chosen])
         truth = np.array([outcome[p] == 1 for p in chosen], bool)
+        found.append(Tuned(model=name, fold=fold, patient=chosen, outcome=truth, log_odds=mean))
+    return found
+
+
+def _decide(run: Run, tuned: Sequence[Tuned]) -> tuple[dict[str, dict[int, Decision]], list[Evidence]]:
+    """Return every model's decision in every fold, with its evidence."""
+    decisions: dict[str, dict[int, Decision]] = defaultdict(dict)
+    evidence: list[Evidence] = []
+    for one in tuned:
+        name, fold, mean, truth = one.model, one.fold, one.log_odds, one.outcome
         key = f"threshold/{name}/fold{fold}"
         try:
             decision = decide(run, mean, truth)
@@ -124,7 +142,7 @@ def _decide(
             )
             continue
         decisions[name][fold] = decision
-        evidence.append(_threshold_evidence(run, key, decision, truth))
+        evidence.append(_threshold_evidence(run, key, decision, one))
     return decisions, evidence
 
 
@@ -143,25 +161,31 @@ def decide(run: Run, logits: np.ndarray[Any, np.dtype[np.float64]], truth: Any) 
     )
 
 
-def _threshold_evidence(run: Run, key: str, decision: Decision, truth: Any) -> Evidence:
-    """Return a threshold as evidence."""
-    rule = run.study.threshold
+def _threshold_evidence(run: Run, key: str, decision: Decision, tuned: Tuned) -> Evidence:
+    """Return a threshold as evidence, with what it attained on the patients that it was chosen from."""
+    rule, truth = run.study.threshold, tuned.outcome
+    called = apply_platt(decision.platt, tuned.log_odds) >= decision.threshold
+    events = int(truth.sum())
+    detail: dict[str, Any] = {
+        "rule": rule.rule,
+        "target": rule.target,
+        "tuning_n": len(truth),
+        "tuning_events": events,
+        "attained_sensitivity": float(called[truth].mean()),
+        "attained_specificity": float((~called[~truth]).mean()),
+        "calibration_intercept": decision.platt.intercept,
+        "calibration_slope": decision.platt.slope,
+    }
     return Evidence(
         key=key,
         metric="threshold",
         stage="lock",
         estimate=decision.threshold,
         n=len(truth),
-        n_events=int(truth.sum()),
+        n_events=events,
         descriptive=True,
         phantom=run.study.phantom,
-        detail={
-            "rule": rule.rule,
-            "target": rule.target,
-            "tuning_n": len(truth),
-            "calibration_intercept": decision.platt.intercept,
-            "calibration_slope": decision.platt.slope,
-        },
+        detail=detail | ({"small": True} if min(events, len(truth) - events) < FEW else {}),
     )
 
 
@@ -211,12 +235,25 @@ def _card(run: Run, cohort: OpenCohort, decisions: Decisions) -> dict[str, Any]:
             "sites": [s.name for s in study.site if s.role is Role.DEVELOPMENT],
             "n": len(train),
             "n_events": sum(case.outcome == 1 for case in train),
+            **_division(cohort),
             "seed": study.seed,
         },
         "intended_use": f"Research: {study.question}",
         "limits": model_limits(run),
         "phantom": study.phantom,
     }
+
+
+def _division(cohort: OpenCohort) -> dict[str, int]:
+    """Return how many trained and tuned, with events; nothing where folds take turns."""
+    if len(cohort.folds) > 1:
+        return {}
+    found: dict[str, int] = {}
+    for part in (Part.TRAIN, Part.TUNE):
+        cases = cohort.within(part)
+        found[f"n_{part.value}"] = len(cases)
+        found[f"n_{part.value}_events"] = sum(case.outcome == 1 for case in cases)
+    return found
 
 
 def _preprocessing(run: Run, cohort: OpenCohort) -> dict[str, dict[str, Any]]:
@@ -241,8 +278,17 @@ def model_limits(run: Run) -> list[str]:
     """Return the limits that hold for any model of this version, and those of this study."""
     limits = [
         "Not a medical device: not for decisions about a patient.",
-        f"Seen only at {len(run.study.site)} sites; elsewhere its performance is unknown.",
+        _where(run),
     ]
     if run.study.phantom:
         limits.append("Trained on simulated phantoms: no figure is clinical.")
     return limits
+
+
+def _where(run: Run) -> str:
+    """Return where the model was developed and tested."""
+    development = sum(site.role is Role.DEVELOPMENT for site in run.study.site)
+    further = len(run.study.site) - development
+    sites = "site" if development == 1 else "sites"
+    tested = f", tested at {further} further" if further else " and tested there"
+    return f"Developed at {development} {sites}{tested}; elsewhere its performance is unknown."

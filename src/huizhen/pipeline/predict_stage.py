@@ -1,4 +1,8 @@
-"""The prediction stage: the test is opened after the lock, and every locked model answers once."""
+"""Prediction, then unsealing: every locked model answers once, its answers are fixed, outcomes opened.
+
+Predictions are made from cases whose outcomes are sealed, and their digest is entered. Only then what was
+committed to when the cohort was made is checked and opened.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +19,10 @@ from huizhen.core.cohort import Part
 from huizhen.core.digests import digest_file
 from huizhen.core.predictions import Predictions
 from huizhen.core.study import Variant
+from huizhen.data.flow import outcomes_evidence
 from huizhen.data.tables import TableEncoding
 from huizhen.errors import StageError
-from huizhen.pipeline.cohort_stage import SEALED, OpenCohort, read_cohort
+from huizhen.pipeline.cohort_stage import SALT, SEALED, OpenCohort, commitments, digests, read_cohort
 from huizhen.pipeline.fit_stage import FittedModel, load_network, load_regression, subset_names
 from huizhen.pipeline.lock_stage import Decision, Locked
 from huizhen.pipeline.material import Columns, Material, encodings_of
@@ -40,42 +45,101 @@ class Opened:
 
 
 def predict_stage(run: Run, cohort: OpenCohort, fits: Sequence[FittedModel], locked: Locked) -> Opened:
-    """Open the sealed outcomes, predict internal test and external patients, keep the table."""
+    """Predict internal test and external patients, fix the answers, then open the sealed outcomes.
+
+    Raises `StageError` before the lock, or when the sealed outcomes are not those that were committed to.
+    """
     lock_entry = max((e.index for e in run.log.entries if e.kind == "lock"), default=None)
     if lock_entry is None:
         raise StageError("the model isn't locked", remedy="run the stages in order")
-    cohort = read_cohort(cohort.stage, unsealed=True)
-    parts = [
-        part
-        for part in (Part.TEST, Part.EXTERNAL)
-        if any(part in fold.parts.values() for fold in cohort.folds)
-    ]
+    blind = _predicted(run, cohort, fits, locked)
+    return _unsealed(run, cohort, blind, lock_entry)
+
+
+def _parts(cohort: OpenCohort) -> list[Part]:
+    """Return the parts that somebody is tested in."""
+    tested = (Part.TEST, Part.EXTERNAL)
+    return [part for part in tested if any(part in fold.parts.values() for fold in cohort.folds)]
+
+
+def _predicted(run: Run, cohort: OpenCohort, fits: Sequence[FittedModel], locked: Locked) -> Stage:
+    """Return the stage of the answers, made and entered before any sealed outcome is read."""
 
     def body(folder: Path) -> Made:
+        parts = _parts(cohort)
         tested = cohort.within(*parts)
         material = Material(run=run, cases=tested, columns=Columns(run, tested, augmented=False))
         answers = _answers(run, cohort, material, fits)
         for part in parts:
             predictions = _predictions(run, cohort, material, part, answers, locked)
-            write_predictions(folder / ARTEFACTS / f"predictions_{part.value}.csv", predictions)
-        sealed = digest_file(cohort.stage.folder / SEALED)
-        return Made(entries=[("unseal", {"lock_entry": lock_entry, "sealed_outcomes": sealed})])
+            write_predictions(folder / file_name(part), predictions, phantom=run.study.phantom, outcome=False)
+        return Made(entries=[("predictions", {"without_outcomes": _digests(folder, parts)})])
 
     made_from = {
         "lock": locked.stage.digest,
         "cohort": cohort.stage.digest,
-        "sealed outcomes": digest_file(cohort.stage.folder / SEALED),
         **{f.stage.name: f.stage.digest for f in fits},
     }
-    stage = run.stage("predict", [locked.stage.digest, cohort.stage.digest], body, made_from=made_from)
+    return run.stage("predict", [locked.stage.digest, cohort.stage.digest], body, made_from=made_from)
+
+
+def file_name(part: Part) -> str:
+    """Return the name of a part's table of predictions."""
+    return f"predictions_{part.value}.csv"
+
+
+def _digests(folder: Path, parts: Sequence[Part]) -> dict[str, str]:
+    return {file_name(part): digest_file(folder / file_name(part)) for part in parts}
+
+
+def _unsealed(run: Run, cohort: OpenCohort, blind: Stage, lock_entry: int) -> Opened:
+    """Check what was committed to, open the sealed outcomes and set them beside the answers."""
+    parts = _parts(cohort)
+    opened = {
+        "lock_entry": lock_entry,
+        "commit_entry": _entry_with(run, "commit", "commitments", commitments(cohort.stage.folder)),
+        "predictions_entry": _entry_with(
+            run, "predictions", "without_outcomes", _digests(blind.folder, parts)
+        ),
+        "sealed_outcomes": digest_file(cohort.stage.folder / SEALED),
+        "salt": cohort.stage.read(SALT)["salt"],
+        "opened": digests(cohort.stage.folder),
+    }
+    cohort = read_cohort(cohort.stage, unsealed=True)
+
+    def body(folder: Path) -> Made:
+        outcomes = {case.pseudonym: int(case.outcome == 1) for case in cohort.cases}
+        for part in parts:
+            table = read_predictions(blind.folder / file_name(part), part, outcomes)
+            write_predictions(folder / ARTEFACTS / file_name(part), table, phantom=run.study.phantom)
+        events = outcomes_evidence(cohort.cases, cohort.folds)
+        return Made(entries=[("unseal", opened)], evidence=[events])
+
+    made_from = {
+        "predict": blind.digest,
+        "cohort": cohort.stage.digest,
+        "sealed outcomes": digest_file(cohort.stage.folder / SEALED),
+    }
+    stage = run.stage("unseal", [blind.digest, cohort.stage.digest], body, made_from=made_from)
     return Opened(
         stage=stage,
         cohort=cohort,
         predictions={
-            part: read_predictions(stage.folder / ARTEFACTS / f"predictions_{part.value}.csv", part)
-            for part in parts
+            part: read_predictions(stage.folder / ARTEFACTS / file_name(part), part) for part in parts
         },
     )
+
+
+def _entry_with(run: Run, kind: str, field: str, value: Mapping[str, str]) -> int:
+    """Return the newest entry of `kind` whose `field` is `value`. Raises `StageError` without one."""
+    found = [e.index for e in run.log.entries if e.kind == kind and dict(e.body[field]) == dict(value)]
+    if not found:
+        raise StageError(
+            f"the files of the run are not those that the ledger's {kind} entry fixed",
+            remedy="put the run's folder back from a backup; what was fixed can't be changed",
+            field=kind,
+        )
+    return max(found)
 
 
 def _answers(

@@ -17,16 +17,19 @@ from huizhen.core.files import write_text
 from huizhen.core.predictions import Predictions
 
 
-def write_predictions(path: Path, table: Predictions) -> None:
+def write_predictions(path: Path, table: Predictions, *, phantom: bool = False, outcome: bool = True) -> None:
     """Write `table`: patient, site, outcome, present:<modality>, risk:<model>, decision:<model>.
 
     A model that can't answer leaves its cells empty. Floats are written so that they read back exactly.
+    Of phantoms a column `phantom` of ones says so. Without `outcome` that column is left out, all else is the
+    same: this is what is committed to before outcomes are opened.
     """
     columns: dict[str, list[str]] = {
         "patient": [str(v) for v in table.patient],
         "site": [str(v) for v in table.site],
-        "outcome": [str(int(v)) for v in table.outcome],
     }
+    columns |= {"phantom": ["1"] * len(table.patient)} if phantom else {}
+    columns |= {"outcome": [str(int(v)) for v in table.outcome]} if outcome else {}
     columns |= {f"present:{n}": [str(int(v)) for v in values] for n, values in table.present.items()}
     for name, risk in table.risk.items():
         blank = np.isnan(risk)
@@ -42,8 +45,8 @@ def write_predictions(path: Path, table: Predictions) -> None:
     write_text(path, stream.getvalue())
 
 
-def read_predictions(path: Path, part: Part) -> Predictions:
-    """Return the table that `write_predictions` wrote."""
+def read_predictions(path: Path, part: Part, outcomes: Mapping[str, int] | None = None) -> Predictions:
+    """Return the table that `write_predictions` wrote; `outcomes` by patient where it lacks them."""
     with path.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else {})}
@@ -59,7 +62,9 @@ def read_predictions(path: Path, part: Part) -> Predictions:
         patient=np.array(columns["patient"]),
         site=np.array(columns["site"]),
         part=part,
-        outcome=np.array(columns["outcome"]) == "1",
+        outcome=np.array(columns["outcome"]) == "1"
+        if outcomes is None
+        else np.array([outcomes[name] == 1 for name in columns["patient"]], bool),
         present=group("present:", lambda cell: cell == "1", bool),
         risk=group("risk:", lambda cell: float(cell) if cell else math.nan, float),
         decision=group("decision:", lambda cell: cell == "1", bool),

@@ -11,6 +11,7 @@ The keys, where cohort is "internal" or "external" and a group is "all" or a sit
   brier/<model>/<cohort>/all, calibration_curve/cman/<cohort>
 - subset_auc/<subset>/<cohort>
 - endpoint/<number>/<metric>/<cohort>
+- threshold_target/cman/<cohort>
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ from huizhen.validate.assessments.discrimination import discrimination
 from huizhen.validate.assessments.endpoints import endpoints, endpoints_not_assessed
 from huizhen.validate.assessments.interface import Evaluation
 from huizhen.validate.assessments.subsets import subsets
+from huizhen.validate.assessments.targets import targets
 
 __all__ = ["assess", "endpoints_not_assessed"]
 
 FAMILIES: tuple[Callable[[Evaluation], list[Evidence]], ...] = (
     endpoints,
+    targets,
     discrimination,
     decisions,
     calibration,

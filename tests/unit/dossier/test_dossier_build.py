@@ -156,6 +156,10 @@ def test_heat_no_better_than_chance_is_flagged(
     poor = synthetic.measured("pointing_game/MG/internal", 0.07, 0.05, 64, 64, detail={"chance": 0.06})
     append(fresh, "evidence", poor.to_json())
     assert flag in (build(fresh, name="poor") / "index.html").read_text(encoding="utf-8")
+    told = {"chance": 0.06, "p_chance": 0.001}
+    tested = synthetic.measured("pointing_game/MG/internal", 0.07, 0.05, 64, 64, detail=told)
+    append(fresh, "evidence", tested.to_json())
+    assert flag not in (build(fresh, name="tested") / "index.html").read_text(encoding="utf-8")
 
 
 def test_damage_is_told(fresh: Any, build: Callable[..., Path]) -> None:

@@ -8,6 +8,7 @@ import random
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.stats import binom
 from statsmodels.stats.proportion import proportion_confint
 
 from huizhen.core.evidence import Evidence, Interval, Verdict
@@ -17,8 +18,10 @@ from huizhen.explain.localisation import (
     area_share,
     bootstrap,
     energy_in_lesion,
+    energy_p,
     localisation_evidence,
     pointing_hit,
+    pointing_p,
     wilson,
 )
 
@@ -138,7 +141,8 @@ def test_one_image_each_gives_wilson_over_patients() -> None:
     assert interval_of(pointing).method == "Wilson"
     assert energy.estimate == pytest.approx(0.35)
     assert interval_of(energy).low < 0.35 < interval_of(energy).high
-    assert pointing.detail == {"chance": pytest.approx(0.135), "images": 8}
+    assert pointing.detail["chance"] == pytest.approx(0.135)
+    assert (pointing.detail["images"], pointing.detail["small"]) == (8, True)
     assert pointing.phantom
     assert (pointing.verdict, pointing.stage) == (Verdict.REPORTED, "explain")
     assert (pointing.seed, energy.seed) == (None, 5)
@@ -150,13 +154,17 @@ def test_patients_count_equally_however_many_images_they_have() -> None:
     assert pointing.estimate == pytest.approx(1 / 3)
     assert energy.estimate == pytest.approx(0.4)
     assert pointing.n == 3
-    assert pointing.detail == {"chance": pytest.approx(0.4 / 3), "images": 100}
+    assert pointing.detail["chance"] == pytest.approx(0.4 / 3)
+    assert pointing.detail["images"] == 100
 
 
-def test_shares_between_0_and_1_are_resampled_by_patient() -> None:
+def test_shares_between_0_and_1_have_wilsons_interval_with_patients_as_units() -> None:
     rows = [row(f"p{i}", (i + j) % 3 == 0, 0.5) for i in range(30) for j in range(2)]
     pointing, _ = evidence(rows)
-    assert interval_of(pointing).method.startswith("patient bootstrap")
+    assert interval_of(pointing).method == "Wilson"
+    assert "small" not in pointing.detail
+    low, high = proportion_confint(10, 30, method="wilson")
+    assert (interval_of(pointing).low, interval_of(pointing).high) == pytest.approx((low, high))
     assert interval_of(pointing).low < pointing.estimate < interval_of(pointing).high  # type: ignore[operator]  # given
 
 
@@ -185,3 +193,22 @@ def test_what_can_not_be_measured_says_why() -> None:
         Verdict.NOT_ASSESSED,
         "fewer than 2 patients with a lesion mask",
     )
+
+
+def test_no_hit_has_an_interval_from_0_and_yet_is_not_above_chance() -> None:
+    pointing, energy = evidence([row(f"p{i}", False, 0.01, 0.2) for i in range(30)])
+    assert pointing.detail["p_chance"] == pytest.approx(1.0)
+    assert energy.detail["p_chance"] == pytest.approx(1.0)
+
+
+def test_the_test_against_chance_is_the_binomial_one_where_lesions_are_alike() -> None:
+    hits = np.array([1.0] * 6 + [0.0] * 14)
+    assert pointing_p(hits, np.full(20, 0.1)) == pytest.approx(binom.sf(5, 20, 0.1))
+    assert energy_p(hits, np.full(20, 0.1)) == pytest.approx(binom.sf(5, 20, 0.5))
+
+
+def test_chance_alone_is_rarely_found_above_chance() -> None:
+    draws = np.random.default_rng(3)
+    shares = draws.uniform(0.05, 0.3, size=(400, 30))
+    found = [pointing_p((draws.random(30) < s).astype(float), s) < 0.025 for s in shares]
+    assert np.mean(found) <= 0.04

@@ -349,6 +349,7 @@ def test_the_page_says_what_the_card_says() -> None:
     assert "before surgery." in page
     assert "210 patients at north, south, seed 7." in page
     assert "- Not for men." in page
+    assert "trained and" not in page
     assert "Phantom" not in page
     assert "staging \\| before" in page
 
@@ -366,3 +367,16 @@ def test_a_folder_of_something_else_is_named_so_and_nothing_is_to_be_removed(tmp
         load_bundle(tmp_path)
     assert "remove" not in caught.value.remedy
     assert "huizhen run" in caught.value.remedy
+
+
+def test_who_trained_and_who_tuned_is_told_apart() -> None:
+    values = card_values()
+    counts = {"n_train": 150, "n_train_events": 50, "n_tune": 60, "n_tune_events": 21}
+    card = Card.model_validate({**values, "training": {**values["training"], **counts}})
+    assert "150 (50 events) trained and 60 (21 events) tuned" in model_card_markdown(card)
+    assert b'"n_tune":60' in card.canonical()
+
+
+def test_what_a_card_of_an_earlier_version_lacked_changes_no_digest() -> None:
+    training = json.loads(Card.model_validate(card_values()).canonical())["training"]
+    assert set(training) == {"sites", "n", "n_events", "seed"}

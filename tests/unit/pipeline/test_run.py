@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,18 +13,26 @@ import numpy as np
 import pytest
 
 from huizhen.core.cohort import Part
-from huizhen.core.digests import digest_value
+from huizhen.core.digests import digest_file, digest_value
 from huizhen.data.splits import Fold
 from huizhen.dossier.verification import verify_dossier
-from huizhen.errors import StudyError
+from huizhen.errors import StageError, StudyError
+from huizhen.ledger.commitments import check_opening
 from huizhen.ledger.log import Log
 from huizhen.ledger.signing import SigningKey
 from huizhen.pipeline import fit_stage
+from huizhen.pipeline import run as pipeline_run
+from huizhen.pipeline.cohort_stage import OpenCohort
+from huizhen.pipeline.predict_stage import predict_stage
 from huizhen.pipeline.run import RunResult, changed_keys
 from huizhen.train.fit import Fit, Fitted
+from huizhen.validate.calibration import fit_platt
 
 Tables = Callable[..., Path]
 Start = Callable[..., RunResult]
+
+
+KINDS = ("study", "intake", "commit", "model", "lock", "predictions", "unseal")
 
 
 def stage_folder(result: RunResult, name: str) -> Path:
@@ -45,9 +54,10 @@ def test_the_dossier_verifies_under_the_runs_key(finished: RunResult) -> None:
 def test_the_ledger_tells_the_order_of_signing(finished: RunResult) -> None:
     found = entries(finished)
     kinds = [kind for kind, _ in found]
-    first = {kind: kinds.index(kind) for kind in ("study", "model", "lock", "unseal")}
+    first = {kind: kinds.index(kind) for kind in KINDS}
     assert first["study"] == 0
-    assert first["study"] < first["model"] < first["lock"] < first["unseal"]
+    assert first["study"] < first["intake"] < first["commit"] < first["model"] < first["lock"]
+    assert first["lock"] < first["predictions"] < first["unseal"]
     assert found[first["unseal"]][1]["lock_entry"] == first["lock"]
     results = [
         i for i, (kind, body) in enumerate(found) if kind == "evidence" and body["stage"] == "validate"
@@ -68,7 +78,7 @@ def test_the_chain_of_stages_leads_from_the_results_to_the_signed_study(finished
         sources = [one["digest"] for one in body["inputs"] if one["digest"] in stages]
         assert all(place[digest] < place[body["digest"]] for digest in sources)
         waiting += [stages[digest] for digest in sources]
-    assert {"assess", "predict", "lock", "cohort"} <= seen
+    assert {"assess", "unseal", "predict", "lock", "cohort"} <= seen
     assert len([name for name in seen if name.startswith("fit/")]) == 4
 
 
@@ -105,6 +115,81 @@ def test_outcomes_of_the_unseen_are_sealed_until_the_lock(finished: RunResult) -
     assert len(unseen) < len(cases)
 
 
+def test_no_count_of_outcomes_is_entered_before_the_unseal(finished: RunResult) -> None:
+    found = entries(finished)
+    unsealed = next(k for k, (kind, _) in enumerate(found) if kind == "unseal")
+    counted = [body for kind, body in found[:unsealed] if kind == "evidence" and body["stage"] == "data"]
+    assert {body["key"] for body in counted} == {
+        "data/flow",
+        "data/cohort",
+        "data/allocation",
+        "data/leakage",
+    }
+    for body in counted:
+        assert "n_events" not in body
+        assert "positive" not in json.dumps(body)
+    [after] = [body for _, body in found[unsealed:] if body.get("key") == "data/outcomes"]
+    assert {row["site"]: row["positive"] for row in after["detail"]["sites"]} == {
+        "north": 30,
+        "south": 20,
+        "far": 15,
+    }
+    parts = {row["part"]: row for row in after["detail"]["parts"]}
+    assert parts["external"] == {"part": "external", "patients": 30, "positive": 15}
+    assert sum(row["patients"] for row in parts.values()) == 130
+
+
+def test_what_was_sealed_was_committed_to_and_opened_as_such(finished: RunResult) -> None:
+    found = dict(entries(finished))
+    check_opening(found["commit"]["commitments"], found["unseal"]["salt"], found["unseal"]["opened"])
+    folder = stage_folder(finished, "cohort")
+    assert found["unseal"]["opened"] == {
+        name: digest_file(folder / name) for name in found["unseal"]["opened"]
+    }
+    folds = json.loads((folder / "folds.json").read_text())
+    tested = [part for part in folds[0]["parts"].values() if part == "test"]
+    assert found["commit"]["cohorts"] == {
+        "internal": {"patients": len(tested), "sealed": len(tested)},
+        "external": {"patients": 30, "sealed": 30},
+    }
+
+
+def test_who_holds_the_dossier_can_calibrate_again(finished: RunResult) -> None:
+    found = dict(entries(finished))
+    with (finished.dossier / "files" / "tuning_predictions.csv").open(newline="") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["model"] == "table_lr"]
+    truth = np.array([row["outcome"] == "1" for row in rows])
+    platt = fit_platt(np.array([float(row["log_odds"]) for row in rows]), truth)
+    locked = found["lock"]["decisions"]["table_lr"]["0"]["platt"]
+    assert (platt.intercept, platt.slope) == (locked["intercept"], locked["slope"])
+    training = found["model"]["card"]["training"]
+    assert training["n_tune"] == len(rows)
+    assert training["n_train"] + training["n_tune"] == training["n"]
+
+
+def test_answers_were_fixed_without_outcomes(finished: RunResult) -> None:
+    fixed = dict(entries(finished))["predictions"]["without_outcomes"]
+    folder = stage_folder(finished, "predict")
+    for name, digest in fixed.items():
+        assert digest_file(folder / name) == digest
+        assert "outcome" not in (folder / name).read_text().splitlines()[0].split(",")
+
+
+@pytest.mark.parametrize("name", ["folds.json", "cases.json", "sealed.json"])
+def test_what_was_changed_after_the_commitment_is_not_opened(
+    tables: Tables, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def tampered(run: object, cohort: OpenCohort, *more: object) -> object:
+        path = cohort.stage.folder / name
+        path.write_text(path.read_text() + " ")
+        return predict_stage(run, cohort, *more)  # type: ignore[arg-type]  # passed on as they came
+
+    monkeypatch.setattr(pipeline_run, "predict_stage", tampered)
+    with pytest.raises(StageError, match="not those that the ledger's commit entry fixed"):
+        start(tables(tmp_path))
+    assert not list((tmp_path / "study.run" / "stages").glob("unseal-*"))
+
+
 def test_patient_ids_stay_out_of_the_dossier(finished: RunResult) -> None:
     for path in finished.dossier.rglob("*"):
         if path.is_file():
@@ -117,7 +202,7 @@ def test_the_predictions_are_of_the_unseen_only(finished: RunResult) -> None:
     folder = stage_folder(finished, "cohort")
     [fold] = json.loads((folder / "folds.json").read_text())
     for part in ("test", "external"):
-        text = (stage_folder(finished, "predict") / "artefacts" / f"predictions_{part}.csv").read_text()
+        text = (stage_folder(finished, "unseal") / "artefacts" / f"predictions_{part}.csv").read_text()
         named = {line.split(",")[0] for line in text.splitlines()[1:]}
         assert named == {p for p, at in fold["parts"].items() if at == part}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,7 @@ def test_the_keys_are_exactly_these(found: dict[str, Evidence]) -> None:
     calibrated = ("calibration_slope", "calibration_intercept", "brier")
     expected |= {f"{m}/{n}/internal/all" for m in calibrated for n in models}
     expected |= {f"roc/{name}/internal" for name in models} | {"calibration_curve/cman/internal"}
-    expected |= {"subset_auc/MG/internal", "subset_auc/MG+US/internal"}
+    expected |= {"subset_auc/MG/internal", "subset_auc/MG+US/internal", "threshold_target/cman/internal"}
     assert set(found) == expected
     assert all(evidence.metric == key.split("/")[0] for key, evidence in found.items())
     assert {evidence.stage for evidence in found.values()} == {"validate"}
@@ -319,3 +320,21 @@ def test_a_model_without_locked_threshold_has_no_decisions() -> None:
     keyed = by_key(assess(some_predictions(decision={}), a_study(), phantom=False))
     assert "no threshold was locked" in keyed["sensitivity/cman/internal/all"].reason
     assert "no threshold was locked" in keyed["ppv/cman/internal/all"].reason
+
+
+@pytest.mark.parametrize(("decided", "judgement"), [(1.0, "kept"), (0.0, "not kept"), (0.9, "inconclusive")])
+def test_the_thresholds_target_is_judged_by_the_interval(decided: float, judgement: str) -> None:
+    predictions = some_predictions()
+    events = np.flatnonzero(predictions.outcome)
+    decision = np.zeros(len(predictions.patient), bool)
+    decision[events[: round(decided * len(events))]] = True
+    changed = replace(predictions, decision={**predictions.decision, "cman": decision})
+    evidence = by_key(assess(changed, a_study(), phantom=False))["threshold_target/cman/internal"]
+    assert evidence.detail["judgement"] == judgement
+    assert (evidence.detail["metric"], evidence.detail["target"]) == ("sensitivity", 0.9)
+    assert evidence.verdict is Verdict.REPORTED
+
+
+def test_youdens_rule_has_no_target() -> None:
+    found = by_key(assess(some_predictions(), a_study(threshold={"rule": "youden"}), phantom=False))
+    assert "threshold_target/cman/internal" not in found

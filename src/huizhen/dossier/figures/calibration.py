@@ -20,13 +20,12 @@ def draw_calibration(detail: Mapping[str, Any]) -> Markup:
     frame = Frame.of((0, 1), (0, 1), say("axis.predicted"), say("axis.observed"))
     ideal = svg.line(*frame.at(0, 0), *frame.at(1, 1), "chance")
     groups = sorted(zip(*(detail[k] for k in ("predicted", "observed", "low", "high")), strict=True))
-    line = svg.path([frame.at(p, o) for p, o, _, _ in groups], "line s0 thin")
     marks = [
         svg.bar_up(frame.x(p), frame.y(low), frame.y(high), "whisker s0")
         + svg.dot(*frame.at(p, o), 4.5, "point s0")
         for p, o, low, high in groups
     ]
-    return frame.draw(ideal, _counts(frame, detail["predicted"], detail.get("n") or []), line, *marks)
+    return frame.draw(ideal, _counts(frame, detail["predicted"], detail.get("n") or []), *marks)
 
 
 def _counts(frame: Frame, predicted: Sequence[float], n: Sequence[int]) -> Markup:

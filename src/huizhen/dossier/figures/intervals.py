@@ -54,13 +54,16 @@ class IntervalAxis:
         )
         return Plot(self._cell(mark))
 
-    def bar(self, evidence: Evidence, *, style: int = 0) -> Plot:
-        """Return a bar from the axis' low end to the estimate, with its interval."""
+    def bar(self, evidence: Evidence, *, style: int = 0, tick: float | None = None) -> Plot:
+        """Return a bar from the axis' low end to the estimate, with its interval; `tick` marks a value."""
         low, estimate, high = (self.scale(v) for v in _triple(evidence))
         bar = svg.rectangle(
             self.scale.start, 4, max(estimate - self.scale.start, 0), HEIGHT - 8, f"bar s{style}"
         )
-        return Plot(self._cell(bar + svg.whisker(low, high, HEIGHT / 2, "whisker ink")))
+        mark = bar + svg.whisker(low, high, HEIGHT / 2, "whisker ink")
+        if tick is not None:
+            mark += svg.line(self.scale(tick), 1, self.scale(tick), HEIGHT - 1, "best")
+        return Plot(self._cell(mark))
 
     def foot(self) -> Plot:
         """Return the axis itself, for the table's last line."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from huizhen.dossier.blocks import Block, Cell, Figure, Figures, Paragraph, Row, Series, Table
-from huizhen.dossier.estimates import detail_of, estimate_cell, estimate_of, methods_of
+from huizhen.dossier.estimates import cite_size, detail_of, estimate_cell, estimate_of, methods_of
 from huizhen.dossier.figures.intervals import IntervalAxis
 from huizhen.dossier.figures.roc import Operating, RocLine, draw_roc
 from huizhen.dossier.labels import MAIN, cohort_name, model_name, split_difference
@@ -45,7 +45,13 @@ def discrimination(record: Record, cohort: str) -> list[Block]:
         _row(name, m, axis, colours.get(name, 0), differences.get(name)) for name, m in models.items()
     )
     empty: Cell = (Text.both(""),)
-    head = (say("head.model"), say("head.plot_auc"), say("head.auc"), say("head.difference"), say("head.p"))
+    head = (
+        say("head.model"),
+        say("head.plot_auc"),
+        say("head.auc"),
+        say("head.difference"),
+        say("head.same"),
+    )
     used = [*shown.values(), *differences.values()]
     return [
         Table(
@@ -78,18 +84,25 @@ def _row(name: str, measured: Measured, axis: IntervalAxis, style: int, differen
     dash: Cell = (Text.both("–"),)
     plot: Cell = (axis.interval(measured.evidence, style=style),) if number else dash
     change = estimate_of(difference, with_size=False) if difference else None
-    p = detail_of(difference, "p", p=True) if difference else None
+    same = _same_patients(difference)
     return Row(
         cells=(
             (model_name(name),),
             plot,
             estimate_cell(measured),
             (change,) if change else dash,
-            (p,) if p else dash,
+            same or dash,
         ),
         strong=name == MAIN,
         phantom=measured.evidence.phantom,
     )
+
+
+def _same_patients(difference: Measured | None) -> Cell:
+    """Return the main model's AUC on the patients of a difference, with their number."""
+    if difference is None or not (auc := detail_of(difference, "auc_main")):
+        return ()
+    return (auc, Text.both(" "), cite_size(difference))
 
 
 def _differences(record: Record, cohort: str) -> dict[str, Measured]:
@@ -118,7 +131,7 @@ def _roc(record: Record, cohort: str) -> Figure | None:
     if not curves:
         return None
     colours = styles(record)
-    aucs = of_models(record, "auc", cohort)
+    aucs, differences = of_models(record, "auc", cohort), _differences(record, cohort)
     lines = [
         RocLine(detail=m.evidence.detail, style=colours[name], operating=_operating(record, name, cohort))
         for name, m in curves.items()
@@ -128,15 +141,22 @@ def _roc(record: Record, cohort: str) -> Figure | None:
         caption=say("figure.roc", cohort=cohort_name(cohort)),
         alt=say("figure.roc_alt", cohort=cohort_name(cohort)),
         svg=draw_roc(lines),
-        legend=tuple(_legend(name, colours[name], aucs.get(name) or m, m) for name, m in curves.items()),
+        legend=tuple(
+            _legend(name, colours[name], aucs.get(name) or m, differences.get(name))
+            for name, m in curves.items()
+        ),
         sources=tuple(m.entry.index for m in curves.values()),
         phantom=any(m.evidence.phantom for m in curves.values()),
     )
 
 
-def _legend(name: str, style: int, auc: Measured, curve: Measured) -> Series:
-    number = estimate_of(auc, with_size=name == MAIN)
-    return Series(style=style, name=model_name(name), content=(number,) if number else ())
+def _legend(name: str, style: int, auc: Measured, difference: Measured | None) -> Series:
+    """Return a line of the legend; beside another model stands the main one's AUC on the same patients."""
+    number = estimate_of(auc)
+    content: Cell = (number,) if number else ()
+    if same := _same_patients(difference):
+        content += (Text("; ", "；"), say("legend.same", model=model_name(MAIN)), Text.both(" "), *same)
+    return Series(style=style, name=model_name(name), content=content)
 
 
 def _operating(record: Record, model: str, cohort: str) -> Operating | None:

@@ -28,6 +28,7 @@ from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.wording import Text, join, say
 
 LOCALISATION = ("pointing_game", "energy_in_lesion")
+ONE_SIDED = 0.025
 MOST_CASES = 16
 """Cases whose images stand on the page; all others are named in a table and lie in files/."""
 
@@ -57,6 +58,7 @@ def _localisation(record: Record) -> list[Block]:
         say("head.plot"),
         say("head.estimate"),
         say("head.chance"),
+        say("head.p_chance"),
     )
     blank: Cell = (Text.both(""),)
     table = Table(
@@ -64,7 +66,7 @@ def _localisation(record: Record) -> list[Block]:
         caption=say("table.localisation"),
         head=head,
         rows=rows,
-        foot=(blank, blank, blank, (axis.foot(),), blank, blank),
+        foot=(blank, blank, blank, (axis.foot(),), blank, blank, blank),
         note=(say("note.localisation"), *methods_of(shown)),
     )
     return [table]
@@ -80,17 +82,24 @@ def _localisation_row(record: Record, measured: Measured, axis: IntervalAxis) ->
             (axis.interval(measured.evidence),),
             (*estimate_cell(measured), *_against_chance(measured)),
             (detail_of(measured, "chance") or DASH,),
+            (detail_of(measured, "p_chance", p=True) or DASH,),
         ),
         phantom=measured.evidence.phantom,
     )
 
 
 def _against_chance(measured: Measured) -> tuple[Mark, ...]:
-    """Return a flag unless the interval lies above what chance reaches."""
-    chance, interval = measured.evidence.detail.get("chance"), measured.evidence.interval
-    if not isinstance(chance, int | float) or interval is None or interval.low > chance:
-        return ()
-    return (Mark("warn", say("flag.chance")),)
+    """Return a flag unless a one-sided test finds more than chance, at the interval's level.
+
+    Where no test was made, the interval is to lie above what chance reaches.
+    """
+    detail, interval = measured.evidence.detail, measured.evidence.interval
+    p, chance = detail.get("p_chance"), detail.get("chance")
+    if isinstance(p, int | float):
+        above = p < ONE_SIDED
+    else:
+        above = not isinstance(chance, int | float) or interval is None or interval.low > chance
+    return () if above else (Mark("warn", say("flag.chance")),)
 
 
 def _heatmaps(record: Record) -> list[Block]:
@@ -106,7 +115,8 @@ def _heatmaps(record: Record) -> list[Block]:
         caption=say("figure.gallery"),
         cases=tuple(_card(record, cases[name]) for name in chosen),
     )
-    blocks: list[Block] = [Heading(id="heatmaps", text=say("heading.heatmaps")), gallery]
+    read = Paragraph(content=(say("explanation.reading"),))
+    blocks: list[Block] = [Heading(id="heatmaps", text=say("heading.heatmaps")), read, gallery]
     return [*blocks, Fold(summary=say("fold.heatmaps"), blocks=(_all(record, cases),))]
 
 
@@ -182,12 +192,38 @@ def _picture(record: Record, measured: Measured) -> Picture:
     view = detail.get("view")
     name = join(modality, Text.both(f" {view}" if view else ""))
     caption: list[Any] = [
-        Cited(entry=measured.entry.index, label=name, text=name, values={"/key": measured.evidence.key})
+        Cited(entry=measured.entry.index, label=name, text=name, values={"/key": measured.evidence.key}),
+        *_place(measured, name),
     ]
     if isinstance(detail.get("dicom"), str):
         caption += [Text.both(" "), Link(f"files/{detail['dicom']}", Text.both("DICOM"))]
     alt = say("case.alt", modality=modality, case=measured.parts[0], judged=_mark(measured).text)
     return Picture(path=str(detail["file"]), alt=alt, caption=tuple(caption))
+
+
+def _place(measured: Measured, name: Text) -> list[Cited | Text]:
+    """Return which image of how many it is, which is the hottest, and how hot this one is; [] if not said."""
+    detail = measured.evidence.detail
+    if not all(isinstance(detail.get(field), int | float) for field in ("image", "images", "hottest", "peak")):
+        return []
+
+    def told(word: str, *fields: str) -> Cited:
+        def show(*values: Scalar) -> Text:
+            shown = [decimal(v, 2) if isinstance(v, float) else str(v) for v in values]
+            return say(f"case.{word}", **dict(zip(fields, shown, strict=True)))
+
+        pointers = [f"/detail/{field}" for field in fields]
+        return cite(measured.entry, name, *pointers, show=show, phantom=measured.evidence.phantom)
+
+    hottest = ("hottest", "hottest_view") if detail.get("hottest_view") else ("hottest",)
+    parts: list[Cited | Text] = [
+        told("image", "image", "images"),
+        told("hottest_view" if len(hottest) == 2 else "hottest", *hottest),
+        told("peak", "peak"),
+    ]
+    if detail.get("dark") is True:
+        parts.append(say("case.dark"))
+    return [piece for part in parts for piece in (Text.both(" · "), part)]
 
 
 def _all(record: Record, cases: dict[str, list[Measured]]) -> Table:

@@ -15,7 +15,7 @@ from huizhen.dossier.citations import Cited, Scalar, cite, plainly, pointer
 from huizhen.dossier.details import table_of_rows
 from huizhen.dossier.labels import column_name, value_name
 from huizhen.dossier.record import Measured
-from huizhen.dossier.wording import Text, join, say, say_or
+from huizhen.dossier.wording import Text, join, listed, say, say_or
 
 COUNTS = ("patients", "images")
 LABEL_REASONS = frozenset({"missing_label", "other_class"})
@@ -23,8 +23,13 @@ LATE_REASONS = frozenset({"two_sites", "exact_duplicate", "near_duplicate", "con
 """Why patients with an outcome leave: only known when the patients of all sites are compared."""
 
 
-def flow_diagram(measured: Measured) -> Flow | None:
-    """Return the flow diagram over all sites, or None when the detail has no steps."""
+def flow_diagram(
+    measured: Measured, allocation: Measured | None = None, outcomes: Measured | None = None
+) -> Flow | None:
+    """Return the flow diagram over all sites, or None when the detail has no steps.
+
+    `allocation` gives the boxes below it, and `outcomes` their events: counted only after these were opened.
+    """
     steps = _rows(measured, "steps")
     if not steps:
         return None
@@ -33,8 +38,26 @@ def flow_diagram(measured: Measured) -> Flow | None:
         id="figure-flow",
         caption=say("figure.flow"),
         steps=tuple(_step(measured, name, names) for name in names),
+        parts=_parts(allocation, outcomes) if allocation else (),
         phantom=measured.evidence.phantom,
     )
+
+
+def _parts(allocation: Measured, outcomes: Measured | None) -> tuple[FlowStep, ...]:
+    """Return a box for every part that patients were allocated to, with its sites and events."""
+    names = dict.fromkeys(str(row.get("part", "")) for row in _rows(allocation, "parts"))
+    return tuple(_part(name, allocation, outcomes) for name in names)
+
+
+def _part(name: str, allocation: Measured, outcomes: Measured | None) -> FlowStep:
+    content: list[Cited | Text] = []
+    if total := _sum(allocation, "parts", "patients", part=name):
+        content += [total, Text.both(" "), _unit("patient", total)]
+    if outcomes and (events := _sum(outcomes, "parts", "positive", part=name)):
+        content += [Text(" (", "（"), events, Text.both(" "), say("flow.events"), Text(")", "）")]
+    sites = [str(row.get("site", "")) for row in _rows(allocation, "parts") if row.get("part") == name]
+    content += [Text("; ", "；"), listed([Text.both(site) for site in sites])]
+    return FlowStep(name=say_or(f"allocation.{name}", name), content=tuple(content))
 
 
 def _rows(measured: Measured, field: str) -> Sequence[Mapping[str, Any]]:

@@ -12,6 +12,7 @@ from huizhen.dossier.blocks import (
     Figures,
     Fold,
     Heading,
+    Mark,
     Row,
     Section,
     Series,
@@ -27,6 +28,7 @@ from huizhen.dossier.sections.labelling import labelling
 from huizhen.dossier.wording import Text, join, say
 from huizhen.ledger.records import Entry
 
+TUNED = ("tuning_n", "tuning_events", "attained_sensitivity", "attained_specificity")
 CARD = ("name", "version", "intended_use", "limits")
 
 
@@ -64,7 +66,19 @@ def _digest_card(entry: Entry) -> Facts:
             places = [("card", field, k) for k in range(len(value))]
         cells = tuple(cite_leaf(entry, s, v) for s, v in zip(places, parts, strict=True))
         rows.append((column_name(field), cells))
+    rows += _developed(entry)
     return Facts(rows=tuple(rows))
+
+
+def _developed(entry: Entry) -> list[tuple[Text, Cell]]:
+    """Return who trained and who tuned, each with events."""
+    card = entry.body.get("card")
+    training = card.get("training") if isinstance(card, dict) else None
+    return [
+        (column_name(field), (cite_leaf(entry, ("card", "training", field), training[field]),))
+        for field in ("n_train", "n_train_events", "n_tune", "n_tune_events")
+        if isinstance(training, dict) and isinstance(training.get(field), int)
+    ]
 
 
 def _lock(entry: Entry) -> Block:
@@ -132,14 +146,15 @@ def _thresholds(found: Sequence[Measured]) -> Table:
         first = group[0]
         rule = tuple(c for field in ("rule", "target") if (c := detail_of(first, field)))
         spaced = (rule[0], Text.both(" "), rule[1]) if len(rule) == 2 else rule
-        tuning = detail_of(first, "tuning_n")
+        told = [tuple(_over_folds(group, field)) or (DASH,) for field in TUNED]
         return Row(
-            cells=((model_name(name),), *cells, spaced or (Text.both("–"),), (tuning or Text.both("–"),)),
+            cells=((model_name(name),), *cells, spaced or (Text.both("–"),), *told),
             strong=name == MAIN,
             phantom=first.evidence.phantom,
         )
 
-    head = (say("head.model"), *map(_fold_name, folds), say("head.rule_target"), say("head.tuning_n"))
+    head = (say("head.model"), *map(_fold_name, folds), say("head.rule_target"))
+    head += tuple(say(f"head.{field}") for field in TUNED)
     return Table(
         id="table-thresholds",
         caption=say("table.thresholds"),
@@ -147,6 +162,17 @@ def _thresholds(found: Sequence[Measured]) -> Table:
         rows=tuple(row(name, group) for name, group in groups.items()),
         note=(say("note.thresholds"),),
     )
+
+
+def _over_folds(group: Sequence[Measured], field: str) -> list[Cited | Text | Mark]:
+    """Return a field of every fold's threshold, and after the events a flag where they are few."""
+    cells: list[Cited | Text | Mark] = []
+    for m in group:
+        if cited := detail_of(m, field):
+            cells += [cited, Text.both(" ")]
+            if field == "tuning_events" and m.evidence.detail.get("small") is True:
+                cells += [Mark("warn", say("flag.small"))]
+    return cells
 
 
 def _fold_name(fold: str) -> Text:

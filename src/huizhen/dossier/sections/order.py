@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from huizhen.dossier.blocks import Cell, Mark, Phrase, Row, Table, Timeline, phrase
-from huizhen.dossier.citations import Cited, cite, when
+from huizhen.dossier.citations import Cited, cite, pointer, when
+from huizhen.dossier.labels import cohort_name
+from huizhen.dossier.openings import check_openings, named, sealed_counts
 from huizhen.dossier.record import Record
 from huizhen.dossier.wording import Text, say
+from huizhen.errors import VerificationError
 from huizhen.ledger.records import Entry
 
 TEST_FAMILIES = frozenset(
@@ -27,6 +30,9 @@ TEST_FAMILIES = frozenset(
         "subset_auc",
         "endpoint",
         "share_of_best",
+        "best_reachable_auc",
+        "threshold_target",
+        "outcomes",
     ]
 )
 """Evidence that needs the outcomes of test patients."""
@@ -52,7 +58,7 @@ class Rule:
 def rules(record: Record) -> tuple[Rule, ...]:
     """Return the rules of the order and whether the ledger shows that they were kept."""
     studies, locks, unseals = (record.kind(kind) for kind in ("study", "lock", "unseal"))
-    results = tuple(m.entry for m in record.measured if m.family in TEST_FAMILIES)
+    results = tuple(m.entry for m in record.measured if TEST_FAMILIES & {m.family, m.evidence.metric})
     return (
         Rule(
             key="study_once", held=_yes(len({e.body["digest"] for e in studies}) == 1), shown_by=studies[:1]
@@ -71,7 +77,65 @@ def rules(record: Record) -> tuple[Rule, ...]:
             held=_before(unseals[:1], results),
             shown_by=(*unseals[:1], *results[:1]),
         ),
+        *commitment_rules(record),
     )
+
+
+COMMITMENTS = ("commit_before_lock", "opened_as_committed", "predicted_before_unseal")
+"""The rules that need commitments: a log without any doesn't show them."""
+
+
+def commitment_rules(record: Record) -> tuple[Rule, ...]:
+    """Return the rules on what was fixed before test outcomes were opened."""
+    commits, locks, unseals, predicted = (
+        record.kind(kind) for kind in ("commit", "lock", "unseal", "predictions")
+    )
+    keys = dict(zip(COMMITMENTS, (_committed(record), _opened(record), _predicted(record)), strict=True))
+    shown = ((*commits[:1], *locks[:1]), (*commits[-1:], *unseals[-1:]), (*predicted[-1:], *unseals[-1:]))
+    return tuple(
+        Rule(key=key, held=held, shown_by=entries)
+        for (key, held), entries in zip(keys.items(), shown, strict=True)
+    )
+
+
+def _committed(record: Record) -> Held:
+    """Whether every lock has a commitment before it, and every unseal opens one older than its lock."""
+    commits, locks, unseals = (record.kind(kind) for kind in ("commit", "lock", "unseal"))
+    if not commits or not locks:
+        return Held.UNKNOWN
+    older = all(
+        type(e.body.get("commit_entry")) is int
+        and type(e.body.get("lock_entry")) is int
+        and e.body["commit_entry"] < e.body["lock_entry"]
+        for e in unseals
+    )
+    return _yes(older and commits[0].index < locks[0].index)
+
+
+def _opened(record: Record) -> Held:
+    """Whether what every unseal opened is what had been committed to."""
+    if not record.kind("commit") or not record.kind("unseal"):
+        return Held.UNKNOWN
+    if not all("commit_entry" in e.body for e in record.kind("unseal")):
+        return Held.NO
+    try:
+        check_openings(record.entries)
+    except VerificationError:
+        return Held.NO
+    return Held.YES
+
+
+def _predicted(record: Record) -> Held:
+    """Whether predictions without outcomes were entered between the lock and the unseal."""
+    unseals = record.kind("unseal")
+    if not record.kind("predictions") or not unseals:
+        return Held.UNKNOWN
+    try:
+        found = [named(record.entries, e, "predictions_entry", "predictions") for e in unseals]
+    except VerificationError:
+        return Held.NO
+    locks = [e.body.get("lock_entry") for e in unseals]
+    return _yes(all(type(k) is int and k < p.index for k, p in zip(locks, found, strict=True)))
 
 
 def _yes(condition: bool) -> Held:
@@ -100,6 +164,30 @@ def _unseal_of_lock(locks: tuple[Entry, ...], unseals: tuple[Entry, ...]) -> Hel
 def broken_rules(record: Record) -> tuple[Rule, ...]:
     """Return the rules that were broken, or that nothing in the ledger shows to be kept."""
     return tuple(rule for rule in rules(record) if rule.held is not Held.YES)
+
+
+def sealed_notes(record: Record) -> tuple[Phrase, ...]:
+    """Return for each tested cohort how many of its patients' outcomes were sealed until the lock."""
+    if not (commits := record.kind("commit")):
+        return ()
+    commit = commits[-1]
+    return tuple(
+        _sealed(commit, cohort, "sealed.some" if found["sealed"] else "sealed.none")
+        for cohort, found in sealed_counts(commit).items()
+    )
+
+
+def _sealed(commit: Entry, cohort: str, key: str) -> Phrase:
+    name = cohort_name(cohort)
+    counts = {
+        field: cite(commit, name, pointer("cohorts", cohort, field)) for field in ("patients", "sealed")
+    }
+    return phrase(key, cohort=name, **counts)
+
+
+def cross_validated(record: Record) -> bool:
+    """Tell whether internal patients are tested by cross-validation, so that nothing of them is sealed."""
+    return bool(record.study.get("split", {}).get("method") == "folds")
 
 
 def order_table(record: Record) -> Table:
@@ -138,15 +226,20 @@ def cite_time(entry: Entry) -> Cited:
     return Cited(entry=entry.index, label=Text.both(entry.kind), text=when(entry.time), values={})
 
 
+TIMELINE = ("study", "intake", "commit", "lock", "predictions", "unseal")
+
+
 def timeline(record: Record) -> Timeline:
     """Return when the study was signed, the model locked, the test set opened and the last entry written."""
-    marked = [e for e in record.entries if e.kind in ("study", "lock", "unseal")]
+    marked = [e for e in record.entries if e.kind in TIMELINE]
     points = [(say(f"timeline.{e.kind}"), (cite_time(e),), (_what(e),)) for e in marked]
     last = record.entries[-1]
     return Timeline(points=(*points, (say("timeline.last"), (cite_time(last),), (cite_kind(last),))))
 
 
 def _what(entry: Entry) -> Phrase | Cited:
+    if entry.kind in ("intake", "predictions", "commit"):
+        return phrase(f"timeline.{entry.kind}_what", entry=cite_kind(entry))
     fields = {
         "study": ("timeline.study_what", "digest", "/digest"),
         "lock": ("timeline.lock_what", "digest", "/model_digest"),

@@ -16,11 +16,14 @@ CHECKS = ("leakage", "data_damage", "split")
 def participants(record: Record) -> Section:
     """Return the section on the participants."""
     blocks: list[Block] = []
+    allocation, outcomes = (next(iter(record.about(name)), None) for name in ("allocation", "outcomes"))
     for measured in record.about("flow"):
-        made = (flow_diagram(measured), flow_by_site(measured), tallies(measured))
+        made = (flow_diagram(measured, allocation, outcomes), flow_by_site(measured), tallies(measured))
         blocks += [block for block in made if block is not None]
     for measured in record.about("cohort"):
         blocks += _cohort(measured)
+    for measured in (*record.about("allocation"), *record.about("outcomes")):
+        blocks += _counted(measured)
     blocks += _damage(record)
     if checks := record.about(*CHECKS):
         blocks.append(generic_table(checks, id="table-checks", caption=say("table.checks")))
@@ -36,6 +39,17 @@ def _damage(record: Record) -> list[Block]:
         return []
     rows = tuple((say("fact.damage"), (cite_kind(entry),)) for entry in found)
     return [Facts(rows=rows), *(detail_facts(entry, "entries") for entry in found if "entries" in entry.body)]
+
+
+def _counted(measured: Measured) -> list[Block]:
+    """Return the tables of an allocation, or of the events counted once outcomes were opened."""
+    fields = [field for field, value in measured.evidence.detail.items() if isinstance(value, list)]
+    names = {field: f"{measured.evidence.metric}_{field}" for field in fields}
+    made = [
+        table_of_rows(measured, field, id=f"table-{name.replace('_', '-')}", caption=say(f"table.{name}"))
+        for field, name in names.items()
+    ]
+    return [table for table in made if table is not None]
 
 
 def _cohort(measured: Measured) -> list[Block]:

@@ -1,9 +1,16 @@
-"""What remains when modalities are absent, and for phantoms the share of the best reachable AUC."""
+"""What remains when modalities are absent, and for phantoms the share of what the exact log-odds reach."""
 
 from __future__ import annotations
 
 from huizhen.dossier.blocks import Block, Cell, Heading, Mark, Row, Table
-from huizhen.dossier.estimates import DASH, detail_estimate, estimate_cell, estimate_of, methods_of
+from huizhen.dossier.estimates import (
+    DASH,
+    detail_estimate,
+    detail_of,
+    estimate_cell,
+    estimate_of,
+    methods_of,
+)
 from huizhen.dossier.figures.intervals import IntervalAxis
 from huizhen.dossier.labels import cohort_name, label_of, modality_names
 from huizhen.dossier.record import Measured, Record
@@ -21,10 +28,11 @@ def subsets(record: Record, cohort: str) -> list[Block]:
         return []
     order = _modalities(record, found)
     found.sort(key=lambda m: (len(_subset(m)), [order.index(x) for x in _subset(m)], m.entry.index))
-    best = record.one(f"best_reachable_auc/{cohort}")
-    references = [best.evidence.estimate] if best and best.evidence.estimate is not None else []
+    best = {m.entry.index: _best(record, "best_reachable_auc", m, cohort) for m in found}
+    shares = {m.entry.index: _best(record, "share_of_best", m, cohort) for m in found}
     every = [m.evidence for m in record.family("subset_auc", "best_reachable_auc")]
-    axis = IntervalAxis.over(every, references=references, also=[CHANCE])
+    axis = IntervalAxis.over(every, also=[CHANCE])
+    ticked = any(best.values())
     specialist = [
         f
         for f in ("specialist", "difference")
@@ -35,21 +43,33 @@ def subsets(record: Record, cohort: str) -> list[Block]:
         *map(Text.both, order),
         say("head.plot_auc"),
         say("head.auc"),
+        *((say("head.best_auc"), say("head.share_of_best")) if ticked else ()),
         *(say(f"head.{f}_auc") for f in specialist),
     )
+    more = len(specialist) + (2 if ticked else 0)
     blank: Cell = (Text.both(""),)
     note: Cell = methods_of(shown)
-    note += (say("note.best_line"),) if references else ()
+    note += (say("note.best_tick"),) if ticked else ()
     return [
         Table(
             id=f"table-subsets-{cohort}",
             caption=say("table.subsets", cohort=cohort_name(cohort)),
             head=head,
-            rows=tuple(_row(m, order, axis, specialist) for m in found),
-            foot=(*([blank] * (1 + len(order))), (axis.foot(),), blank, *([blank] * len(specialist))),
+            rows=tuple(
+                _row(
+                    m, order, axis, specialist, (best[m.entry.index], shares[m.entry.index]) if ticked else ()
+                )
+                for m in found
+            ),
+            foot=(*([blank] * (1 + len(order))), (axis.foot(),), blank, *([blank] * more)),
             note=note,
         )
     ]
+
+
+def _best(record: Record, family: str, measured: Measured, cohort: str) -> Measured | None:
+    """Return a subset's own evidence against the truth, on the same patients: never the whole cohort's."""
+    return record.one(f"{family}/{measured.parts[0]}/{cohort}")
 
 
 def _subset(measured: Measured) -> list[str]:
@@ -62,14 +82,22 @@ def _modalities(record: Record, found: list[Measured]) -> list[str]:
     return [*planned, *(name for name in used if name not in planned)]
 
 
-def _row(measured: Measured, order: list[str], axis: IntervalAxis, specialist: list[str]) -> Row:
+def _row(
+    measured: Measured,
+    order: list[str],
+    axis: IntervalAxis,
+    specialist: list[str],
+    against: tuple[Measured | None, ...],
+) -> Row:
     present = set(_subset(measured))
     marks: list[Cell] = [
         (Mark("on", say("subset.present")) if name in present else Mark("off", say("subset.absent")),)
         for name in order
     ]
-    plot: Cell = (axis.bar(measured.evidence) if measured.evidence.estimate is not None else DASH,)
-    beside: list[Cell] = [(detail_estimate(measured, field) or DASH,) for field in specialist]
+    tick = against[0].evidence.estimate if against and against[0] else None
+    plot: Cell = (axis.bar(measured.evidence, tick=tick) if measured.evidence.estimate is not None else DASH,)
+    beside: list[Cell] = [estimate_cell(m, with_size=False) for m in against]
+    beside += [(detail_estimate(measured, field) or DASH,) for field in specialist]
     return Row(
         cells=((Text.both(" + ".join(_subset(measured))),), *marks, plot, estimate_cell(measured), *beside),
         strong=len(present) == len(order),
@@ -78,8 +106,11 @@ def _row(measured: Measured, order: list[str], axis: IntervalAxis, specialist: l
 
 
 def best_shares(record: Record) -> list[Block]:
-    """Return the best reachable AUC of a phantom and the share of it that was reached."""
-    found = record.family("best_reachable_auc", "share_of_best")
+    """Return the AUC of a phantom's exact log-odds, the share of it reached, and the population's value.
+
+    Those of subsets stand in the tables of subsets.
+    """
+    found = [m for m in record.family("best_reachable_auc", "share_of_best") if len(m.parts) == 1]
     shown = [m for m in found if m.evidence.estimate is not None]
     if not shown:
         return []
@@ -91,6 +122,7 @@ def best_shares(record: Record) -> list[Block]:
                 (label_of(m),),
                 (axis.interval(m.evidence, style=1 if m.family != "share_of_best" else 0),),
                 (number,),
+                (detail_of(m, "population") or DASH,),
             ),
             phantom=m.evidence.phantom,
         )
@@ -101,9 +133,9 @@ def best_shares(record: Record) -> list[Block]:
     table = Table(
         id="table-best",
         caption=say("table.best"),
-        head=(say("head.measure"), say("head.plot"), say("head.estimate")),
+        head=(say("head.measure"), say("head.plot"), say("head.estimate"), say("head.population")),
         rows=rows,
-        foot=(blank, (axis.foot(),), blank),
+        foot=(blank, (axis.foot(),), blank, blank),
         note=(say("note.best"),),
     )
     return [Heading(id="best", text=say("heading.best")), table]

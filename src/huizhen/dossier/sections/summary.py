@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from huizhen.core.evidence import Verdict
 from huizhen.dossier.blocks import Block, Cards, Facts, Mark, Paragraph, Phrase, Row, Section, Table, phrase
 from huizhen.dossier.citations import Cited, cite, plainly
@@ -9,7 +11,13 @@ from huizhen.dossier.details import verdict_mark
 from huizhen.dossier.estimates import estimate_cell, estimate_of
 from huizhen.dossier.labels import MAIN, cohort_name, metric_name, model_name
 from huizhen.dossier.record import Measured, Record
-from huizhen.dossier.sections.order import Held, rules
+from huizhen.dossier.sections.order import (
+    COMMITMENTS,
+    Held,
+    commitment_rules,
+    rules,
+    sealed_notes,
+)
 from huizhen.dossier.wording import Text, join, say
 
 KEY_NUMBERS = ("auc", "sensitivity", "specificity", "calibration_slope")
@@ -18,12 +26,13 @@ KEY_NUMBERS = ("auc", "sensitivity", "specificity", "calibration_slope")
 def summary(record: Record) -> Section:
     """Return the summary."""
     blocks: list[Block] = [*_phantom(record), *_question(record), *_answers(record), *_verdict(record)]
+    blocks += _targets(record)
     if endpoints := _endpoint_table(record):
         blocks.append(endpoints)
     for cohort in ("internal", "external"):
         if cards := _cards(record, cohort):
             blocks.append(cards)
-    blocks.append(_order(record))
+    blocks += _order(record)
     return Section(id="summary", title=say("section.summary"), blocks=tuple(blocks), phantom=record.phantom)
 
 
@@ -67,6 +76,29 @@ def _verdict(record: Record) -> list[Block]:
             Paragraph(content=(Mark("fail", say("verdict.fail")), say("answer.not_all_met")), tone="fail")
         ]
     return [Paragraph(content=(Mark("none", say("verdict.not_assessed")), say("answer.open")), tone="note")]
+
+
+def _targets(record: Record) -> list[Block]:
+    """Return a line a cohort on whether the locked threshold kept its target there."""
+    return [block for m in record.family("threshold_target") if (block := _target(m))]
+
+
+def _target(measured: Measured) -> Paragraph | None:
+    """Return the line; one whose interval excludes the target is a warning."""
+    number = estimate_of(measured)
+    judgement = str(measured.evidence.detail.get("judgement", ""))
+    tone = {"kept": "pass", "not kept": "fail", "inconclusive": "none"}.get(judgement)
+    if number is None or tone is None:
+        return None
+    key = judgement.replace(" ", "_")
+    label = say("target.label")
+    target = cite(measured.entry, label, "/detail/target", phantom=measured.evidence.phantom)
+    cohort = cohort_name(measured.parts[1])
+    metric = metric_name(str(measured.evidence.detail.get("metric")))
+    line = phrase(f"target.{key}", metric=metric, cohort=cohort, target=target, number=number)
+    return Paragraph(
+        content=(Mark(tone, say(f"target.mark.{key}")), line), tone="fail" if tone == "fail" else "note"
+    )
 
 
 def _endpoint_table(record: Record) -> Table | None:
@@ -138,10 +170,19 @@ def _cards(record: Record, cohort: str) -> Cards | None:
     return Cards(cards=made) if made else None
 
 
-def _order(record: Record) -> Paragraph:
-    held = {rule.held for rule in rules(record)}
+def _order(record: Record) -> list[Block]:
+    """Return whether the order was kept, what was fixed before it, and how many outcomes were sealed."""
+    kept = [rule for rule in rules(record) if rule.key not in COMMITMENTS]
+    blocks: list[Block] = [_told("order.all", [rule.held for rule in kept])]
+    blocks.append(_told("order.committed", [rule.held for rule in commitment_rules(record)]))
+    if notes := sealed_notes(record):
+        spaced = [x for note in notes for x in (note, Text.both(" "))]
+        blocks.append(Paragraph(content=tuple(spaced[:-1]), tone="note"))
+    return blocks
+
+
+def _told(key: str, held: Sequence[Held]) -> Paragraph:
     tone = Held.NO if Held.NO in held else Held.UNKNOWN if Held.UNKNOWN in held else Held.YES
     return Paragraph(
-        content=(Mark(tone.value, say(f"order.held.{tone.value}")), say(f"order.all.{tone.value}")),
-        tone="note",
+        content=(Mark(tone.value, say(f"order.held.{tone.value}")), say(f"{key}.{tone.value}")), tone="note"
     )

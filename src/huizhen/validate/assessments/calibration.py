@@ -15,7 +15,8 @@ from huizhen.validate.calibration import brier, in_the_large, observed_expected,
 from huizhen.validate.calibration_curve import calibration_curve, expected_calibration_error
 from huizhen.validate.estimates import Estimate
 
-BINS = 10
+BINS, FEW_BINS, MANY = 10, 5, 100
+"""Bins of the curve, those under `MANY` patients: a share of fewer than 20 patients says little."""
 
 Measure = Callable[[NDArray[np.bool_], NDArray[np.float64]], tuple[Estimate, dict[str, Any]]]
 """From outcomes and risks (n,) to an estimate and what to say beside it."""
@@ -86,7 +87,8 @@ def _curve(evaluation: Evaluation) -> Measured:
     everyone = evaluation.everyone()
     kept = evaluation.answered(everyone, MODEL)
     outcome, risk = evaluation.predictions.outcome[kept], evaluation.predictions.risk[MODEL][kept]
-    curve = calibration_curve(outcome, risk, bins=BINS)
+    bins = BINS if outcome.size >= MANY else FEW_BINS
+    curve = calibration_curve(outcome, risk, bins=bins)
     return Measured(
         n=outcome.size,
         n_events=int(np.count_nonzero(outcome)),
@@ -97,7 +99,7 @@ def _curve(evaluation: Evaluation) -> Measured:
             "high": curve.high.tolist(),
             "n": curve.n.tolist(),
             "n_events": curve.n_events.tolist(),
-            "bins": BINS,
+            "bins": bins,
             "expected_calibration_error": expected_calibration_error(curve),
             **sample_notes(everyone, kept, evaluation.predictions.outcome),
         },

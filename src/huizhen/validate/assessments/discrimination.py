@@ -9,7 +9,7 @@ import numpy as np
 from huizhen.core.digests import plain
 from huizhen.core.evidence import Evidence
 from huizhen.validate.assessments.interface import EVERYONE, MODEL, Evaluation, Mask, Measured, sample_notes
-from huizhen.validate.discrimination import IntervalMethod, auc_interval, paired_difference
+from huizhen.validate.discrimination import IntervalMethod, auc, auc_interval, paired_difference
 from huizhen.validate.roc import roc_band, roc_curve
 
 INTERVAL: IntervalMethod = "logit"
@@ -64,7 +64,7 @@ def auc_of(evaluation: Evaluation, model: str, group: Mask) -> Measured:
 def difference_of(evaluation: Evaluation, a: str, b: str, group: Mask) -> Measured:
     """Return AUC(a) - AUC(b) on the patients of `group` (n,) that both answer, by DeLong's paired test.
 
-    Raises as `auc_of`. `detail` holds z and p, None where no test exists.
+    Raises as `auc_of`. `detail` holds a's own AUC on these patients, and z and p, None where no test exists.
     """
     kept = evaluation.answered(group, a, b)
     predictions = evaluation.predictions
@@ -75,6 +75,7 @@ def difference_of(evaluation: Evaluation, a: str, b: str, group: Mask) -> Measur
         n=int(kept.sum()),
         n_events=int(predictions.outcome[kept].sum()),
         detail={
+            "auc_main": auc(predictions.outcome[kept], predictions.risk[a][kept]),
             "p": plain(found.p),
             "z": plain(found.z),
             **sample_notes(group, kept, predictions.outcome),
