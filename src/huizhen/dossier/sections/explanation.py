@@ -204,7 +204,8 @@ def _picture(record: Record, measured: Measured) -> Picture:
 def _place(measured: Measured, name: Text) -> list[Cited | Text]:
     """Return which image of how many it is, which is the hottest, and how hot this one is; [] if not said."""
     detail = measured.evidence.detail
-    if not all(isinstance(detail.get(field), int | float) for field in ("image", "images", "hottest", "peak")):
+    wanted = ("image", "images", "hottest", "peak")
+    if not all(isinstance(detail.get(field), int | float) for field in wanted):
         return []
 
     def told(word: str, *fields: str) -> Cited:
