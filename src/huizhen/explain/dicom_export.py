@@ -10,6 +10,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -25,10 +26,12 @@ from huizhen.explain.dicom_objects import (
     derived_uid,
     finish,
     parametric_map,
+    remapped_uid,
     secondary_capture,
 )
 from huizhen.explain.dicom_source import SourceImage, read_source
-from huizhen.explain.overlay import check_unit, overlay_rgb
+from huizhen.explain.overlay import check_unit
+from huizhen.explain.panels import marked_overlay
 
 __all__ = ["DESCRIPTION_LENGTH", "Identity", "derived_uid", "heatmap_dicom"]
 
@@ -49,6 +52,8 @@ def heatmap_dicom(
     model_digest: Digest,
     made_at: datetime,
     phantom: bool,
+    uid_secret: bytes,
+    mask: NDArray[np.bool_] | None = None,
     frame: int | None = None,
     further: Sequence[tuple[Path, int | None]] = (),
     identity: Identity = Identity.PSEUDONYM,
@@ -58,26 +63,32 @@ def heatmap_dicom(
     """Return `heat` as a DICOM file: a Parametric Map where the source has a geometry, else a capture.
 
     `source_path` is None where the image came from no file of its own (an array, say). `heat` (H, W) in
-    [0, 1] on the source's own pixel grid; `image` (H, W) or (H, W, 3) in [0, 1] is what a
-    Secondary Capture draws it over. `frame` counts from 0; `further` are other files and frames that the heat
-    explains too (phases of one slice), of the same study. `made_at` is the content's date and time. UIDs
-    follow from the arguments, so that the same arguments give the same bytes; without `series_uid`, heatmaps
-    of one source series by one model share a series.
+    [0, 1] on the source's own pixel grid; `image` (H, W) or (H, W, 3) in [0, 1] is what a Secondary Capture
+    draws it over, with the outline of `mask` (H, W) and a strip of marks below. `frame` counts from 0;
+    `further` are other files and frames that the heat explains too (phases of one slice), of the same study.
+    `made_at` is the content's date and time. UIDs follow from the arguments, so that the same arguments give
+    the same bytes; without `series_uid`, heatmaps of one source series by one model under one description
+    share a series.
 
     The patient is the pseudonym unless `identity` is SOURCE, which only the hospital that holds the images
-    may ask for. The reference itself needs the source's UIDs: heatmaps that leave the hospital must be made
-    from de-identified files. Raises `InvalidInputError`, `DataError` and `UnreadableFileError`.
+    may ask for. With the pseudonym every UID of the source (study, series, instance, frame of reference) is
+    replaced under `uid_secret`, the same one by the same one in all objects, so that no archive can put the
+    object back to its patient; with SOURCE the references are the real ones. Raises `InvalidInputError`,
+    `DataError` and `UnreadableFileError`.
     """
     check_unit(heat, field="heat", dimensions=2)
     _check_text(description, limit=DESCRIPTION_LENGTH, field="description")
     _check_text(pseudonym, limit=NAME_LENGTH, field="pseudonym")
     planes = [(source_path, frame), *further] if source_path else []
     sources = _read_sources(planes, heat.shape)
+    if identity is Identity.PSEUDONYM:
+        sources = [source.under(partial(remapped_uid, uid_secret)) for source in sources]
     study_uid = sources[0].study_uid if sources else derived_uid("study", study_digest, pseudonym)
     series_of = sources[0].series_uid if sources else ""
     stamp = Stamp(
         study_uid=study_uid,
-        series_uid=series_uid or derived_uid("series", study_uid, series_of, study_digest, model_digest),
+        series_uid=series_uid
+        or derived_uid("series", study_uid, series_of, study_digest, model_digest, description),
         instance_number=instance_number,
         pseudonym=pseudonym,
         identity=identity,
@@ -90,7 +101,7 @@ def heatmap_dicom(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd values that are copied from the source as they are
-            return _build(sources, heat, image, stamp)
+            return _build(sources, heat, image, mask, stamp)
     except InvalidInputError:
         raise
     except (ValueError, TypeError, AttributeError, KeyError, OverflowError) as error:
@@ -102,14 +113,18 @@ def heatmap_dicom(
 
 
 def _build(
-    sources: Sequence[SourceImage], heat: NDArray[np.floating], image: NDArray[np.floating], stamp: Stamp
+    sources: Sequence[SourceImage],
+    heat: NDArray[np.floating],
+    image: NDArray[np.floating],
+    mask: NDArray[np.bool_] | None,
+    stamp: Stamp,
 ) -> bytes:
     geometry = sources[0].geometry if sources else None
     if geometry is not None:
         stored = np.rint(heat * FULL_SCALE).astype(np.uint16)
         stamp = stamp.for_pixels(stored.tobytes(), sources)
         return finish(parametric_map(geometry, stored, stamp), sources, stamp)
-    drawn = overlay_rgb(image, heat)
+    drawn = marked_overlay(image, heat, mask=mask, phantom=stamp.phantom)
     stamp = stamp.for_pixels(drawn.tobytes(), sources)
     return finish(secondary_capture(drawn, stamp), sources, stamp)
 

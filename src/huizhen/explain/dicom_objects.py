@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import hmac
 import io
 import uuid
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ from pydicom.sr.codedict import codes
 
 from huizhen import __version__
 from huizhen.core.digests import Digest, digest_bytes
+from huizhen.errors import InvalidInputError
 from huizhen.explain.dicom_source import Geometry, SourceImage
 from huizhen.explain.overlay import PHANTOM_MARK
 
@@ -38,8 +40,11 @@ SERIES_NUMBER: Final = 9700
 MAKER: Final = "huizhen"
 UTF_8: Final = "ISO_IR 192"
 
-OF_PIXELS_SHOWN: Final = frozenset({"BurnedInAnnotation", "PatientOrientation"})
-"""What a Secondary Capture shares with its source, whose pixels it shows, and a Parametric Map doesn't."""
+SCALE: Final = "1 = highest of the patient's images of this modality"
+"""What heat means, at most 64 characters (a long string)."""
+
+REMOVED: Final = "patient's attributes not copied; UIDs replaced under a secret"
+"""What was done to an object that names its patient by pseudonym (PS3.3, C.7.1.1)."""
 
 STAND_IN_CLASS: Final = "1.2.840.10008.5.1.4.1.1.4"
 """MR Image: any class of single-frame images with a geometry would do; references are set afterwards."""
@@ -49,7 +54,7 @@ class Identity(StrEnum):
     """Whom the object names as its patient."""
 
     PSEUDONYM = "pseudonym"
-    """The study's pseudonym and nothing else of the patient."""
+    """The study's pseudonym and nothing else of the patient; UIDs of the source are replaced."""
     SOURCE = "source"
     """The source's patient and study attributes, so that the archive files the object with the image.
 
@@ -89,7 +94,7 @@ def parametric_map(geometry: Geometry, stored: NDArray[np.uint16], stamp: Stamp)
     """Return a Parametric Map (PS3.3, A.75) of one frame: `stored` (H, W), heat as 0..65535."""
     one = RealWorldValueMapping(
         lut_label="heat",
-        lut_explanation="heatmap, 0 (none) to 1 (highest of the image)",
+        lut_explanation=SCALE,
         unit=codes.UCUM.NoUnits,
         value_range=(0, FULL_SCALE),
         slope=1 / FULL_SCALE,
@@ -144,7 +149,7 @@ def _stand_in(geometry: Geometry, shape: tuple[int, ...], stamp: Stamp) -> Datas
 
 def secondary_capture(pixels: NDArray[np.uint8], stamp: Stamp) -> Dataset:
     """Return a Secondary Capture (PS3.3, A.8.1) of the overlay `pixels` (H, W, 3)."""
-    return SCImage(
+    made = SCImage(
         pixel_array=pixels,
         photometric_interpretation="RGB",
         bits_allocated=8,
@@ -166,6 +171,9 @@ def secondary_capture(pixels: NDArray[np.uint8], stamp: Stamp) -> Dataset:
         content_date=stamp.made_at.date(),
         content_time=stamp.made_at.time(),
     )
+    made.ConversionType = "WSD"  # made on a workstation, not digitised from film
+    made.BurnedInAnnotation = "YES"  # the strip below the image
+    return made
 
 
 def finish(dataset: Dataset, sources: Sequence[SourceImage], stamp: Stamp) -> bytes:
@@ -173,6 +181,9 @@ def finish(dataset: Dataset, sources: Sequence[SourceImage], stamp: Stamp) -> by
     _refer(dataset, sources)
     _inherit(dataset, sources[0] if sources else None, stamp)
     dataset.DerivationDescription = f"Heatmap of model {stamp.model_digest} under study {stamp.study_digest}"
+    if stamp.identity is Identity.PSEUDONYM:
+        dataset.PatientIdentityRemoved = "YES"
+        dataset.DeidentificationMethod = REMOVED
     if stamp.phantom:
         dataset.ImageComments = PHANTOM_MARK
         dataset.QualityControlSubject = "YES"
@@ -235,9 +246,9 @@ def _inherit(dataset: Dataset, source: SourceImage | None, stamp: Stamp) -> None
     if source is None:
         return
     names = source.patient_and_study if stamp.identity is Identity.SOURCE else {}
-    for keyword, element in (*source.image.items(), *names.items()):
-        if captured or keyword not in OF_PIXELS_SHOWN:
-            dataset[keyword] = copy.deepcopy(element)
+    shown = source.shown if captured else {}
+    for keyword, element in (*source.image.items(), *shown.items(), *names.items()):
+        dataset[keyword] = copy.deepcopy(element)
 
 
 def _fix_times(dataset: Dataset, stamp: Stamp) -> None:
@@ -261,7 +272,28 @@ def derived_uid(*parts: str) -> str:
     >>> derived_uid("series", "a") == derived_uid("series", "a") != derived_uid("seriesa")
     True
     """
-    digest = bytearray(hashlib.sha256("\x1f".join(parts).encode()).digest()[:16])
+    return _uid_of(hashlib.sha256("\x1f".join(parts).encode()).digest())
+
+
+def remapped_uid(secret: bytes, uid: str) -> str:
+    """Return the UID that stands for `uid` in objects under a pseudonym: the same one for the same secret.
+
+    It is made of HMAC-SHA256(secret, uid): nobody without the secret can go back by trying UIDs. Raises
+    `InvalidInputError` on an empty secret.
+
+    >>> remapped_uid(b"a", "1.2.3") == remapped_uid(b"a", "1.2.3") != remapped_uid(b"b", "1.2.3")
+    True
+    """
+    if not secret:
+        raise InvalidInputError(
+            "the pseudonym secret is empty", remedy="make one with secrets.token_bytes(32)"
+        )
+    return _uid_of(hmac.new(secret, uid.encode(), hashlib.sha256).digest())
+
+
+def _uid_of(code: bytes) -> str:
+    """Return the UID of a version 8 UUID made of the first 16 bytes of `code`."""
+    digest = bytearray(code[:16])
     digest[6] = (digest[6] & 0x0F) | 0x80
     digest[8] = (digest[8] & 0x3F) | 0x80
     return f"2.25.{uuid.UUID(bytes=bytes(digest)).int}"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,8 +33,20 @@ PATIENT_AND_STUDY: Final = (
 )
 """Attributes of patient and study (PS3.3, C.7.1.1 and C.7.2.1) by which an archive files an object."""
 
-IMAGE: Final = ("BodyPartExamined", "BurnedInAnnotation", "LossyImageCompression", "PatientOrientation")
+IMAGE: Final = ("BodyPartExamined", "Laterality", "LossyImageCompression", "Modality")
 """Attributes of the image that hold for what is derived from it and identify nobody."""
+
+SHOWN: Final = (
+    "ImageLaterality",
+    "ImagerPixelSpacing",
+    "PatientOrientation",
+    "PixelSpacing",
+    "PixelSpacingCalibrationDescription",
+    "PixelSpacingCalibrationType",
+    "ViewCodeSequence",
+    "ViewPosition",
+)
+"""Further ones that hold where the image's own pixels are shown (PS3.3, C.7.6.1, C.8.11.7, 10.7.1)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +74,20 @@ class SourceImage:
     geometry: Geometry | None
     patient_and_study: Mapping[str, DataElement]
     image: Mapping[str, DataElement]
+    shown: Mapping[str, DataElement]
+
+    def under(self, remapped: Callable[[str], str]) -> SourceImage:
+        """Return the image with every UID that names something of the patient's put through `remapped`."""
+        place = self.geometry
+        if place is not None:
+            place = replace(place, frame_of_reference=remapped(place.frame_of_reference))
+        return replace(
+            self,
+            sop_uid=remapped(self.sop_uid),
+            study_uid=remapped(self.study_uid),
+            series_uid=remapped(self.series_uid),
+            geometry=place,
+        )
 
 
 def read_source(path: Path, *, frame: int | None) -> SourceImage | None:
@@ -103,7 +129,8 @@ def _describe(dataset: Dataset, frame: int | None, path: Path) -> SourceImage:
         frame=number,
         geometry=_geometry(dataset, number),
         patient_and_study={k: dataset[k] for k in PATIENT_AND_STUDY if k in dataset},
-        image={k: dataset[k] for k in IMAGE if k in dataset},
+        image={k: dataset[k] for k in IMAGE if dataset.get(k)},
+        shown={k: dataset[k] for k in SHOWN if dataset.get(k)},
     )
 
 

@@ -13,38 +13,18 @@ from huizhen.errors import InvalidInputError
 PHANTOM_MARK = "PHANTOM: simulated image, not a patient"
 
 
-def overlay_png(
-    image: NDArray[np.floating],
-    heat: NDArray[np.floating],
-    *,
-    alpha: float = 0.6,
-    beside: bool = False,
-    phantom: bool = False,
-) -> bytes:
-    """Return `heat` over `image` as a PNG; with `beside`, the bare image stands left of it.
-
-    `image` (H, W) or (H, W, 3) in [0, 1], `heat` (H, W) in [0, 1], `alpha` in (0, 1] the opacity where heat
-    is 1. A phantom's PNG says so in its Comment. The same input gives the same bytes. Raises
-    `InvalidInputError`.
-    """
-    pixels = overlay_rgb(image, heat, alpha=alpha)
-    if beside:
-        bare = np.stack([_to_bytes(_plane(image, channel)) for channel in range(3)], axis=2)
-        pixels = np.concatenate([bare, pixels], axis=1)  # (H, 2 W, 3)
-    return png_bytes(pixels, comment=PHANTOM_MARK if phantom else "")
-
-
 def overlay_rgb(
     image: NDArray[np.floating], heat: NDArray[np.floating], *, alpha: float = 0.6
 ) -> NDArray[np.uint8]:
     """Return `heat` over `image` as pixels (H, W, 3): per pixel (1 - alpha heat) image + alpha heat colour.
 
-    Arguments as of `overlay_png`. Raises `InvalidInputError` on other shapes or values out of range.
+    `image` (H, W) or (H, W, 3) in [0, 1], `heat` (H, W) in [0, 1], `alpha` in (0, 1] the opacity where heat
+    is 1. Raises `InvalidInputError` on other shapes or values out of range.
     """
     if not 0 < alpha <= 1:
         raise InvalidInputError(f"an opacity of {alpha}", remedy="use 0 < alpha <= 1", field="alpha")
     check_unit(heat, field="heat", dimensions=2)
-    _check_image(image)
+    check_image(image)
     if image.shape[:2] != heat.shape:
         raise InvalidInputError(
             f"heat has shape {heat.shape}, the image {image.shape[:2]}",
@@ -98,7 +78,14 @@ def check_unit(values: NDArray[np.floating], *, field: str, dimensions: int) -> 
         raise InvalidInputError("values leave [0, 1]", remedy="scale them to [0, 1]", field=field)
 
 
-def _check_image(image: NDArray[np.floating]) -> None:
+def grey_or_colour(image: NDArray[np.floating]) -> NDArray[np.uint8]:
+    """Return `image` (H, W) or (H, W, 3) in [0, 1] as pixels (H, W, 3)."""
+    check_image(image)
+    return np.stack([_to_bytes(_plane(image, channel)) for channel in range(3)], axis=2)
+
+
+def check_image(image: NDArray[np.floating]) -> None:
+    """Raise `InvalidInputError` unless `image` is (H, W) or (H, W, 3) within [0, 1]."""
     if image.ndim == 3 and image.shape[2] != 3:
         raise InvalidInputError(
             f"image has shape {image.shape}", remedy="give (H, W) or (H, W, 3)", field="image"

@@ -12,15 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from huizhen.core.cohort import Case, ImageRecord, Part
-from huizhen.core.digests import Digest, digest_file
+from huizhen.core.cohort import Part
+from huizhen.core.digests import Digest
 from huizhen.core.evidence import Evidence
-from huizhen.core.files import write_bytes
 from huizhen.core.predictions import Predictions
-from huizhen.core.streams import stream
-from huizhen.core.study import ImageModality, Phases, Variant
-from huizhen.data.readers.interface import Reader
-from huizhen.data.readers.keys import split_key
+from huizhen.core.study import ImageModality, Variant
 from huizhen.data.tables import TableEncoding
 from huizhen.explain.heatmaps import heatmaps, upsample
 from huizhen.explain.localisation import (
@@ -30,11 +26,12 @@ from huizhen.explain.localisation import (
     localisation_evidence,
     pointing_hit,
 )
-from huizhen.explain.overlay import overlay_png
 from huizhen.models.encoders.interface import Encoder
 from huizhen.models.network import Network
 from huizhen.pipeline.cohort_stage import OpenCohort
+from huizhen.pipeline.explain_gallery import Heat, Scene, gallery, gallery_rows
 from huizhen.pipeline.fit_stage import FittedModel, load_network
+from huizhen.pipeline.localisation_file import LOCALISATION, row_of, write_rows
 from huizhen.pipeline.lock_stage import Locked
 from huizhen.pipeline.material import Columns, Material, Readers, encodings_of, open_readers
 from huizhen.pipeline.phantom_truth import COHORT_WORDS
@@ -43,12 +40,7 @@ from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage
 from huizhen.train.arrays import CaseData
 from huizhen.train.features import frozen_encoder
 
-GALLERY_CASES = 8
-"""Cases per cohort whose heatmaps are kept as files: right and wrong, positive and negative alike."""
 BATCH = 16
-
-Heat = dict[str, dict[str, NDArray[np.float32]]]
-"""Pseudonym -> modality -> heat (images of the bag, S, S) in [0, 1]."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,11 +84,14 @@ def explain_stage(run: Run, opened: Opened, fits: Sequence[FittedModel], locked:
             model_digest=locked.model_digest,
             made_at=made_at,
         )
-        return Made(evidence=explained(shown, _networks(run, opened.cohort, asked), folder)[0])
+        evidence, found = explained(shown, _networks(run, opened.cohort, asked), folder)
+        lines = [row_of(one, m, COHORT_WORDS[part]) for (part, m), rows in found.items() for one in rows]
+        write_rows(folder / ARTEFACTS / LOCALISATION, lines, phantom=run.study.phantom)
+        return Made(evidence=evidence)
 
     asked = [f for f in fits if f.model.variant is Variant.CMAN]
     made_from = {
-        "predict": opened.stage.digest,
+        opened.stage.name: opened.stage.digest,
         "lock": locked.stage.digest,
         **{f.stage.name: f.stage.digest for f in asked},
     }
@@ -135,16 +130,15 @@ def explained(
                 phantom=shown.run.study.phantom,
                 seed=shown.run.study.seed,
             )
-        evidence += _gallery(shown, heat, part, table, folder)
+        evidence += gallery(_scene(shown), heat, part, table, folder)
     return evidence, rows
 
 
 def _all_heat(shown: Shown, networks: Iterable[Asked]) -> Heat:
-    """Return the heat of the cases that are measured or kept, averaged over their networks."""
+    """Return the heat of the cases that are measured or kept: the mean over networks, its top scaled to 1."""
     wanted = _wanted(shown)
     run, cohort = shown.run, shown.cohort
     sums: Heat = defaultdict(dict)
-    asked: dict[str, int] = defaultdict(int)
     sizes = {m.name: m.size for m in run.study.image_modalities}
     encoders = _frozen_encoders(run)
     expected = len(cohort.folds) * run.study.training.members
@@ -167,10 +161,26 @@ def _all_heat(shown: Shown, networks: Iterable[Asked]) -> Heat:
                         pseudonym = shown.material.cases[chosen[position]].pseudonym
                         own = wide[(batch.bags[name].case == position).numpy()]
                         sums[pseudonym][name] = sums[pseudonym].get(name, 0) + own
-                for row in chosen:
-                    asked[shown.material.cases[row].pseudonym] += 1
             advance(1)
-    return {p: {m: np.clip(h / asked[p], 0, 1) for m, h in found.items()} for p, found in sums.items()}
+    return {p: {m: _on_patient_scale(h) for m, h in found.items()} for p, found in sums.items()}
+
+
+def _on_patient_scale(summed: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return heat (images, S, S), summed over networks, with 1 at the hottest place of all the images."""
+    scaled: NDArray[np.float32] = np.clip(summed / max(float(summed.max()), 1e-12), 0, 1)
+    return scaled
+
+
+def _scene(shown: Shown) -> Scene:
+    """Return what the gallery is made from."""
+    return Scene(
+        run=shown.run,
+        cases={case.pseudonym: case for case in shown.material.cases},
+        packs={name: pack for name, (_, pack) in shown.material.columns.made.items()},
+        readers=shown.readers,
+        model_digest=shown.model_digest,
+        made_at=shown.made_at,
+    )
 
 
 def _wanted(shown: Shown) -> set[str]:
@@ -225,126 +235,3 @@ def _localised(shown: Shown, heat: Heat, part: Part, modality: ImageModality) ->
                 )
             )
     return rows
-
-
-def _gallery(shown: Shown, heat: Heat, part: Part, table: Predictions, folder: Path) -> list[Evidence]:
-    """Keep overlays and DICOM heatmaps of a few cases, right and wrong."""
-    cases = {case.pseudonym: case for case in shown.material.cases}
-    evidence: list[Evidence] = []
-    for row in gallery_rows(table, shown.run.study.seed):
-        case = cases[str(table.patient[row])]
-        for modality, place, record in _first_images(case):
-            evidence.append(
-                _kept(shown, case, record, heat[case.pseudonym][modality][place], part, table, row, folder)
-            )
-    return evidence
-
-
-def gallery_rows(table: Predictions, seed: int) -> list[int]:
-    """Return rows for the gallery: the four cells of the confusion table in turn, drawn at random in each."""
-    rng = stream(seed, "gallery", table.part.value)
-    decision = table.decision["cman"]
-    cells = [
-        rng.permutation(np.flatnonzero((table.outcome == truth) & (decision == said))).tolist()
-        for truth, said in ((True, True), (True, False), (False, True), (False, False))
-    ]
-    rows: list[int] = []
-    while len(rows) < GALLERY_CASES and any(cells):
-        rows += [cell.pop() for cell in cells if cell]
-    return rows[:GALLERY_CASES]
-
-
-def _first_images(case: Case) -> Iterator[tuple[str, int, ImageRecord]]:
-    """Yield one image a modality: one with a lesion mask if there is any, else the middle one."""
-    for modality, bag in case.images.items():
-        masked = [place for place, record in enumerate(bag) if record.has_mask]
-        place = masked[0] if masked else len(bag) // 2
-        yield modality, place, bag[place]
-
-
-def _kept(
-    shown: Shown,
-    case: Case,
-    record: ImageRecord,
-    heat: NDArray[np.float32],
-    part: Part,
-    table: Predictions,
-    row: int,
-    folder: Path,
-) -> Evidence:
-    """Write one image's overlay and DICOM heatmap at image resolution, and return them as evidence."""
-    from huizhen.explain.dicom_export import heatmap_dicom
-
-    run = shown.run
-    _, pack = shown.material.columns.made[record.modality]
-    native = pack.geometry(int(pack.rows([record])[0])).to_native(heat).clip(0, 1)
-    reader = shown.readers[case.site, record.source]
-    pixels = np.asarray(reader.pixels(record))
-    image = _picture(pixels, next(m for m in run.study.image_modalities if m.name == record.modality))
-    stem = f"heatmaps/{COHORT_WORDS[part]}/{case.pseudonym}-{record.modality}"
-    png, dcm = f"{stem}.png", f"{stem}.dcm"
-    write_bytes(folder / ARTEFACTS / png, overlay_png(image, native, beside=True, phantom=run.study.phantom))
-    first, *further = _planes(reader, record)
-    write_bytes(
-        folder / ARTEFACTS / dcm,
-        heatmap_dicom(
-            first[0],
-            native,
-            frame=first[1],
-            further=[(path, frame) for path, frame in further if path],
-            image=image,
-            pseudonym=case.pseudonym,
-            description=f"CMAN heatmap {record.modality}",
-            study_digest=run.study.digest,
-            model_digest=shown.model_digest,
-            made_at=shown.made_at,
-            phantom=run.study.phantom,
-        ),
-    )
-    return Evidence(
-        key=f"heatmap/{case.pseudonym}/{record.modality}/0",
-        metric="heatmap",
-        stage="explain",
-        descriptive=True,
-        phantom=run.study.phantom,
-        inputs=(digest_file(folder / ARTEFACTS / png),),
-        detail=_caption(table, row, record, COHORT_WORDS[part], png, dcm),
-    )
-
-
-def _picture(pixels: NDArray[np.float32], modality: ImageModality) -> NDArray[np.float32]:
-    """Return what a reader is shown of an image (C, H, W): colours (H, W, 3), or one grey plane (H, W).
-
-    Of contrast phases that is the early one after contrast, in which lesions stand out.
-    """
-    if len(pixels) == 3 and modality.phases is Phases.AS_READ:
-        return pixels.transpose(1, 2, 0)
-    plane: NDArray[np.float32] = pixels[1 if len(pixels) == 3 else 0]
-    return plane
-
-
-def _planes(reader: Reader, record: ImageRecord) -> list[tuple[Path | None, int | None]]:
-    """Return the DICOM files and frames behind an image, its phases in order; one None if it isn't DICOM."""
-    path = reader.dataset_path(record)
-    if path is None:
-        return [(None, None)]
-    planes = split_key(record.key)
-    root = Path(str(path).removesuffix(planes[0][0]))
-    return [(root / relative, frame) for relative, frame in planes]
-
-
-def _caption(
-    table: Predictions, row: int, record: ImageRecord, cohort: str, png: str, dcm: str
-) -> Mapping[str, object]:
-    """Return what the gallery says under one heatmap."""
-    return {
-        "file": png,
-        "dicom": dcm,
-        "risk": float(table.risk["cman"][row]),
-        "outcome": bool(table.outcome[row]),
-        "decision": bool(table.decision["cman"][row]),
-        "view": record.view,
-        "modality": record.modality,
-        "cohort": cohort,
-        "pseudonym": str(table.patient[row]),
-    }

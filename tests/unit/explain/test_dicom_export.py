@@ -22,7 +22,9 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from huizhen.core.digests import digest_bytes
 from huizhen.errors import DataError, InvalidInputError, UnreadableFileError
 from huizhen.explain.dicom_export import Identity, derived_uid, heatmap_dicom
-from huizhen.explain.overlay import PHANTOM_MARK, overlay_rgb
+from huizhen.explain.dicom_objects import remapped_uid
+from huizhen.explain.overlay import PHANTOM_MARK
+from huizhen.explain.panels import LINE, PHANTOM_INK, marked_overlay
 
 MG, MR, US = "1.2.840.10008.5.1.4.1.1.1.2", "1.2.840.10008.5.1.4.1.1.4", "1.2.840.10008.5.1.4.1.1.6.1"
 US_FRAMES, ENHANCED_MR = "1.2.840.10008.5.1.4.1.1.3.1", "1.2.840.10008.5.1.4.1.1.4.1"
@@ -123,6 +125,7 @@ def export(path: Path, heat: NDArray[np.floating] | None = None, **changes: Any)
         "model_digest": digest_bytes(b"model"),
         "made_at": datetime(2026, 1, 2, 3, 4, 5, 678),
         "phantom": False,
+        "uid_secret": b"secret",
     }
     return heatmap_dicom(path, values, **arguments | changes)
 
@@ -131,11 +134,28 @@ def read(data: bytes) -> Dataset:
     return dcmread(io.BytesIO(data))
 
 
+MAMMOGRAM: dict[str, Any] = {
+    "PatientOrientation": ["A", "R"],
+    "BodyPartExamined": "BREAST",
+    "ImageLaterality": "R",
+    "ViewPosition": "CC",
+    "ViewCodeSequence": [
+        item(CodeValue="399162004", CodingSchemeDesignator="SCT", CodeMeaning="cranio-caudal")
+    ],
+    "ImagerPixelSpacing": [0.07, 0.07],
+    "PixelSpacing": [0.065, 0.065],
+}
+
 MAKERS: dict[str, Callable[[], Dataset]] = {
     "MR": lambda: source(MR, "MR", **geometry()),
-    "MG": lambda: source(MG, "MG", PatientOrientation=["A", "R"], BodyPartExamined="BREAST"),
+    "MG": lambda: source(MG, "MG", **MAMMOGRAM),
     "US": lambda: source(US, "US"),
 }
+
+
+def shared_values(made: Dataset) -> list[Dataset]:
+    """Return the mappings of stored values to heat."""
+    return list(made.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence)
 
 
 def test_a_slice_with_geometry_becomes_a_parametric_map(tmp_path: Path) -> None:
@@ -145,7 +165,9 @@ def test_a_slice_with_geometry_becomes_a_parametric_map(tmp_path: Path) -> None:
     heat = made.get_frame(1, apply_real_world_transform=True)
     assert np.abs(heat - a_heat()).max() <= 0.5 / 65535 + 1e-12
     assert np.array_equal(made.pixel_array, np.rint(a_heat() * 65535))
-    assert made.FrameOfReferenceUID == "1.2.3.9"
+    assert made.FrameOfReferenceUID == remapped_uid(b"secret", "1.2.3.9")
+    (value,) = shared_values(made)
+    assert value.LUTExplanation == "1 = highest of the patient's images of this modality"
     frame, shared = made.PerFrameFunctionalGroupsSequence[0], made.SharedFunctionalGroupsSequence[0]
     assert list(frame.PlanePositionSequence[0].ImagePositionPatient) == [-12.5, 3.25, 10.0]
     cosines = list(shared.PlaneOrientationSequence[0].ImageOrientationPatient)
@@ -153,7 +175,7 @@ def test_a_slice_with_geometry_becomes_a_parametric_map(tmp_path: Path) -> None:
     assert list(shared.PixelMeasuresSequence[0].PixelSpacing) == [0.7, 0.5]
     assert shared.PixelMeasuresSequence[0].SliceThickness == 2.0
     assert "SpacingBetweenSlices" not in shared.PixelMeasuresSequence[0]  # unknown, and never made up
-    assert (made.ContentQualification, made.Modality) == ("RESEARCH", "OT")
+    assert (made.ContentQualification, made.Modality) == ("RESEARCH", "MR")
 
 
 def test_the_window_shows_the_full_range(tmp_path: Path) -> None:
@@ -168,23 +190,73 @@ def test_an_image_without_frame_of_reference_becomes_a_secondary_capture(kind: s
     image = np.linspace(0, 1, ROWS * COLUMNS).reshape(ROWS, COLUMNS)
     made = read(export(path, image=image))
     assert made.SOPClassUID == SECONDARY_CAPTURE
-    assert np.array_equal(made.pixel_array, overlay_rgb(image, a_heat()))
+    assert np.array_equal(made.pixel_array, marked_overlay(image, a_heat()))
+    assert (made.ConversionType, made.BurnedInAnnotation, made.Modality) == ("WSD", "YES", kind)
     assert made.get("PatientOrientation") == (["A", "R"] if kind == "MG" else "")
     assert made.get("BodyPartExamined") == ("BREAST" if kind == "MG" else None)
 
 
-@pytest.mark.parametrize("kind", sorted(MAKERS))
-def test_text_burned_into_the_source_is_declared_where_it_is_shown(kind: str, tmp_path: Path) -> None:
-    dataset = MAKERS[kind]()
-    dataset.BurnedInAnnotation = "YES"
+def test_a_mammogram_s_side_view_and_pixel_size_are_kept(tmp_path: Path) -> None:
+    path = write(tmp_path, MAKERS["MG"]())
+    made = read(export(path, description="CMAN heatmap MG R CC"))
+    assert (made.ImageLaterality, made.ViewPosition, made.Modality) == ("R", "CC", "MG")
+    assert made.ViewCodeSequence[0].CodeValue == "399162004"
+    assert (list(made.ImagerPixelSpacing), list(made.PixelSpacing)) == ([0.07, 0.07], [0.065, 0.065])
+    assert made.SeriesDescription == "CMAN heatmap MG R CC"
+
+
+def test_a_parametric_map_takes_the_side_and_nothing_of_pixels_it_does_not_show(tmp_path: Path) -> None:
+    dataset = source(MR, "MR", **geometry(), Laterality="L", ViewPosition="CC", BurnedInAnnotation="YES")
     made = read(export(write(tmp_path, dataset)))
-    assert made.BurnedInAnnotation == ("NO" if kind == "MR" else "YES")
+    assert (made.Laterality, made.BurnedInAnnotation) == ("L", "NO")
+    assert "ViewPosition" not in made
+    assert "PixelSpacing" not in made  # it stands in the functional groups
+
+
+@pytest.mark.parametrize("phantom", [True, False])
+def test_a_capture_is_marked_in_its_pixels_and_has_the_outline(phantom: bool, tmp_path: Path) -> None:
+    mask = np.zeros((ROWS, COLUMNS), np.bool_)
+    mask[8:14, 10:20] = True
+    pixels = read(export(write(tmp_path, MAKERS["US"]()), mask=mask, phantom=phantom)).pixel_array
+    image = np.linspace(0, 1, ROWS * COLUMNS).reshape(ROWS, COLUMNS)
+    assert np.array_equal(pixels, marked_overlay(image, a_heat(), mask=mask, phantom=phantom))
+    assert (pixels[:ROWS] == LINE).all(axis=2).sum() == 2 * (6 + 10)
+    found = int((np.abs(pixels[ROWS:].astype(int) - PHANTOM_INK).max(axis=2) <= 12).sum())
+    assert (found > 5) == phantom
 
 
 @pytest.mark.parametrize("kind", sorted(MAKERS))
-def test_references_point_at_the_source(kind: str, tmp_path: Path) -> None:
+def test_under_a_pseudonym_no_uid_of_the_source_is_left(kind: str, tmp_path: Path) -> None:
     dataset = MAKERS[kind]()
-    made = read(export(write(tmp_path, dataset)))
+    path = write(tmp_path, dataset)
+    made = read(export(path))
+    real = {dataset.SOPInstanceUID, dataset.StudyInstanceUID, dataset.SeriesInstanceUID, "1.2.3.9"}
+    assert real.isdisjoint({e.value for e in made.iterall() if e.VR == "UI"})
+    assert made.StudyInstanceUID == remapped_uid(b"secret", dataset.StudyInstanceUID)
+    assert (made.PatientIdentityRemoved, made.get("DeidentificationMethod") is not None) == ("YES", True)
+    other = read(export(path, uid_secret=b"another"))
+    assert other.StudyInstanceUID != made.StudyInstanceUID
+    assert {other.SeriesInstanceUID, other.SOPInstanceUID}.isdisjoint(
+        {made.SeriesInstanceUID, made.SOPInstanceUID}
+    )
+
+
+def test_an_empty_secret_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInputError, match="secret is empty"):
+        export(write(tmp_path, MAKERS["US"]()), uid_secret=b"")
+
+
+@pytest.mark.parametrize("kind", sorted(MAKERS))
+@pytest.mark.parametrize("identity", list(Identity))
+def test_references_point_at_the_source_or_what_stands_for_it(
+    kind: str, identity: Identity, tmp_path: Path
+) -> None:
+    dataset = MAKERS[kind]()
+    made = read(export(write(tmp_path, dataset), identity=identity))
+
+    def named(uid: str) -> str:
+        return uid if identity is Identity.SOURCE else remapped_uid(b"secret", uid)
+
     (root,) = made.SourceImageSequence
     (series,) = made.ReferencedSeriesSequence
     (instance,) = series.ReferencedInstanceSequence
@@ -194,11 +266,11 @@ def test_references_point_at_the_source(kind: str, tmp_path: Path) -> None:
         references.extend(derivation.SourceImageSequence)
         assert len(references) == 3
     for reference in references:
-        assert reference.ReferencedSOPInstanceUID == dataset.SOPInstanceUID
+        assert reference.ReferencedSOPInstanceUID == named(dataset.SOPInstanceUID)
         assert reference.ReferencedSOPClassUID == dataset.SOPClassUID
         assert "ReferencedFrameNumber" not in reference
-    assert series.SeriesInstanceUID == dataset.SeriesInstanceUID
-    assert made.StudyInstanceUID == dataset.StudyInstanceUID
+    assert series.SeriesInstanceUID == named(dataset.SeriesInstanceUID)
+    assert made.StudyInstanceUID == named(dataset.StudyInstanceUID)
     assert made.SeriesInstanceUID != dataset.SeriesInstanceUID
     assert root.PurposeOfReferenceCodeSequence[0].CodeValue == "121322"
 
@@ -226,7 +298,7 @@ def test_phases_of_one_slice_are_all_referenced(tmp_path: Path) -> None:
     phases = [source(MR, "MR", **geometry(), SliceLocation=float(i)) for i in range(3)]
     paths = [write(tmp_path, phase, f"{i}.dcm") for i, phase in enumerate(phases)]
     made = read(export(paths[0], further=[(paths[1], None), (paths[2], None)]))
-    expected = [phase.SOPInstanceUID for phase in phases]
+    expected = [remapped_uid(b"secret", phase.SOPInstanceUID) for phase in phases]
     assert len(set(expected)) == 3
     assert [r.ReferencedSOPInstanceUID for r in made.SourceImageSequence] == expected
     (series,) = made.ReferencedSeriesSequence
@@ -247,7 +319,8 @@ def test_a_source_that_is_not_dicom_becomes_a_secondary_capture(name: str, tmp_p
     image = np.zeros((ROWS, COLUMNS, 3))
     made = read(export(tmp_path / name, image=image))
     assert made.SOPClassUID == SECONDARY_CAPTURE
-    assert np.array_equal(made.pixel_array, overlay_rgb(image, a_heat()))
+    assert np.array_equal(made.pixel_array, marked_overlay(image, a_heat()))
+    assert made.Modality == "OT"
     assert (made.PatientID, str(made.PatientName)) == ("P-0f3a", "P-0f3a")
     assert "SourceImageSequence" not in made
     assert "ReferencedSeriesSequence" not in made
@@ -307,7 +380,6 @@ def test_different_content_gets_another_instance_of_the_same_series(kind: str, t
     variants = [
         export(path),
         export(path, a_heat()[::-1].copy()),
-        export(path, description="Another"),
         export(path, made_at=datetime(2026, 1, 2, 3, 4, 6)),
         export(path, instance_number=2),
         export(path, phantom=True),
@@ -315,6 +387,7 @@ def test_different_content_gets_another_instance_of_the_same_series(kind: str, t
     made = [read(data) for data in variants]
     assert len({m.SOPInstanceUID for m in made}) == len(made)
     assert len({m.SeriesInstanceUID for m in made}) == 1
+    assert read(export(path, description="Another")).SeriesInstanceUID != made[0].SeriesInstanceUID
     other_model = read(export(path, model_digest=digest_bytes(b"other")))
     assert other_model.SeriesInstanceUID != made[0].SeriesInstanceUID
     assert read(export(path, series_uid="1.2.3.77")).SeriesInstanceUID == "1.2.3.77"
@@ -433,7 +506,7 @@ def test_files_of_many_vendors_become_heatmaps() -> None:
             assert result.PatientName == origin.get("PatientName", "P-0f3a")
         made[row["file"]] = result.SOPClassUID
         stored = np.rint(heat * 65535) if result.SOPClassUID == PARAMETRIC_MAP else None
-        shown = overlay_rgb(np.zeros(size), heat) if stored is None else stored
+        shown = marked_overlay(np.zeros(size), heat) if stored is None else stored
         assert np.array_equal(result.pixel_array, shown)
     assert len(made) > 12
     assert made["pydicom__MR_small.dcm"] == made["pydicom__CT_small.dcm"] == PARAMETRIC_MAP

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from huizhen.errors import InvalidInputError
-from huizhen.explain.overlay import PHANTOM_MARK, colours, overlay_png, overlay_rgb
+from huizhen.explain.overlay import colours, grey_or_colour, overlay_rgb, png_bytes
 
 
 def picture(png: bytes) -> NDArray[np.uint8]:
@@ -25,7 +25,9 @@ def ramp(height: int = 5, width: int = 7) -> NDArray[np.float64]:
 
 def test_no_heat_leaves_the_image_as_it_is() -> None:
     grey = np.rint(ramp() * 255).astype(np.uint8)
-    assert np.array_equal(picture(overlay_png(grey / 255, np.zeros((5, 7)))), np.stack([grey] * 3, axis=2))
+    bare = np.stack([grey] * 3, axis=2)
+    assert np.array_equal(overlay_rgb(grey / 255, np.zeros((5, 7))), bare)
+    assert np.array_equal(grey_or_colour(grey / 255), bare)
 
 
 def test_full_heat_at_full_opacity_is_the_last_colour() -> None:
@@ -54,24 +56,10 @@ def test_colour_images_keep_their_colours() -> None:
     assert np.array_equal(overlay_rgb(image, np.zeros((4, 4)))[0, 0], [255, 0, 0])
 
 
-def test_beside_puts_the_bare_image_left() -> None:
-    image, heat = ramp(), ramp()[::-1]
-    both = picture(overlay_png(image, heat, beside=True))
-    assert both.shape == (5, 14, 3)
-    assert np.array_equal(both[:, :7], overlay_rgb(image, np.zeros((5, 7))))
-    assert np.array_equal(both[:, 7:], overlay_rgb(image, heat))
-
-
-def test_bytes_repeat_and_depend_on_heat() -> None:
-    first, again = (overlay_png(ramp().astype(np.float32), ramp()) for _ in range(2))
-    assert first == again
-    assert first != overlay_png(ramp(), ramp()[::-1])
-
-
-@pytest.mark.parametrize("phantom", [True, False])
-def test_a_phantom_says_so_in_its_file(phantom: bool) -> None:
-    with Image.open(io.BytesIO(overlay_png(ramp(), ramp(), phantom=phantom))) as image:
-        assert image.info.get("Comment") == (PHANTOM_MARK if phantom else None)
+def test_a_png_holds_the_pixels_and_its_bytes_repeat() -> None:
+    pixels = overlay_rgb(ramp(), ramp())
+    assert np.array_equal(picture(png_bytes(pixels)), pixels)
+    assert png_bytes(pixels) == png_bytes(pixels.copy()) != png_bytes(pixels[::-1])
 
 
 @pytest.mark.parametrize(
@@ -93,5 +81,5 @@ def test_wrong_input_is_refused(
     image: NDArray[np.float64], heat: NDArray[np.float64], alpha: float, field: str
 ) -> None:
     with pytest.raises(InvalidInputError) as caught:
-        overlay_png(image, heat, alpha=alpha)
+        overlay_rgb(image, heat, alpha=alpha)
     assert caught.value.field == field
