@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from dishonest import ask_one, sum_over
 from toy_federation import SITES, WEIGHTS, Toy, study, toy
 
+from huizhen.errors import MessageError
 from huizhen.federate import messages as wire
 from huizhen.federate.policy import POLICY
 from huizhen.federate.site.folder import policy_toml
@@ -21,6 +22,7 @@ from huizhen.federate.statistics.counts import Categories
 from huizhen.federate.statistics.data import table_of
 from huizhen.federate.statistics.delong import DeLong
 from huizhen.federate.statistics.fixed_point import MOST_SITES, encode
+from huizhen.federate.statistics.interface import Query
 from huizhen.federate.statistics.runner import respond
 from huizhen.ledger.signing import SigningKey
 from huizhen.privacy.secure_aggregation.coding import FixedPoint, Residues
@@ -77,7 +79,7 @@ def test_the_same_counts_under_another_subject_stay_with_the_same_sites(one):
         learner.answer = answer
     first = ask(one, subject="cohort/cman", query="categories")
     assert sum_over(one, first, SITES, COUNTS, 1).survivors == SITES
-    other = ask(one, 3, subject="cohort/single:US", query="categories")
+    other = ask(one, 0, subject="cohort/single:US", query="categories")
     assert "unmasked over" in refused(sum_over(one, other, TWO, COUNTS, 2))
 
 
@@ -92,6 +94,13 @@ def test_a_site_may_be_absent_in_a_round_from_other_weights(one):
     assert sum_over(one, train(one, 0), SITES, CHANGES, 1, WEIGHTS).survivors == SITES
     moved = {name: value + np.float32(0.1) for name, value in WEIGHTS.items()}
     assert sum_over(one, train(one, 1), TWO, CHANGES, 2, moved).survivors == TWO
+
+
+@pytest.mark.parametrize("step", [1, 7])
+def test_a_step_that_a_statistic_has_not_is_refused(step):
+    query = Query(name="categories", step=step)
+    with pytest.raises(MessageError, match=f"categories has no step {step}"):
+        respond(Categories(column="c", codes=(0.0,)), query, table_of(("c",), np.zeros((3, 1))))
 
 
 # --- invitations -----------------------------------------------------------------------------------------

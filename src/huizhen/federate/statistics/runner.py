@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from huizhen.errors import FederationError, MessageError
 from huizhen.federate.statistics.aggregate import Aggregate, add, aggregate
@@ -43,6 +43,13 @@ class Run(Generic[R]):
     words: int
 
 
+STEPS: Final = {
+    **dict.fromkeys(("categories", "histogram", "kappa", "localisation", "scores", "spending"), 1),
+    "delong": 2,
+}
+"""Of the statistics that are done after few steps, how many they have."""
+
+
 def plain_sum(words: Sequence[Words]) -> Words:
     """Return the sum modulo 2^32 in the clear: for tests, and where all sites are in one process.
 
@@ -61,9 +68,13 @@ def plain_sum(words: Sequence[Words]) -> Words:
 def respond(statistic: Statistic[D, R], query: Query, data: D) -> Aggregate:
     """Return a site's answer to `query`, in the statistic's layout.
 
-    Raises `MessageError` if the query belongs to another statistic or is malformed, `InvalidInputError` if
-    the site's data don't fit.
+    Raises `MessageError` if the query belongs to another statistic, is of a step that it hasn't or malformed,
+    `InvalidInputError` if the site's data don't fit.
     """
+    if query.step >= STEPS.get(statistic.name, query.step + 1):
+        raise MessageError(
+            f"{statistic.name} has no step {query.step}", remedy="start all with one study", field="step"
+        )
     if query.name != statistic.name:
         raise MessageError("a query of another statistic", remedy="start all with one study", field="name")
     found = aggregate(statistic.layout(query), statistic.answer(query, data))
