@@ -107,9 +107,9 @@ def enhancement(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return (3, H, W) phases before, early and late as relative enhancement, unclipped.
 
     Early and late less before, and half plus late less early, each times 0.4 and divided by the signal before
-    contrast plus half of the image's tissue level (its 95th percentile before contrast), which keeps noise in
-    the dark from growing. Any gain of the scanner falls out, most of a slow shading too. A lesion that doubles
-    its signal early comes out at about 0.3.
+    contrast plus half of the image's tissue level (its 95th percentile before contrast), which keeps noise
+    in the dark from growing. Any gain of the scanner falls out, most of a slow shading too. A lesion that
+    doubles its signal early comes out at about 0.3.
 
     >>> phases = np.array([0.25, 0.5, 0.375], np.float32).reshape(3, 1, 1)
     >>> enhancement(phases).ravel().round(3).tolist() == enhancement(phases / 2).ravel().round(3).tolist()

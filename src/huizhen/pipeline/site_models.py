@@ -59,8 +59,8 @@ class SiteModels:
     def hold(self, model: FederatedModel, weights: Weights) -> None:
         """Keep the weights of `model`, also for a process after this one.
 
-        Raises `FederationError` when others are locked, or the study plans no more of this model; `ModelError`
-        when they are of another network.
+        Raises `FederationError` when others are locked, or the study plans no more of this model;
+        `ModelError` when they are of another network.
         """
         from safetensors.numpy import save
 
