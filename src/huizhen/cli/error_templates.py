@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -54,7 +55,8 @@ def read_said(folder: Path | None = None) -> Said:
     words: dict[str, str] = {}
     for fragment, place in sayings.fragments.items():
         for text in _shown_parts(fragment, several=False):
-            (templates if " " in text.strip() else words).setdefault(plain(text), place.module)
+            phrase = re.search(r"(^|\s)[a-z]+\s|\s[a-z]+$", text.strip())
+            (templates if phrase else words).setdefault(plain(text), place.module)
     return Said(templates=templates, words=words)
 
 

@@ -59,7 +59,8 @@ def read_catalogue() -> dict[str, dict[str, str]]:
     """Return the catalogue by room; a room is the file that its errors' words stand in."""
     folder = files("huizhen.cli") / "words" / "errors_zh"
     found = sorted((one for one in folder.iterdir() if one.name.endswith(".toml")), key=lambda one: one.name)
-    return {one.name.removesuffix(".toml"): tomllib.loads(one.read_text(encoding="utf-8")) for one in found}
+    tables = {one.name.removesuffix(".toml"): tomllib.loads(one.read_text(encoding="utf-8")) for one in found}
+    return {room: {plain(english): told for english, told in table.items()} for room, table in tables.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
