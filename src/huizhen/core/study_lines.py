@@ -63,5 +63,8 @@ def line_of(field: str, lines: Mapping[str, int]) -> int | None:
     while field:
         if field in lines:
             return lines[field]
-        field = re.sub(r"(\.[^.\[]+|\[\d+\]|^[^.\[]+)$", "", field)
+        shorter = re.sub(r"(\.[^.\[]+|\[\d+\]|^[^.\[]+)$", "", field)
+        if shorter == field:  # a key with brackets in its name
+            return None
+        field = shorter
     return None

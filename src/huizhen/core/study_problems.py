@@ -62,7 +62,8 @@ def parse_study(
 
 def with_lines(problems: Iterable[Problem], text: str) -> list[Problem]:
     """Return the problems with the lines of their fields in a study's text, in that order."""
-    lines = key_lines(text)
+    problems = list(problems)
+    lines = key_lines(text) if problems else {}  # a text beyond limits has none here, and is not gone through
     placed = [replace(problem, line=line_of(problem.field, lines)) for problem in problems]
     return sorted(placed, key=lambda p: p.line or 0)
 
