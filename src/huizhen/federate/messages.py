@@ -29,8 +29,8 @@ Model = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:|+/-]{1,500}$")
 def printable(text: str) -> str:
     """Return up to 500 characters of `text` with nothing that a terminal obeys, or that turns directions.
 
-    >>> printable("no\n\x1b[2J")
-    'no \\u001b[2J'
+    >>> print(printable("no\\n\\x1b[2J"))
+    no \\u001b[2J
     """
     return visible(text.replace("\n", " ").replace("\t", " "))[:500]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from huizhen.core.digests import Digest
 from huizhen.errors import InvalidInputError, MessageError
@@ -85,14 +86,24 @@ def task_of(ask: wire.Train | wire.Ask) -> wire.Task:
     return wire.Task(kind="ask", name=f"{ask.subject}/{ask.query}", step=ask.step)
 
 
+WHOLE: Final = frozenset({"cohort", "levels", "moments", "regression"})
+"""Kinds of subject of which all sums go over the same sites; of others, those of one part or query round."""
+
+
 def place_of(task: wire.Task) -> str:
     """Return what a sum is of, as a key: a sum of one thing is unmasked over one set of sites only.
 
-    The step of a query is no part of it: all steps of a statistic go over the same sites.
+    Of queries neither step, statistic, model, fold nor column is a part of it: what differs in these alone
+    may be nearly the same, and the difference of two sums nearly one site's numbers.
 
     >>> place_of(wire.Task(kind="train", name="cman/member0", step=3))
     'train:cman/member0:3'
-    >>> place_of(wire.Task(kind="ask", name="cohort/cman/categories", step=3))
-    'ask:cohort/cman/categories'
+    >>> place_of(wire.Task(kind="ask", name="scores/tune/0/cman/delong", step=1))
+    'ask:scores/tune'
+    >>> place_of(wire.Task(kind="ask", name="cohort/cman/member0/categories", step=0))
+    'ask:cohort'
     """
-    return f"{task.kind}:{task.name}" + (f":{task.step}" if task.kind == "train" else "")
+    if task.kind == "train":
+        return f"train:{task.name}:{task.step}"
+    kind, _, rest = task.name.partition("/")
+    return f"ask:{kind}" if kind in WHOLE else f"ask:{kind}/{rest.partition('/')[0]}"

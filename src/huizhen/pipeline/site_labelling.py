@@ -233,7 +233,8 @@ class SiteLabelling:
         """Return the statistic of a subject of `KINDS`, and the site's data. Raises `FederationError`."""
         kind, _, rest = subject.partition("/")
         number, _, more = rest.partition("/")
-        query = int(number) if number.isdigit() and len(number) < 6 else -1
+        known = number.isdigit() and len(number) < 6 and str(int(number)) == number  # no second name for one
+        query = int(number) if known else -1
         if kind == "asking":
             weights, _, model = more.partition("/")
             self._check(model, query)

@@ -16,6 +16,7 @@ from toy_federation import SITES, WEIGHTS, Toy, study, toy
 from huizhen.errors import MessageError
 from huizhen.federate import messages as wire
 from huizhen.federate.policy import POLICY
+from huizhen.federate.secure_wire import place_of
 from huizhen.federate.site.folder import policy_toml
 from huizhen.federate.site.worker import Worker
 from huizhen.federate.statistics.counts import Categories
@@ -81,6 +82,19 @@ def test_the_same_counts_under_another_subject_stay_with_the_same_sites(one):
     assert sum_over(one, first, SITES, COUNTS, 1).survivors == SITES
     other = ask(one, 0, subject="cohort/single:US", query="categories")
     assert "unmasked over" in refused(sum_over(one, other, TWO, COUNTS, 2))
+
+
+def test_nearly_the_same_question_under_another_subject_stays_with_the_same_sites():
+    """A calibration moved by a hair puts nearly all patients into the same bins."""
+
+    def place(name: str) -> str:
+        return place_of(wire.Task(kind="ask", name=name, step=0))
+
+    assert place("scores/tune/0/cman/scores") == place("scores/tune/all/cman/cman/delong")
+    assert place("cohort/cman/member0/categories") == place("cohort/single:US/member0/categories")
+    assert place("regression/fit/cman/logistic") == place("regression/choose/table_lr/batch")
+    assert place("scores/tune/0/cman/scores") != place("scores/test/0/cman/scores")
+    assert place("curve/1/ab/delong") != place("curve/2/cd/delong")
 
 
 def test_two_rounds_from_the_same_weights_go_over_the_same_sites(one):

@@ -3,7 +3,7 @@
 A lead may ask the same thing in other words: at another step, in another round, under another name. So an
 answer has several keys, and any one of them that was released over other sites refuses it:
 
-- where it was asked: a round of a model, or a query of a subject, whatever its step and parameters;
+- where it was asked: a round of a model, or a kind of query (`huizhen.federate.secure_wire.place_of`);
 - what it was asked from: the model and its weights, in any round;
 - what it says: the digest of the numbers themselves.
 """
