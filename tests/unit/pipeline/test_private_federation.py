@@ -100,7 +100,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Mapping[str, Si
     file, home = write_study(root / "data"), root / "home"
     home.mkdir()
     lead = SigningKey.create_or_load(home / "signing_key.pem")
-    rules = SitePolicy(signers=(lead.public.hex,), maximum_epsilon=8.0, maximum_delta=1e-4)
+    rules = SitePolicy(signers=(lead.public.hex,), maximum_epsilon=8.0, maximum_delta=1e-4, minimum_sites=2)
     folders = {
         name: SiteFolder.create(root / "sites" / name, name=name, data=root / "data", policy=rules)
         for name in SITES
