@@ -472,7 +472,8 @@ def test_broken_images_among_good_ones(blobs: Blobs, tmp_path: Path) -> None:
     (north / "notes.txt").write_text("not an image either")
     (north / "nobody.png").write_bytes((north / "north-9.png").read_bytes())
     found = exclusions(succeeds(study))
-    assert found["north", "image", "unreadable"] == 5
+    assert found["north", "image", "unreadable"] == 4
+    assert found["north", "image", "absent_file"] == 1
     assert found["north", "image", "blank"] == 1
     assert found["north", "patient", "conflicting_label"] == 2
     assert found["north", "image", "missing_label"] == 1

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from huizhen.cli.dicom_choice import pattern_of
 from huizhen.cli.source_guess import Found
 from huizhen.core.study import ReaderKind, Task
 from huizhen.core.study_wording import nearest
 from huizhen.core.table_text import cell_equals
+from huizhen.data.readers.image_names import Spelling
 from huizhen.errors import DataError
 
-__all__ = ["Counts", "Guess", "count_rows", "guess_columns"]
+__all__ = ["Counts", "Guess", "count_rows", "guess_columns", "refuse_useless"]
 
 Rows = Sequence[Mapping[str, str]]
 
 ENOUGH = 0.5
 """Share of a column's cells that must fit for it to be taken by its content."""
+
+MOST_SHOWN = 8
+"""How many values of an outcome column an error shows."""
 
 NAMES: Mapping[str, tuple[str, ...]] = {
     "patient": (
@@ -80,7 +86,7 @@ def guess_columns(
     _check_given(given, columns)
     guesses = {key: Guess(key=key, column=name, why="given") for key, name in given.items() if name}
     if found.names:
-        _add(guesses, "image", _by_content(rows, lambda cell: cell in found.names), "content")
+        _add(guesses, "image", _by_images(rows, found), "content")
     _add(guesses, "outcome", _by_classes(rows, task, guesses), "classes")
     _add(guesses, "patient", _by_content(rows, lambda cell: cell in found.patients), "content")
     for key in ("outcome", "patient", "view", "duplicate_group"):
@@ -113,6 +119,29 @@ def _by_content(rows: Rows, fits: Callable[[str], bool]) -> str | None:
         shares[column] = sum(fits(cell) for cell in cells) / len(cells) if cells else 0.0
     best = max(shares, key=lambda column: shares[column], default=None)
     return best if best is not None and shares[best] >= ENOUGH else None
+
+
+def _by_images(rows: Rows, found: Found) -> str | None:
+    """Return the column most of whose cells name images as the readers take them."""
+    shares = {}
+    for column in rows[0] if rows else ():
+        filled = sum(bool(row[column].strip()) for row in rows)
+        shares[column] = len(_named(rows, column, found)) / filled if filled else 0.0
+    best = max(shares, key=lambda column: shares[column], default=None)
+    return best if best is not None and shares[best] >= ENOUGH else None
+
+
+def _named(rows: Rows, column: str, found: Found) -> list[int]:
+    """Return which rows' cells name an image that is there."""
+    if found.reader is ReaderKind.NPZ:
+        return [i for i, row in enumerate(rows) if row[column].strip() in found.names]
+    spelling = Spelling.of(row[column] for row in rows)
+    folded = {name.casefold() for name in found.names}
+    return [
+        i
+        for i, row in enumerate(rows)
+        if row[column].strip() and spelling.look_up(row[column], found.names, folded) is not None
+    ]
 
 
 def _by_classes(rows: Rows, task: Task | None, guesses: Mapping[str, Guess]) -> str | None:
@@ -172,12 +201,46 @@ def count_rows(rows: Rows, guesses: Sequence[Guess], found: Found, task: Task | 
         return sum(any(cell_equals(row[column["outcome"]], name) for name in classes) for row in rows)
 
     positive, negative = (of(task.positive), of(task.negative)) if task else (0, 0)
-    named = [row[column["image"]].strip() for row in rows] if found.names and "image" in column else []
+    looked = bool(found.names) and "image" in column
     return Counts(
         rows=len(rows),
         patients=len({row[column["patient"]] for row in rows}),
         positive=positive,
         negative=negative,
         other=len(rows) - positive - negative,
-        unmatched=sum(name not in found.names for name in named),
+        unmatched=len(rows) - len(_named(rows, column["image"], found)) if looked else 0,
     )
+
+
+def refuse_useless(
+    counts: Counts, rows: Rows, guesses: Sequence[Guess], task: Task, *, names: frozenset[str], file: str
+) -> None:
+    """Raise `DataError` when no row is of a class of the study, or no image that the table names is there."""
+    if not counts.positive + counts.negative:
+        column = next(guess.column for guess in guesses if guess.key == "outcome")
+        known = ", ".join((*task.positive, *task.negative))
+        raise DataError(
+            f"no row of column {column} is of a class of the study: it holds {_held(rows, column)}",
+            remedy=f"the study knows {known}; correct [task], or name another column with --outcome",
+            file=file,
+        )
+    if counts.rows and counts.unmatched == counts.rows:
+        column = next(guess.column for guess in guesses if guess.key == "image")
+        raise DataError(
+            f"none of the {counts.rows} images that column {column} names is there"
+            " (9 for a digit, A for a letter:"
+            f" table {pattern_of(rows[0][column])}, a file {pattern_of(min(names, default='-'))})",
+            remedy="give the folder that holds them, or name another column with --image",
+            file=file,
+        )
+
+
+def _held(rows: Rows, column: str) -> str:
+    """Return a column's commonest values; what stands once may be a patient's, and is counted only."""
+    counts = Counter(row[column].strip() for row in rows)
+    empty = counts.pop("", 0)
+    shared = [(value, count) for value, count in counts.most_common(MOST_SHOWN) if count > 1]
+    rest = len(counts) - len(shared)
+    parts = [f"{value[:40]} ({count})" for value, count in shared]
+    parts += [f"{rest} other values"] if rest else []
+    return ", ".join(parts + ([f"{empty} empty cells"] if empty else []))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import typer
 
 from huizhen.cli.screen import Screen
+from huizhen.core.dicom_modality import code_in_name
 from huizhen.core.study import ReaderKind, Role
 from huizhen.core.study_template import ModalityAnswer, SiteAnswer, SourceAnswer, StudyAnswers
 from huizhen.errors import InvalidInputError
@@ -115,12 +116,14 @@ def _source(modality: ModalityAnswer, folder: str, reader: ReaderKind) -> Source
     columns = {"patient": "patient", "outcome": "outcome"}
     if reader is not ReaderKind.DICOM:
         columns["image"] = "image"
+    code = code_in_name(modality.name)
     return SourceAnswer(
         reader=reader,
         modality=modality.name,
         path=f"{folder}/{modality.name}",
         labels=f"{folder}/labels.csv",
         columns=columns,
+        extra={"dicom_modality": code} if reader is ReaderKind.DICOM and code else {},
     )
 
 

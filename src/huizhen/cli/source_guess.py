@@ -6,15 +6,15 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from huizhen.core.study import ReaderKind
 from huizhen.errors import DataError, UnreadableFileError
 
-__all__ = ["Found", "look_at"]
+if TYPE_CHECKING:
+    from huizhen.data.readers.dicom_kinds import HeaderCounts
 
-MOST_HEADERS = 200
-"""How many DICOM headers are read to learn the patient ids."""
+__all__ = ["Found", "look_at"]
 
 TABLES = (".csv", ".csv.gz", ".tsv", ".parquet")
 NIFTI = (".nii", ".nii.gz")
@@ -25,7 +25,8 @@ class Found:
     """A source as it was found.
 
     `images`: how many there are. `names`: what a table's image column may call them. `patients`: the ids in
-    DICOM headers. `folders`: (patient, outcome) of each image file, as its folders would give them.
+    DICOM headers, of which `headers` counts more. `folders`: (patient, outcome) of each image file, as its
+    folders would give them.
     `extra`: further keys of [[site.source]] that are needed to read it.
     """
 
@@ -33,6 +34,7 @@ class Found:
     images: int
     names: frozenset[str] = frozenset()
     patients: frozenset[str] = frozenset()
+    headers: HeaderCounts | None = None
     folders: tuple[tuple[str, str], ...] = ()
     extra: dict[str, str] = field(default_factory=dict)
 
@@ -75,8 +77,7 @@ def _folder(path: Path) -> Found:
     if not counts[reader]:
         raise DataError("holds no image that a reader knows", remedy="give another folder", file=str(path))
     if reader is ReaderKind.DICOM:
-        dicom = _dicom(path, files)
-        return Found(reader=reader, images=len(dicom), patients=_patients(path, dicom))
+        return _dicom_found(path, _dicom(path, files))
     if reader is ReaderKind.NIFTI:
         return Found(reader=reader, images=len(volumes), names=_names(volumes))
     folders = tuple((label.patient, label.outcome) for _, label in by_class(images))
@@ -97,20 +98,12 @@ def _magic(path: Path, length: int) -> bytes:
         return b""
 
 
-def _patients(path: Path, files: Sequence[str]) -> frozenset[str]:
-    """Return the patient ids in the headers of evenly chosen files."""
-    from huizhen.data.readers.dicom_headers import read_dataset
-    from huizhen.data.readers.dicom_values import text_of
+def _dicom_found(path: Path, files: list[str]) -> Found:
+    """Return a folder of DICOM files, with what their headers say."""
+    from huizhen.data.readers.dicom_kinds import count_headers
 
-    step = max(1, len(files) // MOST_HEADERS)
-    ids = set()
-    for file in files[::step]:
-        try:
-            header = read_dataset(path / file, pixels=False)
-        except UnreadableFileError:
-            continue
-        ids.add(text_of(header, "PatientID"))
-    return frozenset(ids - {""})
+    headers = count_headers(path, files)
+    return Found(reader=ReaderKind.DICOM, images=len(files), patients=headers.all_patients, headers=headers)
 
 
 def _names(files: Sequence[str]) -> frozenset[str]:

@@ -16,7 +16,7 @@ REASONS = (
     *("unreadable", "blank", "non_finite", "wrong_modality", "mixed_patients", "missing_patient"),
     *("missing_label", "other_series", "other_class", "duplicate_id", "no_usable_data", "two_sites"),
     *("exact_duplicate", "near_duplicate", "conflicting_label", "several_persons"),
-    "contradictory_outcomes",
+    *("contradictory_outcomes", "absent_file"),
 )
 """Why something can be left out; every report has a word for each.
 

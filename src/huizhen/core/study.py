@@ -85,6 +85,9 @@ class Source(Frozen):
     path: str
     labels: str | None = None
     columns: Columns | None = None
+    encoding: (
+        Literal["utf-8", "utf-16", "gb18030", "big5", "cp1252", "latin-1", "shift-jis", "euc-kr"] | None
+    ) = None
     where: dict[str, str | int | float | list[str] | list[int] | list[float]] = Field(default_factory=dict)
     array: str = "images"
     ids: str | None = None

@@ -25,6 +25,7 @@ __all__ = [
     "study_error",
     "study_roots",
     "study_text",
+    "with_lines",
 ]
 
 

@@ -9,12 +9,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from huizhen.core.dicom_modality import wanted_modality
 from huizhen.core.study import ReaderKind, Source, Split, TableModality, Task
 from huizhen.core.study_wording import Problem, nearest
 from huizhen.core.table_text import cell_equals, columns_of, rows_of
 from huizhen.errors import HuizhenError
 
-__all__ = ["SMALLEST_CLASS", "find_path", "source_problems"]
+__all__ = ["SMALLEST_CLASS", "class_of", "find_path", "source_problems"]
 
 SMALLEST_CLASS = 5
 """Fewest patients of either class that the tuning and the test part must be expected to hold."""
@@ -92,6 +93,12 @@ def _source_problems(
         yield from _kind_problems(f"{field}.path", source, path)
         if source.reader is ReaderKind.NPZ and path.is_file():
             yield from _array_problems(field, source, path)
+    if source.reader is ReaderKind.DICOM and wanted_modality(source) is None:
+        yield Problem(
+            field=f"{field}.dicom_modality",
+            reason=f"is missing, and the name {source.modality} doesn't tell it: any image would be taken",
+            remedy='add it: "US", "MG", "MR" ...; or call the modality so',
+        )
     labels = _labels_of(source, roots)
     if source.labels is not None and labels is None:
         yield _absent(f"{field}.labels", source.labels, roots)
@@ -181,7 +188,7 @@ def _label_problems(
 ) -> Iterator[Problem]:
     """Yield the problems between a source and its table: columns, `where`, classes."""
     try:
-        names = columns_of(labels)
+        names = columns_of(labels, encoding=source.encoding)
         absent = [(key, name) for key, name in _wanted(source, table) if name not in names]
         for key, name in absent:
             yield Problem(
@@ -217,7 +224,7 @@ def _row_problems(field: str, source: Source, labels: Path, task: Task | None) -
         yield Problem(
             field=f"{field}.{what}", reason=f"{reason} of {labels.name}", remedy="check it against the table"
         )
-    elif outcome and task and all(_class_of(row[outcome], task) is None for row in rows):
+    elif outcome and task and all(class_of(row[outcome], task) is None for row in rows):
         yield Problem(
             field=f"{field}.columns.outcome",
             reason=f"no row of column {outcome} is of a class that task.positive or task.negative names",
@@ -230,7 +237,7 @@ def _rows(source: Source, labels: Path) -> Iterator[Mapping[str, str]]:
     columns = source.columns
     named = [columns.patient, columns.outcome] if columns else []
     wanted = list(dict.fromkeys([name for name in named if name] + list(source.where)))
-    for row in rows_of(labels, wanted):
+    for row in rows_of(labels, wanted, encoding=source.encoding):
         if all(_among(row[name], value) for name, value in source.where.items()):
             yield row
 
@@ -240,7 +247,7 @@ def _among(cell: str, value: object) -> bool:
     return any(cell_equals(cell, item) for item in (value if isinstance(value, list) else [value]))
 
 
-def _class_of(cell: str, task: Task) -> bool | None:
+def class_of(cell: str, task: Task) -> bool | None:
     """Return True for a positive, False for a negative outcome, None for any other."""
     if _among(cell, list(task.positive)):
         return True
@@ -257,7 +264,7 @@ def _outcomes(site: str, source: Source, task: Task, roots: Sequence[Path]) -> d
         return {}
     outcome, patient = source.columns.outcome, source.columns.patient
     try:
-        rows = [(f"{site}/{row[patient]}", _class_of(row[outcome], task)) for row in _rows(source, labels)]
+        rows = [(f"{site}/{row[patient]}", class_of(row[outcome], task)) for row in _rows(source, labels)]
     except HuizhenError:
         return {}
     return {name: value for name, value in rows if value is not None}

@@ -2,44 +2,62 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from huizhen.core.table_csv import CsvTable, parse_csv
 from huizhen.core.table_limits import parquet_batches, table_bytes
 from huizhen.errors import DataError, UnreadableFileError
 
-__all__ = ["cell_equals", "columns_of", "rows_of"]
+__all__ = ["cell_equals", "columns_of", "encoding_of", "numbered_rows", "rows_of"]
 
 
-def columns_of(path: Path) -> list[str]:
+def columns_of(path: Path, *, encoding: str | None = None) -> list[str]:
     """Return the column names of a table. Raises `UnreadableFileError` if it is broken."""
     if _is_parquet(path):
         return list(_parquet(path).schema_arrow.names)
-    return next(_lines(path), [])
+    return list(_csv(path, encoding).header)
 
 
-def rows_of(path: Path, columns: Sequence[str]) -> Iterator[Mapping[str, str]]:
+def encoding_of(path: Path, *, encoding: str | None = None) -> str:
+    """Return what a table's encoding is called; Parquet is UTF-8. Raises `UnreadableFileError`."""
+    return "UTF-8" if _is_parquet(path) else _csv(path, encoding).encoding
+
+
+def rows_of(
+    path: Path, columns: Sequence[str], *, encoding: str | None = None
+) -> Iterator[Mapping[str, str]]:
     """Yield the named columns of each row as text ("" where a cell is missing).
 
-    Raises `DataError` if a column is absent, `UnreadableFileError` if the table is broken.
+    `encoding` is one of `table_csv.ENCODINGS`, None to find it out. Raises `DataError` if a column is absent,
+    `UnreadableFileError` if the table is broken.
     """
-    if absent := [name for name in columns if name not in columns_of(path)]:
+    return (row for _, row in numbered_rows(path, columns, encoding=encoding))
+
+
+def numbered_rows(
+    path: Path, columns: Sequence[str], *, encoding: str | None = None
+) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """Yield what `rows_of` does, each row with its line; the header is line 1."""
+    if _is_parquet(path):
+        _refuse_absent(columns, columns_of(path), path)
+        yield from enumerate(_parquet_rows(path, columns), start=2)
+        return
+    table = _csv(path, encoding)
+    _refuse_absent(columns, table.header, path)
+    places = [(name, table.header.index(name)) for name in columns]
+    for line, cells in table.rows:
+        yield line, {name: cells[place] for name, place in places}
+
+
+def _refuse_absent(columns: Sequence[str], held: Sequence[str], path: Path) -> None:
+    """Raise `DataError` if a column is absent."""
+    if absent := [name for name in columns if name not in held]:
         raise DataError(
             f"no column {', '.join(absent)}", remedy="name a column that the table has", file=str(path)
         )
-    if _is_parquet(path):
-        yield from _parquet_rows(path, columns)
-        return
-    lines = _lines(path)
-    header = next(lines, [])
-    places = [(name, header.index(name)) for name in columns]
-    for line in lines:
-        if any(line):
-            yield {name: line[place] if place < len(line) else "" for name, place in places}
 
 
 def cell_equals(cell: str, value: object) -> bool:
@@ -57,38 +75,11 @@ def cell_equals(cell: str, value: object) -> bool:
         return False
 
 
-def _lines(path: Path) -> Iterator[list[str]]:
-    """Yield the lines of a CSV file as lists of cells: the separator is the header's commonest of , ; tab."""
-    text = _text(path)
-    separator = max(",;\t", key=text.partition("\n")[0].count)
+def _csv(path: Path, encoding: str | None) -> CsvTable:
+    """Return a CSV file, gzipped or not."""
     try:
-        for line in csv.reader(io.StringIO(text, newline=""), delimiter=separator):
-            yield [cell.strip() for cell in line]
-    except csv.Error as error:
-        raise _unreadable(path, error) from error
-
-
-def _text(path: Path) -> str:
-    """Return a file's text: gzipped or not, in UTF-16 by its mark, else in UTF-8 or GB 18030."""
-    try:
-        data = table_bytes(path)
-        if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-            return data.decode("utf-16")
-        if b"\x00" in data:
-            raise UnicodeError("a zero byte")
-    except (OSError, UnicodeError, EOFError, zlib.error) as error:
-        raise _unreadable(path, error) from error
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return _gb18030(path, data)
-
-
-def _gb18030(path: Path, data: bytes) -> str:
-    """Return the text of bytes in the encoding that many Chinese hospital systems write."""
-    try:
-        return data.decode("gb18030")
-    except UnicodeDecodeError as error:
+        return parse_csv(table_bytes(path), path, encoding=encoding)
+    except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, error) from error
 
 

@@ -226,7 +226,7 @@ def _take_images(
 
 def reading_settings(source: Source) -> Digest:
     """Return the digest of what decides the pixels read from a file, besides its content and the modality."""
-    where_not_how = {"path", "labels", "columns", "where", "ids", "modality", "patients"}
+    where_not_how = {"path", "labels", "columns", "where", "ids", "modality", "patients", "encoding"}
     return digest_value([huizhen.__version__, source.model_dump(mode="json", exclude=where_not_how)])
 
 

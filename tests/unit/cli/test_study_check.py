@@ -49,6 +49,7 @@ def test_a_good_study_exits_0_with_its_digest(invoke, as_json, tmp_path):
     assert as_json(invoke("study", "check", study, "--json")) == {
         "ok": True,
         "problems": [],
+        "notes": [],
         "digest": digest,
     }
 

@@ -59,12 +59,12 @@ def test_what_has_no_counterpart(tmp_path, opened):
     assert [record.key for record in scan.images] == ["4.png", "6.png"]
     assert scan.outcomes["p6"] == ("x", "y")  # two lesions of one image
     assert reasons(scan) == [
+        ("image", "absent_file", "labels.csv:5"),
         ("image", "duplicate_id", "2.png"),
         ("image", "duplicate_id", "a/1.png"),  # "1" may be either
         ("image", "duplicate_id", "b/1.png"),
         ("image", "missing_label", "3.png"),
         ("image", "unreadable", "5.png"),
-        ("image", "unreadable", "labels.csv:5"),
         ("image", "unreadable", "notes.txt"),
         ("patient", "missing_label", "4.png"),
     ]

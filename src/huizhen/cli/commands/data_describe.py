@@ -16,6 +16,7 @@ from huizhen.cli.screen import Screen, screen_of
 if TYPE_CHECKING:
     from huizhen.core.cohort import Exclusion
     from huizhen.data.flow import Flow
+    from huizhen.data.intake import Intake
 
 __all__ = ["command"]
 
@@ -44,10 +45,20 @@ def command(
         )
     sites = site_table(taken.cohort)
     places = _places(taken.cohort.exclusions)
-    screen.answer({"study": study.name, "sites": sites, "flow": taken.flow.to_json(), "left_out": places})
+    screen.answer(
+        {
+            "study": study.name,
+            "sites": sites,
+            "flow": taken.flow.to_json(),
+            "left_out": places,
+            "body_parts": taken.body_parts,
+        }
+    )
     if not screen.settings.json:
         screen.say("describe.title", study=study.title, patients=len(taken.cohort.cases), sites=len(sites))
         _show(sites, taken.flow, places, screen)
+        _show_tallies(taken.flow, screen)
+        _show_parts(taken, screen)
 
 
 def _places(exclusions: Iterable[Exclusion]) -> list[dict[str, str]]:
@@ -91,6 +102,23 @@ def _show(sites: list[dict[str, Any]], flow: Flow, places: list[dict[str, str]],
     ]
     columns = ("site", "unit", "reason", "count", "example")
     console.print(screen_table(screen, "describe.left_out", columns, lost))
+
+
+def _show_tallies(flow: Flow, screen: Screen) -> None:
+    """Print what was counted though it left nobody out."""
+    rows = [[one.site, screen.known(f"tally.{one.what}", one.what), one.count] for one in flow.tallies]
+    if rows:
+        table = screen_table(screen, "describe.counted", ("site", "unit", "count"), rows)
+        screen.console().print(table)
+
+
+def _show_parts(taken: Intake, screen: Screen) -> None:
+    """Print which body parts the headers of DICOM images name."""
+    for site, modalities in taken.body_parts.items():
+        for modality, parts in modalities.items():
+            named = ", ".join(f"{part or '-'} {count}" for part, count in sorted(parts.items()))
+            if named:
+                screen.say("describe.parts", site=site, modality=modality, parts=named)
 
 
 def _modalities(rows: list[dict[str, Any]]) -> str:

@@ -24,16 +24,39 @@ def command(
 ) -> None:
     """Check a study file; exit with the code of `StudyError` if it has problems."""
     screen = screen_of(context)
-    from huizhen.core.study_file import check_study, load_study
+    from huizhen.core.study_file import Problem, check_study, load_study
     from huizhen.errors import StudyError
 
-    problems = check_study(file, data_root=paths.data_root(data))
+    root = paths.data_root(data)
+    problems, notes = check_study(file, data_root=root), list[Problem]()
+    if not problems:
+        problems, notes = look_inside(file, root)
     if problems:
         _show(problems, file, screen)
         raise typer.Exit(StudyError.exit_code)
     digest = load_study(file).digest
-    screen.answer({"problems": [], "digest": digest})
+    screen.answer({"problems": [], "notes": [note.to_json() for note in notes], "digest": digest})
+    _show_notes(notes, file, screen)
     screen.say("check.good", file=file, digest=digest[:12])
+
+
+def look_inside(file: Path, data_root: Path | None) -> tuple[list[Problem], list[Problem]]:
+    """Return the problems and notes that only the tables' rows and the headers of DICOM files show."""
+    from huizhen.cli.dicom_check import check_headers
+    from huizhen.core.study_file import load_study, study_roots, study_text, with_lines
+    from huizhen.core.study_notes import study_notes
+
+    study, roots, text = load_study(file), study_roots(file, data_root), study_text(file)
+    problems, notes = check_headers(study, roots)
+    return with_lines(problems, text), with_lines([*study_notes(study, roots), *notes], text)
+
+
+def _show_notes(notes: list[Problem], file: Path, screen: Screen) -> None:
+    """Print what should be known though it stops no run."""
+    for note in notes:
+        place = f"{file}:{note.line}" if note.line else f"{file}"
+        screen.plain(f"{place}: {screen.text('check.note')} {note.field}: {screen.told(note.reason)}")
+        screen.plain(f"    {screen.told(note.remedy)}")
 
 
 def _show(problems: list[Problem], file: Path, screen: Screen) -> None:

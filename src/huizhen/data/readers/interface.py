@@ -52,8 +52,8 @@ class Scan:
 
     `images` are sorted by `image_order`. `rows` (table readers only) and `outcomes` go by patient id;
     an outcome is the cell's text, integers without ".0", distinct values in the order found. `exclusions`
-    hold one entry per file, row or cell that could not be used: unreadable, wrong_modality, mixed_patients,
-    missing_patient, duplicate_id, exact_duplicate, other_series, missing_label, non_finite.
+    hold one entry per file, row or cell that could not be used: unreadable, absent_file, wrong_modality,
+    mixed_patients, missing_patient, duplicate_id, exact_duplicate, other_series, missing_label, non_finite.
 
     A patient excluded as missing_label still has its images here: another source of the site may hold the
     label, and an unlabelled case may be wanted. An exclusion of unit "cell" (non_finite) leaves its patient

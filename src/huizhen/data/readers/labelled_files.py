@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 
 from huizhen.core.cohort import Exclusion, ImageRecord
 from huizhen.core.progress import Progress
+from huizhen.data.readers.image_names import Spelling
 from huizhen.data.readers.interface import Located, Scan, image_order
 from huizhen.data.readers.labels import Label, Labels
 from huizhen.errors import UnreadableFileError
@@ -24,22 +25,26 @@ def by_table(labels: Labels, files: Sequence[str], stem: Callable[[str], str]) -
     """Return each file with its row of a labels table, and what has no counterpart.
 
     `columns.image` may give the path below the folder or the name alone, with or without suffix (`stem`
-    removes it). Several rows may name one file (a row a lesion), as long as they name one patient. Files of
-    which several fit one name, and files of two patients, are left out as duplicate_id; a file that no row
-    names as missing_label; a row whose file is not there as unreadable.
+    removes it), in other case, and behind folders that all rows share. Several rows may name one file (a row
+    a lesion), as long as they name one patient. Files of which several fit one name, and files of two
+    patients, are left out as duplicate_id; a file that no row names as missing_label; a row whose file is not
+    there as absent_file.
     """
     names = _names(files, stem)
+    folded = _folded(names)
+    spelling = Spelling.of(label.image for label in labels.rows)
     found: dict[str, list[Label]] = {}
     problems: Problems = []
     named: set[str] = set()
     unclear: dict[str, None] = {}
     for label in labels.rows:
-        fits = _look_up(names, label.image)
+        found_as = spelling.look_up(label.image, names, folded)
+        fits = _fitting(found_as, names, folded)
         named.update(fits)
         if label.kept and label.patient and len(fits) == 1:
             found.setdefault(fits[0], []).append(label)
         elif label.kept and label.patient and not fits:
-            problems.append(("unreadable", label.place))
+            problems.append(("absent_file", label.place))
         elif label.kept and label.patient:
             unclear.update(dict.fromkeys(fits))
     unclear.update({file: None for file, rows in found.items() if len({row.patient for row in rows}) > 1})
@@ -106,8 +111,17 @@ def _names(files: Sequence[str], stem: Callable[[str], str]) -> dict[str, list[s
     return names
 
 
-def _look_up(names: dict[str, list[str]], image: str) -> list[str]:
-    """Return the files that a table's cell fits; an exact path goes before the rest."""
-    wanted = image.replace("\\", "/").removeprefix("./")
-    fits = names.get(wanted, [])
-    return [wanted] if wanted in fits else fits
+def _folded(names: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Return the names in lower case -> the files they fit."""
+    folded: dict[str, dict[str, None]] = {}
+    for name, fits in names.items():
+        folded.setdefault(name.casefold(), {}).update(dict.fromkeys(fits))
+    return {name: list(fits) for name, fits in folded.items()}
+
+
+def _fitting(found: str | None, names: Mapping[str, list[str]], folded: Mapping[str, list[str]]) -> list[str]:
+    """Return the files that a name found in either index fits; an exact path goes before the rest."""
+    if found is None:
+        return []
+    fits = names.get(found) or folded[found]
+    return [found] if found in fits else fits

@@ -105,7 +105,7 @@ def read_labels(source: Source, place: Located) -> Labels:
                 field="site.source.where",
             )
         return Labels()
-    table = read_table(place.labels)
+    table = read_table(place.labels, encoding=source.encoding)
     table.need(wanted_columns(source.columns), field="site.source.columns")
     kept = {row.position for row in table.kept(source.where)}
     if not kept:

@@ -81,7 +81,7 @@ class TableReader:
         """Return the table with every column that is used checked."""
         if self.source.columns is None:
             self._refuse()
-        table = read_table(self.place.path, field="site.source.path")
+        table = read_table(self.place.path, field="site.source.path", encoding=self.source.encoding)
         table.need(wanted_columns(self.source.columns), field="site.source.columns")
         table.need(self.modality.numeric, field=f"modality {self.modality.name} numeric")
         table.need(self.modality.categorical, field=f"modality {self.modality.name} categorical")

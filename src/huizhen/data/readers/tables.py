@@ -5,9 +5,7 @@ Cells are kept as text so that "007" stays a patient id; `plain_text` prints wha
 
 from __future__ import annotations
 
-import csv
 import difflib
-import io
 import math
 import re
 import zlib
@@ -16,17 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huizhen.core.table_limits import check_cells, parquet_batches, table_bytes
+from huizhen.core.table_csv import parse_csv
+from huizhen.core.table_limits import parquet_batches, table_bytes
 from huizhen.errors import DataError, UnreadableFileError
 
 __all__ = ["MISSING", "Table", "TableRow", "matches", "nearest_remedy", "plain_text", "read_table"]
 
 MISSING = frozenset({"", "nan", "na", "n/a", "<na>", "null"})
 """Texts, in lower case, that mean that a cell of a labels table is empty."""
-
-_ENCODINGS = ("utf-8-sig", "gb18030")
-_SEPARATORS = ",;\t"
-_LONGEST_CELL = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +66,8 @@ class Table:
         )
 
 
-def read_table(path: Path, *, field: str = "site.source.labels") -> Table:
-    """Return a CSV (plain or gzipped) or Parquet file as text.
+def read_table(path: Path, *, field: str = "site.source.labels", encoding: str | None = None) -> Table:
+    """Return a CSV (plain or gzipped) or Parquet file as text; see `parse_csv` for `encoding`.
 
     Raises `UnreadableFileError` when it is neither, in no known encoding, larger than `table_limits` allow,
     or has a line with more cells than columns, and `DataError` when it holds no row.
@@ -81,7 +76,7 @@ def read_table(path: Path, *, field: str = "site.source.labels") -> Table:
         data = table_bytes(path, field=field)
     except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, field, "can't be read") from error
-    table = _parquet(path, data, field) if data.startswith(b"PAR1") else _csv(path, data, field)
+    table = _parquet(path, data, field) if data.startswith(b"PAR1") else _csv(path, data, field, encoding)
     if not table.rows:
         raise DataError(
             "the table holds no row", remedy="check that it is the right one", field=field, file=path.name
@@ -129,25 +124,10 @@ def nearest_remedy(name: str, known: Sequence[str]) -> str:
     return f"did you mean {near[0]}?" if near else f"there are: {', '.join(known[:20])}"
 
 
-def _csv(path: Path, data: bytes, field: str) -> Table:
+def _csv(path: Path, data: bytes, field: str, encoding: str | None) -> Table:
     """Return CSV bytes as a table."""
-    text = _decoded(path, data, field)
-    separator = max(_SEPARATORS, key=text.partition("\n")[0].count)
-    csv.field_size_limit(_LONGEST_CELL)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    try:
-        header = tuple(name.strip() for name in next(reader, []))
-        rows = []
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                rows.append((reader.line_num, cells))
-                check_cells(len(rows), len(header), path, field=field)
-    except csv.Error as error:
-        raise _unreadable(path, field, f"line {reader.line_num} is not CSV") from error
-    for line, cells in rows:
-        if len(cells) > len(header) and any(cells[len(header) :]):
-            raise _unreadable(path, field, f"line {line} has {len(cells)} cells, the header {len(header)}")
-    return Table(file=path.name, columns=header, rows=_rows(header, rows))
+    found = parse_csv(data, path, field=field, encoding=encoding)
+    return Table(file=path.name, columns=found.header, rows=_rows(found.header, found.rows))
 
 
 def _rows(header: Sequence[str], rows: Iterable[tuple[int, Sequence[str]]]) -> tuple[TableRow, ...]:
@@ -160,18 +140,6 @@ def _rows(header: Sequence[str], rows: Iterable[tuple[int, Sequence[str]]]) -> t
         )
         for position, (line, cells) in enumerate(rows)
     )
-
-
-def _decoded(path: Path, data: bytes, field: str) -> str:
-    """Return the text of CSV bytes: UTF-16 by its mark, else UTF-8, else GB 18030."""
-    if b"\x00" in data and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise _unreadable(path, field, "holds bytes that no text has")
-    for encoding in ("utf-16",) if b"\x00" in data else _ENCODINGS:
-        try:
-            return data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise _unreadable(path, field, "is neither UTF-8 nor GB 18030")
 
 
 def _parquet(path: Path, data: bytes, field: str) -> Table:
