@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from huizhen.errors import MessageError
 from huizhen.federate import messages as wire
-from huizhen.federate.frames import seal, unseal
+from huizhen.federate.frames import NAME, seal, unseal
 from huizhen.ledger.signing import SigningKey
 
 KEY = SigningKey.generate()
@@ -28,7 +28,7 @@ updates = st.builds(
     patients=st.integers(0, 10**9),
     loss=st.floats(allow_nan=False, allow_infinity=False),
 )
-named = st.dictionaries(st.text("abcxyz./_", min_size=1, max_size=8), weights, max_size=3)
+named = st.dictionaries(st.from_regex(NAME, fullmatch=True).filter(lambda n: len(n) < 9), weights, max_size=3)
 WHOLE = seal(
     wire.Update(study="b" * 64, sender="north", model="cman", round=1, patients=9, loss=0.25),
     KEY,
