@@ -356,7 +356,7 @@ def test_evidence_counts_what_the_intake_did(hospitals):
     hospitals.shelves["north"][1].rows = {"p0": {"age": 50.0, "er": None}}
     taken = hospitals.take()
     flow, cohort = flow_evidence(taken.flow, taken.cohort)
-    assert (flow.metric, flow.n, flow.n_events, flow.descriptive) == ("flow", 6, 3, True)
+    assert (flow.metric, flow.n, flow.n_events, flow.descriptive) == ("flow", 6, None, True)
     assert flow.detail["steps"][0] == {"site": "north", "step": "found", "patients": 7, "images": 7}
     assert flow.detail["exclusions"] == [
         {"site": "north", "unit": "patient", "reason": "other_class", "count": 1}
@@ -364,8 +364,7 @@ def test_evidence_counts_what_the_intake_did(hospitals):
     assert cohort.detail["sites"] == [
         {
             "site": "north",
-            "patients": 6,
-            "positive": 3,
+            "patients": 6,  # and not how many are positive: outcomes of tested patients are sealed
             "modalities": [
                 {"modality": "US", "patients": 6, "share": 1.0, "images": 6},
                 {"modality": "clinic", "patients": 1, "share": pytest.approx(1 / 6), "images": 0},
