@@ -9,7 +9,7 @@ import pytest
 from huizhen.core.study import ImageModality, Source, TableModality
 from huizhen.data.readers.open import open_source
 from huizhen.data.readers.paths import find_path, list_files, walk_folder
-from huizhen.errors import DataError, InvalidInputError
+from huizhen.errors import DataError, visible, InvalidInputError
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_link_that_leads_out_is_refused(roots, tmp_path):
 def test_an_absent_path_says_what_to_do(roots, path):
     with pytest.raises(DataError, match="no such file") as caught:
         find_path(path, roots, field="site.source.path")
-    assert caught.value.file == path
+    assert caught.value.file == visible(path)
     assert caught.value.remedy
 
 
