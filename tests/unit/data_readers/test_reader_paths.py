@@ -9,7 +9,7 @@ import pytest
 from huizhen.core.study import ImageModality, Source, TableModality
 from huizhen.data.readers.open import open_source
 from huizhen.data.readers.paths import find_path, list_files, walk_folder
-from huizhen.errors import DataError, visible, InvalidInputError
+from huizhen.errors import DataError, InvalidInputError, visible
 
 
 @pytest.fixture
