@@ -20,7 +20,8 @@ class Predictions:
     `decision` model name -> (n,) bool by the locked thresholds; `risk` model name -> (n,) in [0, 1] (NaN
     where a model can't answer, e.g. a single-modality model of an absent modality); `present` modality ->
     (n,) bool. Model names: "cman", "concatenation", "late_average", "single:MG", "table_lr", and
-    "cman|MG+US" for cman restricted to a subset of modalities.
+    "cman|MG+US" for cman restricted to a subset of modalities. `groups` column -> (n,) what each patient has
+    there as text, empty where it isn't known: what subgroups are made of, no input of a model by itself.
     """
 
     patient: NDArray[np.str_]
@@ -30,11 +31,13 @@ class Predictions:
     risk: Mapping[str, NDArray[np.float64]]
     decision: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     present: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    groups: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.patient)
-        columns = {"site": self.site, "outcome": self.outcome, **self.risk, **self.decision, **self.present}
-        for name, column in columns.items():
+        columns = [("site", self.site), ("outcome", self.outcome)]
+        columns += [*self.risk.items(), *self.decision.items(), *self.present.items(), *self.groups.items()]
+        for name, column in columns:
             if len(column) != n:
                 raise InvalidInputError(
                     f"column {name} has {len(column)} rows, patient has {n}", remedy="give one row a patient"

@@ -18,7 +18,8 @@ from huizhen.core.predictions import Predictions
 
 
 def write_predictions(path: Path, table: Predictions, *, phantom: bool = False, outcome: bool = True) -> None:
-    """Write `table`: patient, site, outcome, present:<modality>, risk:<model>, decision:<model>.
+    """Write `table`: patient, site, outcome, present:<modality>, group:<column>, risk:<model>,
+    decision:<model>.
 
     A model that can't answer leaves its cells empty. Floats are written so that they read back exactly.
     Of phantoms a column `phantom` of ones says so. Without `outcome` that column is left out, all else is the
@@ -31,6 +32,7 @@ def write_predictions(path: Path, table: Predictions, *, phantom: bool = False, 
     columns |= {"phantom": ["1"] * len(table.patient)} if phantom else {}
     columns |= {"outcome": [str(int(v)) for v in table.outcome]} if outcome else {}
     columns |= {f"present:{n}": [str(int(v)) for v in values] for n, values in table.present.items()}
+    columns |= {f"group:{n}": [str(v) for v in values] for n, values in table.groups.items()}
     for name, risk in table.risk.items():
         blank = np.isnan(risk)
         columns[f"risk:{name}"] = ["" if b else repr(float(v)) for v, b in zip(risk, blank, strict=True)]
@@ -68,4 +70,5 @@ def read_predictions(path: Path, part: Part, outcomes: Mapping[str, int] | None 
         present=group("present:", lambda cell: cell == "1", bool),
         risk=group("risk:", lambda cell: float(cell) if cell else math.nan, float),
         decision=group("decision:", lambda cell: cell == "1", bool),
+        groups=group("group:", str, str),
     )

@@ -36,6 +36,7 @@ def test_a_model_may_leave_a_patient_unanswered() -> None:
         ({"risk": {"cman": np.array([-0.1, 0.2])}}, "leave"),
         ({"decision": {"cman": np.array([True, True, False])}}, "cman has 3 rows"),
         ({"present": {"MG": np.array([])}}, "MG has 0 rows"),
+        ({"groups": {"sex": np.array(["f"])}}, "sex has 1 rows"),
     ],
 )
 def test_other_tables_are_refused(changed: dict[str, object], says: str) -> None:
