@@ -18,8 +18,9 @@ from nvflare.apis.signal import Signal
 
 from huizhen.errors import FederationError, StorageError
 from huizhen.federate.engines.flare_controller import FRAME, TASK, FrameController
-from huizhen.federate.engines.flare_executor import SiteExecutor, alone, load_settings
+from huizhen.federate.engines.flare_executor import SiteExecutor, load_settings
 from huizhen.federate.engines.flare_provision import SETTINGS
+from huizhen.federate.site.lock import alone
 
 
 class Counting:

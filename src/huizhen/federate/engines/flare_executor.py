@@ -6,7 +6,6 @@ in its own kit's `local` folder (`flare_processes.attach` writes it); a job can'
 
 from __future__ import annotations
 
-import fcntl
 import importlib
 import json
 import os
@@ -27,11 +26,10 @@ from huizhen.federate.engines.flare_controller import BEAT, FRAME, TASK
 from huizhen.federate.engines.flare_provision import SETTINGS
 from huizhen.federate.site.folder import SiteFolder
 from huizhen.federate.site.learner import OpenLearner
+from huizhen.federate.site.lock import alone
 from huizhen.federate.site.worker import Worker
 
-LOCK = "worker.lock"
 BEAT_S = 2.0
-LOCK_S = 60.0
 
 
 class SiteExecutor(Executor):  # type: ignore[misc]  # nvflare has no types
@@ -100,28 +98,6 @@ def load_settings(local: Path) -> tuple[Path, OpenLearner]:
             remedy="start the site with its folder",
             file=str(local / SETTINGS),
         ) from error
-
-
-def alone(folder: Path, *, patience_s: float = LOCK_S) -> IO[bytes]:
-    """Lock a site's folder for this process, waiting for a process before it to end.
-
-    The lock goes with the process. Raises `FederationError` when another worker keeps it.
-    """
-    stream = (folder / LOCK).open("ab")
-    deadline = time.monotonic() + patience_s
-    while True:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return stream
-        except OSError as error:
-            if time.monotonic() > deadline:
-                stream.close()
-                raise FederationError(
-                    "another worker is at work in the site's folder",
-                    remedy="let one engine at a time serve a site",
-                    file=str(folder),
-                ) from error
-            time.sleep(0.2)
 
 
 def _beats(engine: object, parent: int) -> None:
