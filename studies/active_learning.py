@@ -25,9 +25,10 @@ from numpy.typing import NDArray
 
 from huizhen.core.files import write_bytes, write_json, write_text
 from huizhen.core.streams import stream, stream_seed
+from huizhen.core.study_active import QueryRule
 from huizhen.train.active.allocation import count, fair_floor, monotone, number_at, settle
 from huizhen.train.active.features import capped
-from huizhen.train.active.interface import Pool, Rule
+from huizhen.train.active.interface import Pool
 from huizhen.train.active.last_layer import LastLayer, fit_last_layer
 from huizhen.train.active.query import ask
 from huizhen.train.active.rules.fahl import Information, labelled_information, pool_information
@@ -41,7 +42,7 @@ COMPONENTS, CAP = 32, 1.25
 PARTS = 4
 EPOCHS, BATCH, ENCODER_SEED = 10, 32, 20
 OWN_SUMS = "fahl-own-sums"
-COMPARED = (Rule.ENTROPY, Rule.BALD, Rule.CORE_SET, Rule.BADGE, Rule.TYPICLUST)
+COMPARED = (QueryRule.ENTROPY, QueryRule.BALD, QueryRule.CORE_SET, QueryRule.BADGE, QueryRule.TYPICLUST)
 LEVELS = (0.95, 0.99)
 RESAMPLES = 2000
 
@@ -80,7 +81,7 @@ def main() -> None:
     tasks = [make_task(name, asked.data, asked.out / "features") for name in asked.tasks]
     blocks = [(task, kind) for task in tasks for kind in kinds(task)]
     for task, kind in blocks:
-        run_cells(task, kind, (Rule.RANDOM, Rule.FAHL), asked.seeds, asked)
+        run_cells(task, kind, (QueryRule.RANDOM, QueryRule.FAHL), asked.seeds, asked)
     write_tables(blocks, asked)
     for task, kind in blocks:
         if kind == kinds(task)[0]:
@@ -370,8 +371,8 @@ def chosen(
 ) -> Ints:
     """Return the rows that `rule` asks. FAHL asks site by site; the others see all sites' cases at once."""
     pool = make_pool(features, labelled, layer, np.arange(len(labelled)), rule, seed)
-    if rule not in (Rule.FAHL, OWN_SUMS):
-        return ask(Rule(rule), pool, budget, seed=seed).rows
+    if rule not in (QueryRule.FAHL, OWN_SUMS):
+        return ask(QueryRule(rule), pool, budget, seed=seed).rows
     places = [np.flatnonzero(site == name) for name in np.unique(site)]
     asked = np.zeros(len(labelled), dtype=bool)
     part, done = -(-budget // PARTS), -1
@@ -395,12 +396,12 @@ def site_floor(budget: int, labelled: NDArray[np.bool_], place: Ints, sites: int
 def one_part(pools: list[Pool], floors: list[int], budget: int, rule: str, seed: int) -> list[Ints]:
     """Return what each hospital asks of a part of the budget; what crosses between them are sums."""
     known = None
-    if rule == Rule.FAHL:
+    if rule == QueryRule.FAHL:
         size = (pools[0].features.shape[1] + 1,) * 2
         precision = sum((labelled_information(pool) for pool in pools), np.zeros(size))
         spread = sum((pool_information(pool, precision) for pool in pools), np.zeros(size))
         known = Information(labelled=precision, pool=spread)
-    answers = [ask(Rule.FAHL, pool, budget, seed=seed, known=known) for pool in pools]
+    answers = [ask(QueryRule.FAHL, pool, budget, seed=seed, known=known) for pool in pools]
     rankings = [monotone(answer.score) for answer in answers]
     sites = list(zip(answers, rankings, floors, strict=True))
     at = settle(lambda edges: np.sum([count(r, f, edges) for _, r, f in sites], axis=0), budget - sum(floors))
@@ -418,7 +419,8 @@ def make_pool(
 ) -> Pool:
     """Return the pool as the current model sees it."""
     filled = np.nan_to_num(features)
-    samples = layer.samples(filled, draws=20, rate=0.2, seed=seed) if layer and rule == Rule.BALD else None
+    bald = rule == QueryRule.BALD
+    samples = layer.samples(filled, draws=20, rate=0.2, seed=seed) if layer and bald else None
     return Pool(
         features=features,
         labelled=labelled,
@@ -461,9 +463,9 @@ def run_cells(task: Task, kind: str, rules: Sequence[str], seeds: int, asked: ar
 def summary(task: Task, kind: str, asked: argparse.Namespace) -> dict[str, object]:
     """Return labels needed and saved for each rule that has cells."""
     rng = stream(0, "bootstrap", task.name, kind)
-    random_, grid = read_cells(task, kind, Rule.RANDOM, asked)
+    random_, grid = read_cells(task, kind, QueryRule.RANDOM, asked)
     found: dict[str, object] = {}
-    for rule in (*map(str, Rule), OWN_SUMS):
+    for rule in (*map(str, QueryRule), OWN_SUMS):
         cells, _ = read_cells(task, kind, rule, asked)
         if cells:
             found[rule] = compared(cells, random_[: len(cells)], grid, rng, asked.patient_resamples)

@@ -6,9 +6,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from huizhen.core.study_active import QueryRule
 from huizhen.train.active.allocation import count, monotone, number_at, settle
 from huizhen.train.active.features import squared_distances
-from huizhen.train.active.interface import Pool, Rule
+from huizhen.train.active.interface import Pool
 from huizhen.train.active.query import ask
 
 
@@ -31,9 +32,9 @@ def pools(draw: st.DrawFn) -> Pool:
 
 
 @settings(max_examples=60, deadline=None)
-@given(pool=pools(), rule=st.sampled_from(list(Rule)), budget=st.integers(0, 30), seed=st.integers(0, 9))
+@given(pool=pools(), rule=st.sampled_from(list(QueryRule)), budget=st.integers(0, 30), seed=st.integers(0, 9))
 def test_a_rule_asks_as_many_as_it_may_and_nobody_twice(
-    pool: Pool, rule: Rule, budget: int, seed: int
+    pool: Pool, rule: QueryRule, budget: int, seed: int
 ) -> None:
     asked = ask(rule, pool, budget, seed=seed)
     rows = asked.rows.tolist()

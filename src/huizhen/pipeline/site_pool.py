@@ -20,7 +20,7 @@ from huizhen.errors import NotEstimableError
 from huizhen.models.network import Network
 from huizhen.train.active.allocation import strict
 from huizhen.train.active.features import capped, principal, scaled
-from huizhen.train.active.interface import Asked, Pool, Rule
+from huizhen.train.active.interface import Asked, Pool
 from huizhen.train.active.last_layer import fit_last_layer
 from huizhen.train.active.monte_carlo import dropout_samples
 from huizhen.train.active.query import ask
@@ -108,7 +108,7 @@ def first_order(features: Floats, closed: NDArray[np.bool_], count: int, *, seed
         pending=np.zeros(len(features), bool),
         group=np.arange(len(features)),
     )
-    return _order(ask(Rule.TYPICLUST, pool, count, seed=seed), 1.0, 0.0)
+    return _order(ask(QueryRule.TYPICLUST, pool, count, seed=seed), 1.0, 0.0)
 
 
 def next_order(
@@ -147,7 +147,7 @@ def next_order(
         known = Information(labelled=precision, pool=pool_information(pool, precision))
         unit = uncertainty(known, pool.penalty)
     shift = float(stream(seed, "shift").random())
-    return _order(ask(Rule(rule.value), pool, budget, seed=seed, known=known), unit, shift)
+    return _order(ask(rule, pool, budget, seed=seed, known=known), unit, shift)
 
 
 def _order(asked: Asked, unit: float, shift: float) -> Order:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from huizhen.core.study_active import QueryRule
 from huizhen.errors import InvalidInputError
 from huizhen.train.active.features import filled
-from huizhen.train.active.interface import Pool, Rule
+from huizhen.train.active.interface import Pool
 from huizhen.train.active.query import ask
 from huizhen.train.active.rules.fahl import (
     INTERCEPT_PENALTY,
@@ -69,7 +70,7 @@ def slow_choice(pool: Pool, budget: int) -> tuple[list[int], list[float]]:
 def test_it_takes_what_trying_every_case_would_take(missing: float) -> None:
     pool = make_pool(40, labelled=6, missing=missing)
     rows, scores = slow_choice(pool, 8)
-    asked = ask(Rule.FAHL, pool, 8, seed=1)
+    asked = ask(QueryRule.FAHL, pool, 8, seed=1)
     assert asked.rows.tolist() == rows
     np.testing.assert_allclose(asked.score, scores, rtol=1e-9)
 
@@ -95,8 +96,8 @@ def test_sums_over_hospitals_are_those_of_the_pool_together() -> None:
     spread = sum((pool_information(part, labelled) for part in parts), np.zeros((5, 5)))
     np.testing.assert_allclose(spread, pool_information(whole, labelled), atol=1e-12)
     known = Information(labelled=labelled, pool=spread)
-    best = [ask(Rule.FAHL, part, 1, seed=1, known=known).score[0] for part in parts]
-    assert max(best) == pytest.approx(ask(Rule.FAHL, whole, 1, seed=1).score[0])
+    best = [ask(QueryRule.FAHL, part, 1, seed=1, known=known).score[0] for part in parts]
+    assert max(best) == pytest.approx(ask(QueryRule.FAHL, whole, 1, seed=1).score[0])
 
 
 def test_what_another_hospital_has_labelled_is_not_asked_for_again() -> None:
@@ -112,11 +113,11 @@ def test_what_another_hospital_has_labelled_is_not_asked_for_again() -> None:
     own = pool_information(pool, np.zeros((3, 3)))
     x = np.column_stack([near, np.ones(30)])
     known = Information(labelled=(x * 0.25).T @ x * 5, pool=own)
-    assert (ask(Rule.FAHL, pool, 5, seed=1, known=known).rows >= 30).all()
+    assert (ask(QueryRule.FAHL, pool, 5, seed=1, known=known).rows >= 30).all()
 
 
 def test_scores_fall_and_add_up_to_less_than_all() -> None:
-    score = ask(Rule.FAHL, make_pool(80, labelled=4), 76, seed=1).score
+    score = ask(QueryRule.FAHL, make_pool(80, labelled=4), 76, seed=1).score
     assert (score > 0).all()
     assert score.sum() < 1
     assert score[0] > 10 * score[-1]
@@ -132,11 +133,11 @@ def test_without_a_model_outliers_are_left_alone() -> None:
         pending=np.zeros(100, dtype=bool),
         group=np.arange(100),
     )
-    assert (ask(Rule.FAHL, pool, 10, seed=1).rows >= 4).all()
+    assert (ask(QueryRule.FAHL, pool, 10, seed=1).rows >= 4).all()
 
 
 def test_sums_of_another_size_are_refused() -> None:
     wrong = Information(labelled=np.zeros((3, 3)), pool=np.zeros((3, 3)))
     with pytest.raises(InvalidInputError, match="4 features") as caught:
-        ask(Rule.FAHL, make_pool(20, labelled=2), 1, seed=1, known=wrong)
+        ask(QueryRule.FAHL, make_pool(20, labelled=2), 1, seed=1, known=wrong)
     assert caught.value.field == "known"

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from huizhen.core.study_active import QueryRule
 from huizhen.errors import InvalidInputError
-from huizhen.train.active.interface import Pool, Rule
+from huizhen.train.active.interface import Pool
 from huizhen.train.active.query import ask
 from huizhen.train.active.rules.core_set import nearest_covered
 
-RULES = pytest.mark.parametrize("rule", list(Rule), ids=lambda rule: str(rule.value))
+RULES = pytest.mark.parametrize("rule", list(QueryRule), ids=lambda rule: str(rule.value))
 
 
 def make_pool(
@@ -43,7 +44,7 @@ def make_pool(
 @RULES
 @pytest.mark.parametrize("missing", [0.0, 0.4])
 @pytest.mark.parametrize("model", [True, False])
-def test_each_rule_asks_open_cases_once_and_says_why(rule: Rule, missing: float, model: bool) -> None:
+def test_each_rule_asks_open_cases_once_and_says_why(rule: QueryRule, missing: float, model: bool) -> None:
     pool = make_pool(missing=missing, model=model)
     asked = ask(rule, pool, 12, seed=3)
     assert len(set(asked.rows.tolist())) == len(asked.rows) == len(asked.score) == len(asked.reason) == 12
@@ -53,13 +54,13 @@ def test_each_rule_asks_open_cases_once_and_says_why(rule: Rule, missing: float,
 
 
 @RULES
-def test_the_same_seed_asks_the_same(rule: Rule) -> None:
+def test_the_same_seed_asks_the_same(rule: QueryRule) -> None:
     first, again = (ask(rule, make_pool(), 9, seed=5).rows for _ in range(2))
     assert first.tolist() == again.tolist()
 
 
 @RULES
-def test_all_that_is_left_is_asked_when_the_budget_is_larger(rule: Rule) -> None:
+def test_all_that_is_left_is_asked_when_the_budget_is_larger(rule: QueryRule) -> None:
     asked = ask(rule, make_pool(20), 100, seed=1)
     assert sorted(asked.rows.tolist()) == list(range(8, 20))
     assert len(ask(rule, make_pool(20, labelled=20), 5, seed=1).rows) == 0
@@ -67,7 +68,7 @@ def test_all_that_is_left_is_asked_when_the_budget_is_larger(rule: Rule) -> None
 
 
 @RULES
-def test_one_of_a_group_is_asked_and_groups_without_a_label_go_first(rule: Rule) -> None:
+def test_one_of_a_group_is_asked_and_groups_without_a_label_go_first(rule: QueryRule) -> None:
     group = np.arange(40) // 4  # the first two groups are labelled
     pool = make_pool(40, group=group)
     asked = ask(rule, pool, 8, seed=2)
@@ -78,7 +79,7 @@ def test_one_of_a_group_is_asked_and_groups_without_a_label_go_first(rule: Rule)
 
 
 @RULES
-def test_a_modality_absent_for_half_of_the_cases_neither_breaks_nor_bars_them(rule: Rule) -> None:
+def test_a_modality_absent_for_half_of_the_cases_neither_breaks_nor_bars_them(rule: QueryRule) -> None:
     pool = make_pool(100, 6, labelled=10, seed=4)
     features = pool.features.copy()
     absent = np.arange(100) % 2 == 0
@@ -96,7 +97,7 @@ def test_a_modality_absent_for_half_of_the_cases_neither_breaks_nor_bars_them(ru
 
 
 @RULES
-def test_features_wholly_missing_for_a_case_are_allowed(rule: Rule) -> None:
+def test_features_wholly_missing_for_a_case_are_allowed(rule: QueryRule) -> None:
     pool = make_pool(30)
     pool.features[[2, 15, 20]] = np.nan
     assert len(ask(rule, pool, 22, seed=1).rows) == 22
@@ -113,14 +114,14 @@ def test_pending_cases_are_not_asked_again() -> None:
         group=pool.group,
         probability=pool.probability,
     )
-    assert set(ask(Rule.FAHL, held, 9, seed=1).rows.tolist()) == {8, 9, 25, 26, 27, 28, 29}
+    assert set(ask(QueryRule.FAHL, held, 9, seed=1).rows.tolist()) == {8, 9, 25, 26, 27, 28, 29}
 
 
 def test_uncertainty_rules_ask_the_least_sure_case_first() -> None:
     pool = make_pool(labelled=0)
     assert pool.probability is not None
     unsure = int(np.abs(pool.probability - 0.5).argmin())
-    for rule in (Rule.LEAST_CONFIDENCE, Rule.MARGIN, Rule.ENTROPY):
+    for rule in (QueryRule.LEAST_CONFIDENCE, QueryRule.MARGIN, QueryRule.ENTROPY):
         assert ask(rule, pool, 1, seed=1).rows.tolist() == [unsure]
 
 
@@ -146,18 +147,18 @@ def test_core_set_agrees_with_scikit_activeml() -> None:
     pool = make_pool(50, labelled=6)
     label = np.where(pool.labelled, 1.0, np.nan)
     theirs = pool_module.CoreSet(random_state=0).query(pool.features, label, batch_size=10)
-    assert ask(Rule.CORE_SET, pool, 10, seed=1).rows.tolist() == np.asarray(theirs).tolist()
+    assert ask(QueryRule.CORE_SET, pool, 10, seed=1).rows.tolist() == np.asarray(theirs).tolist()
 
 
 def test_core_set_covers_better_than_chance() -> None:
     pool = make_pool(200, 3, labelled=1)
 
-    def radius(rule: Rule) -> float:
+    def radius(rule: QueryRule) -> float:
         covered = pool.labelled.copy()
         covered[ask(rule, pool, 15, seed=1).rows] = True
         return float(nearest_covered(pool.features, covered).max())
 
-    assert radius(Rule.CORE_SET) < 0.7 * radius(Rule.RANDOM)
+    assert radius(QueryRule.CORE_SET) < 0.7 * radius(QueryRule.RANDOM)
 
 
 def test_typiclust_takes_one_of_each_blob_and_near_its_middle() -> None:
@@ -170,7 +171,7 @@ def test_typiclust_takes_one_of_each_blob_and_near_its_middle() -> None:
         pending=np.zeros(120, dtype=bool),
         group=np.arange(120),
     )
-    rows = ask(Rule.TYPICLUST, pool, 4, seed=1).rows
+    rows = ask(QueryRule.TYPICLUST, pool, 4, seed=1).rows
     assert sorted((rows // 30).tolist()) == [0, 1, 2, 3]
     assert (np.linalg.norm(features[rows] - centres[rows // 30], axis=1) < 1.2).all()
 
@@ -186,7 +187,7 @@ def test_badge_asks_unsure_cases_in_different_directions() -> None:
         probability=probability,
     )
     for seed in range(5):
-        first, second = ask(Rule.BADGE, pool, 2, seed=seed).rows
+        first, second = ask(QueryRule.BADGE, pool, 2, seed=seed).rows
         assert first in (0, 10, 20)
         assert second // 10 != first // 10 or second % 10 != 0
 
@@ -203,7 +204,7 @@ def test_bald_passes_over_a_toss_up_on_which_all_draws_agree() -> None:
         probability=samples.mean(0),
         samples=samples,
     )
-    assert ask(Rule.BALD, pool, 1, seed=1).rows.tolist() == [2]
+    assert ask(QueryRule.BALD, pool, 1, seed=1).rows.tolist() == [2]
 
 
 def test_bald_without_samples_is_refused() -> None:
@@ -216,13 +217,13 @@ def test_bald_without_samples_is_refused() -> None:
         probability=pool.probability,
     )
     with pytest.raises(InvalidInputError, match="draws") as caught:
-        ask(Rule.BALD, bare, 1, seed=1)
+        ask(QueryRule.BALD, bare, 1, seed=1)
     assert "dropout" in caught.value.remedy
 
 
 def test_a_negative_budget_is_refused() -> None:
     with pytest.raises(InvalidInputError, match="budget"):
-        ask(Rule.RANDOM, make_pool(), -1, seed=1)
+        ask(QueryRule.RANDOM, make_pool(), -1, seed=1)
 
 
 @pytest.mark.parametrize(

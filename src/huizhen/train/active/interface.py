@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from huizhen.core.study_active import QueryRule
 from huizhen.errors import InvalidInputError
 
-__all__ = ["Asked", "Picks", "Pool", "Rule"]
-
-
-class Rule(StrEnum):
-    """How the next cases to label are chosen."""
-
-    RANDOM = "random"
-    LEAST_CONFIDENCE = "least-confidence"
-    MARGIN = "margin"
-    ENTROPY = "entropy"
-    BALD = "bald"
-    CORE_SET = "core-set"
-    BADGE = "badge"
-    TYPICLUST = "typiclust"
-    FAHL = "fahl"
+__all__ = ["Asked", "Picks", "Pool"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +79,7 @@ class Picks:
 class Asked:
     """The cases to have labelled next, best first, and one line why for each, fit to show to a reader."""
 
-    rule: Rule
+    rule: QueryRule
     rows: NDArray[np.int64]
     score: NDArray[np.float64]
     reason: tuple[str, ...]

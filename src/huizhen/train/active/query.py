@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huizhen.core.streams import stream
+from huizhen.core.study_active import QueryRule
 from huizhen.errors import InvalidInputError
-from huizhen.train.active.interface import Asked, Picks, Pool, Rule
+from huizhen.train.active.interface import Asked, Picks, Pool
 from huizhen.train.active.picking import Open, highest, opened
 from huizhen.train.active.rules.at_random import random_scores
 from huizhen.train.active.rules.badge import badge
@@ -25,19 +26,19 @@ from huizhen.train.active.rules.typiclust import typiclust
 __all__ = ["ask"]
 
 WHY = {
-    Rule.RANDOM: "drawn at random",
-    Rule.LEAST_CONFIDENCE: "the model's confidence lacks {:.3f} of 1",
-    Rule.MARGIN: "margin score {:.3f} of 1",
-    Rule.ENTROPY: "entropy {:.3f} of 0.693 nats",
-    Rule.BALD: "draws of the model disagree by {:.3f} of 0.693 nats",
-    Rule.CORE_SET: "{:.3g} away from the nearest labelled case",
-    Rule.BADGE: "its gradient is unlike those chosen before, squared distance {:.3g}",
-    Rule.TYPICLUST: "the most typical of a cluster without labels, typicality {:.3g}",
-    Rule.FAHL: "takes {:.2%} of the model's uncertainty over the pool",
+    QueryRule.RANDOM: "drawn at random",
+    QueryRule.LEAST_CONFIDENCE: "the model's confidence lacks {:.3f} of 1",
+    QueryRule.MARGIN: "margin score {:.3f} of 1",
+    QueryRule.ENTROPY: "entropy {:.3f} of 0.693 nats",
+    QueryRule.BALD: "draws of the model disagree by {:.3f} of 0.693 nats",
+    QueryRule.CORE_SET: "{:.3g} away from the nearest labelled case",
+    QueryRule.BADGE: "its gradient is unlike those chosen before, squared distance {:.3g}",
+    QueryRule.TYPICLUST: "the most typical of a cluster without labels, typicality {:.3g}",
+    QueryRule.FAHL: "takes {:.2%} of the model's uncertainty over the pool",
 }
 
 
-def ask(rule: Rule, pool: Pool, budget: int, *, seed: int, known: Information | None = None) -> Asked:
+def ask(rule: QueryRule, pool: Pool, budget: int, *, seed: int, known: Information | None = None) -> Asked:
     """Return the up to `budget` cases of `pool` that `rule` would have labelled next, best first.
 
     Fewer only when fewer are left. Cases of groups without a label go first, and one of a group at a time
@@ -47,7 +48,7 @@ def ask(rule: Rule, pool: Pool, budget: int, *, seed: int, known: Information | 
     """
     if budget < 0:
         raise InvalidInputError(f"a budget of {budget}", remedy="ask for 0 or more cases", field="budget")
-    if rule is Rule.BALD and pool.probability is not None and pool.samples is None:
+    if rule is QueryRule.BALD and pool.probability is not None and pool.samples is None:
         raise InvalidInputError(
             "BALD needs draws of the model", remedy="give samples by Monte-Carlo dropout", field="samples"
         )
@@ -72,37 +73,43 @@ def ask(rule: Rule, pool: Pool, budget: int, *, seed: int, known: Information | 
 
 
 def _picks(
-    rule: Rule, pool: Pool, open_: Open, budget: int, rng: np.random.Generator, known: Information | None
+    rule: QueryRule, pool: Pool, open_: Open, budget: int, rng: np.random.Generator, known: Information | None
 ) -> Picks:
     """Let one rule choose among the open cases."""
     match rule:
-        case Rule.CORE_SET:
+        case QueryRule.CORE_SET:
             return core_set(pool.features, pool.covered, open_, budget)
-        case Rule.TYPICLUST:
+        case QueryRule.TYPICLUST:
             return typiclust(pool.features, pool.covered, open_, budget, rng)
-        case Rule.FAHL:
+        case QueryRule.FAHL:
             return fahl(pool, open_, budget, rng, known)
-        case Rule.RANDOM:
+        case QueryRule.RANDOM:
             return highest(random_scores(len(pool), rng), open_, budget)
-        case Rule.BADGE | Rule.BALD | Rule.ENTROPY | Rule.LEAST_CONFIDENCE | Rule.MARGIN:
+        case (
+            QueryRule.BADGE
+            | QueryRule.BALD
+            | QueryRule.ENTROPY
+            | QueryRule.LEAST_CONFIDENCE
+            | QueryRule.MARGIN
+        ):
             return _by_model(rule, pool, open_, budget, rng)
         case _:
             assert_never(rule)
 
 
-def _by_model(rule: Rule, pool: Pool, open_: Open, budget: int, rng: np.random.Generator) -> Picks:
+def _by_model(rule: QueryRule, pool: Pool, open_: Open, budget: int, rng: np.random.Generator) -> Picks:
     """Let a rule choose that needs a model; at random before there is one."""
     p = pool.probability
     if p is None:
         return highest(random_scores(len(pool), rng), open_, budget)
-    if rule is Rule.BADGE:
+    if rule is QueryRule.BADGE:
         return badge(pool.features, p, open_, budget, rng)
     score: NDArray[np.float64]
-    if rule is Rule.BALD:
+    if rule is QueryRule.BALD:
         score = bald(np.asarray(pool.samples))
-    elif rule is Rule.ENTROPY:
+    elif rule is QueryRule.ENTROPY:
         score = entropy(p)
-    elif rule is Rule.MARGIN:
+    elif rule is QueryRule.MARGIN:
         score = margin(p)
     else:
         score = least_confidence(p)
