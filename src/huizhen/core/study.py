@@ -8,14 +8,29 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 from functools import cached_property
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    SerializerFunctionWrapHandler,
+    Tag,
+    model_serializer,
+    model_validator,
+)
 
 from huizhen.core.digests import Digest, digest_value
 from huizhen.core.study_active import Active, active_problems
 from huizhen.core.study_base import Frozen, Name
+from huizhen.core.study_endpoints import Endpoint as Endpoint
+from huizhen.core.study_endpoints import ThresholdRule as ThresholdRule
+from huizhen.core.study_endpoints import Variant as Variant
+from huizhen.core.study_evaluation import EvaluationPlan, Subgroup, evaluation_problems
 from huizhen.core.study_federation import Federation, federation_problems
+from huizhen.core.study_fitting import Network as Network
+from huizhen.core.study_fitting import Split as Split
+from huizhen.core.study_fitting import Training as Training
+from huizhen.core.study_predictions import LEFT_OUT, PredictionTable, ReadTable, given_problems
 from huizhen.core.study_privacy import Privacy, privacy_problems
 
 
@@ -35,20 +50,6 @@ class EncoderKind(StrEnum):
     RESNET50 = "resnet50"
     RESNET18 = "resnet18"
     EFFICIENTNET_LITE0 = "efficientnet-lite0"
-
-
-class Variant(StrEnum):
-    """The model and the baselines that it is compared with."""
-
-    CMAN = "cman"
-    CONCATENATION = "concatenation"
-    LATE_AVERAGE = "late_average"
-    SINGLE = "single"
-    """One model per modality, each trained on that modality alone."""
-    SPECIALIST = "specialist"
-    """One model per subset of two or more modalities (but not all), each trained on that subset alone."""
-    TABLE_LR = "table_lr"
-    """Logistic regression on the table modalities alone."""
 
 
 class Role(StrEnum):
@@ -216,98 +217,6 @@ class Task(Frozen):
         return self
 
 
-class ThresholdRule(Frozen):
-    """How the decision threshold is chosen on tuning data, before the test set is opened."""
-
-    rule: Literal["sensitivity", "specificity", "youden"] = "sensitivity"
-    target: Annotated[float, Field(gt=0, lt=1)] = 0.9
-
-
-class Endpoint(Frozen):
-    """An acceptance bound, fixed beforehand."""
-
-    metric: Literal["auc", "auc_difference", "sensitivity", "specificity"] = "auc"
-    model: Variant = Variant.CMAN
-    against: Variant | None = None
-    """With auc_difference: the baseline."""
-    cohort: Literal["internal", "external"] = "internal"
-    at_least: float
-    on: Literal["lower", "estimate"] = "lower"
-
-    @model_validator(mode="after")
-    def _difference_names_baseline(self) -> Self:
-        if (self.metric == "auc_difference") != (self.against is not None):
-            raise ValueError("against goes with auc_difference, and auc_difference needs it")
-        return self
-
-
-class Split(Frozen):
-    """How development patients are divided, by patient and stratified by site and outcome.
-
-    holdout: `test` and `tune` are shares of the patients. folds: every patient is tested once, by a model
-    that never saw them; `tune` is the share of the remaining patients.
-    """
-
-    method: Literal["holdout", "folds"] = "holdout"
-    test: Annotated[float, Field(gt=0, lt=0.9)] = 0.25
-    tune: Annotated[float, Field(gt=0, lt=0.9)] = 0.15
-    folds: Annotated[int, Field(ge=2, le=20)] = 5
-    near_duplicate_distance: Annotated[int, Field(ge=0, le=64)] = 32
-    """Perceptual-hash Hamming distance (of 256 bits) up to which two images count as near-duplicates."""
-
-
-class Network(Frozen):
-    """CMAN's settings, shared by the baselines where they apply."""
-
-    variants: tuple[Variant, ...] = (
-        Variant.CMAN,
-        Variant.CONCATENATION,
-        Variant.LATE_AVERAGE,
-        Variant.SINGLE,
-    )
-    width: Annotated[int, Field(ge=16, le=1024)] = 96
-    heads: Annotated[int, Field(ge=1, le=16)] = 4
-    layers: Annotated[int, Field(ge=1, le=8)] = 1
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
-    modality_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.3
-    alignment_weight: Annotated[float, Field(ge=0)] = 0.1
-    alignment_temperature: Annotated[float, Field(gt=0)] = 0.1
-    unimodal_weight: Annotated[float, Field(ge=0)] = 0.5
-
-    @model_validator(mode="after")
-    def _has_cman(self) -> Self:
-        if Variant.CMAN not in self.variants:
-            raise ValueError("variants must hold cman: it is the model, the others are baselines")
-        if self.width % self.heads:
-            raise ValueError("width must be a multiple of heads")
-        return self
-
-
-class Training(Frozen):
-    """How networks are fitted. frozen: the encoders stay as they are and their features are cached."""
-
-    mode: Literal["frozen", "finetune"] = "frozen"
-    epochs: Annotated[int, Field(ge=1, le=1000)] = 40
-    batch_size: Annotated[int, Field(ge=2, le=1024)] = 64
-    learning_rate: Annotated[float, Field(gt=0)] = 1e-3
-    encoder_learning_rate: Annotated[float, Field(gt=0)] = 3e-4
-    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
-    optimiser: Literal["adamw", "sgd"] = "adamw"
-    members: Annotated[int, Field(ge=1, le=20)] = 1
-    """Networks per fold, differing in seed; their logits are averaged."""
-    augment: bool = True
-    """Fine-tuning only: flips, shifts, scale, gain, contrast, noise."""
-    view_dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Chance that an image is left out of a patient's bag in one training step; one always stays."""
-    view_augment: Annotated[int, Field(ge=1, le=8)] = 1
-    """Frozen only: how many augmented copies of each training image have their features cached."""
-    average_weights: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Decay of the exponential moving average of weights that is kept (0: none)."""
-    keep: Literal["last", "best"] = "last"
-    """last: the weights after the last epoch; best: those with the lowest loss on tuning patients, before the
-    first step included."""
-
-
 def _gives_outcomes(source: Source) -> bool:
     """Tell whether a source says what its patients' outcome is: by a column, or by a folder per class."""
     by_folder = source.reader is ReaderKind.IMAGES and source.labels is None
@@ -328,10 +237,16 @@ class Study(Frozen):
     phantom_truth: str | None = None
     """The phantoms' latent truth, opened only at validation to say what share of the best AUC was reached."""
     task: Task
-    modality: Annotated[list[AnyModality], Field(min_length=1)]
-    site: Annotated[list[Site], Field(min_length=1)]
+    modality: Annotated[list[AnyModality], Field(min_length=1)] = Field(default_factory=list)
+    site: Annotated[list[Site], Field(min_length=1)] = Field(default_factory=list)
+    predictions: PredictionTable | None = None
+    """Present, instead of sites and modalities: a table of predictions made elsewhere is what is tested."""
+    reads: ReadTable | None = None
+    """Present, instead of sites and modalities: a table of readers' ratings is what is tested."""
     threshold: ThresholdRule = ThresholdRule()
     endpoint: list[Endpoint] = Field(default_factory=list)
+    evaluation: EvaluationPlan = EvaluationPlan()
+    subgroup: list[Subgroup] = Field(default_factory=list)
     split: Split = Split()
     network: Network = Network()
     training: Training = Training()
@@ -342,9 +257,20 @@ class Study(Frozen):
     active: Active | None = None
     """Present: labels are asked for between rounds, where they teach most (active learning)."""
 
+    @model_serializer(mode="wrap")
+    def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what the study says nothing of, so that nothing of it is signed."""
+        found: dict[str, Any] = handler(self)
+        tables = [key for key in ("predictions", "reads") if getattr(self, key) is None]
+        silent = [*LEFT_OUT, "phantom_truth"] if self.is_given else []
+        silent += ["threshold"] if self.is_given and not (self.predictions and self.predictions.tune) else []
+        return {key: value for key, value in found.items() if key not in (*tables, *silent)}
+
     @model_validator(mode="after")
     def _names_agree(self) -> Self:
-        problems: list[str] = []
+        problems: list[str] = [*given_problems(self), *evaluation_problems(self)]
+        if self.is_given:
+            return self._without(problems)
         for what, names in (
             ("modality", [m.name for m in self.modality]),
             ("site", [s.name for s in self.site]),
@@ -362,14 +288,28 @@ class Study(Frozen):
                     )
             if not any(_gives_outcomes(s) for s in site.source):
                 problems.append(f"site {site.name}: no source has columns.outcome")
-        if not any(s.role is Role.DEVELOPMENT for s in self.site):
+        if self.site and not any(s.role is Role.DEVELOPMENT for s in self.site):
             problems.append("no site has role development")
         problems += [*federation_problems(self), *privacy_problems(self), *active_problems(self)]
         if Variant.TABLE_LR in self.network.variants and not self.table_modalities:
             problems.append("variant table_lr needs a table modality")
+        return self._without(problems)
+
+    def _without(self, problems: list[str]) -> Self:
+        """Return the study if it has no problems."""
         if problems:
             raise ValueError("; ".join(problems))
         return self
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the study judges a table that was made elsewhere, instead of making a model."""
+        return self.predictions is not None or self.reads is not None
+
+    @property
+    def main(self) -> str:
+        """What reports call the model; all others are compared with it."""
+        return self.predictions.model if self.predictions else Variant.CMAN.value
 
     @property
     def image_modalities(self) -> list[ImageModality]:

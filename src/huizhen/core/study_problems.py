@@ -29,7 +29,7 @@ STAND_INS: Mapping[str, Any] = {
 }
 """What replaces a broken required key, so that the rules across the other fields are still checked."""
 
-LISTS = ("site", "source", "modality", "endpoint")
+LISTS = ("site", "source", "modality", "endpoint", "subgroup")
 """The lists of tables."""
 
 

@@ -21,6 +21,7 @@ from pydantic.fields import FieldInfo
 from huizhen.core import study
 from huizhen.core.digests import canonical_json
 from huizhen.core.study_active import Active
+from huizhen.core.study_evaluation import ErrorCosts, EvaluationPlan, PartialArea, Subgroup
 from huizhen.core.study_federation import Federation
 from huizhen.core.study_privacy import Privacy
 
@@ -36,6 +37,10 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("columns of [[site.source]]", study.Columns),
     ("[threshold]", study.ThresholdRule),
     ("[[endpoint]]", study.Endpoint),
+    ("[evaluation]", EvaluationPlan),
+    ("partial_auc of [evaluation]", PartialArea),
+    ("costs of [evaluation]", ErrorCosts),
+    ("[[subgroup]]", Subgroup),
     ("[split]", study.Split),
     ("[network]", study.Network),
     ("[training]", study.Training),

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from huizhen.core.dicom_modality import wanted_modality
 from huizhen.core.study import ReaderKind, Source, Split, TableModality, Task
+from huizhen.core.study_evaluation import Subgroup
 from huizhen.core.study_wording import Problem, nearest
 from huizhen.core.table_text import cell_equals, columns_of, rows_of
 from huizhen.errors import HuizhenError
@@ -61,6 +62,7 @@ def source_problems(raw: Mapping[str, Any], roots: Sequence[Path]) -> Iterator[P
                 if site.get("role", "development") == "development" and task:
                     counts |= _outcomes(f"{site.get('name', i)}", source, task, roots)
     yield from _split_problems(_valid(Split, raw.get("split", {})), list(counts.values()))
+    yield from _group_problems(raw, roots)
 
 
 def _items(raw: Any, key: str) -> list[Any]:
@@ -252,6 +254,35 @@ def class_of(cell: str, task: Task) -> bool | None:
     if _among(cell, list(task.positive)):
         return True
     return False if _among(cell, list(task.negative)) else None
+
+
+# --- the columns of subgroups --------------------------------------------------------------------------
+
+
+def _group_problems(raw: Mapping[str, Any], roots: Sequence[Path]) -> Iterator[Problem]:
+    """Yield the subgroups whose column is in no labels table; nothing where no table can be read."""
+    asked = [(k, _valid(Subgroup, item)) for k, item in enumerate(_items(raw, "subgroup"))]
+    wanted = {k: found.column for k, found in asked if found and found.source == "table"}
+    held = _held_columns(raw, roots) if wanted else []
+    for index, column in wanted.items():
+        if held and column not in held:
+            yield Problem(
+                field=f"subgroup[{index}].column",
+                reason=f"no labels table has a column {column}",
+                remedy=_meant(column, held, "they have"),
+            )
+
+
+def _held_columns(raw: Mapping[str, Any], roots: Sequence[Path]) -> list[str]:
+    """Return the columns of all labels tables that can be read."""
+    held: dict[str, None] = {}
+    for source in (_valid(Source, item) for site in _items(raw, "site") for item in _items(site, "source")):
+        labels = _labels_of(source, roots) if source else None
+        try:
+            held |= dict.fromkeys(columns_of(labels, encoding=source.encoding) if labels else [])
+        except HuizhenError:
+            continue
+    return list(held)
 
 
 # --- is there enough to hold out -----------------------------------------------------------------------

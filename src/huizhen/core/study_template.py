@@ -199,6 +199,26 @@ cohort = "internal"
 at_least = 0.75
 on = "lower"  # the lower limit of the 95 % interval, or "estimate"
 {external_endpoint}
+# --- What is reported beside the endpoints: fixed now too. Take the # away where it applies. ---
+
+[evaluation]
+net_benefit_range = [0.05, 0.5]  # risks at which somebody might act: the decision curve's range
+# prevalence = 0.01              # where the model will be used: PPV and NPV are given for it
+# at_specificity = 0.9           # the sensitivity there
+# partial_auc = {{ specificity = 0.8 }}
+# costs = {{ false_negative = 20, false_positive = 1 }}
+
+# --- Groups of patients to compare. Sites are compared anyway; a column needn't be an input.  ---
+
+# [[subgroup]]
+# column = "age"        # of the labels tables; or "scanner:MODALITY", "present:MODALITY"
+# edges = [50, 70]      # numbers in bands: <50, 50–<70, ≥70
+# cross = ["sex"]       # intersections with another subgroup
+
+# [[subgroup]]
+# column = "sex"
+# groups = {{ women = ["F"], men = ["M"] }}  # leave it out, and each value is a group
+
 # --- How development patients are divided: by patient, stratified by site and outcome ---
 
 [split]
