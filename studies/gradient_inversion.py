@@ -4,9 +4,9 @@
 
 The attacker is the study lead: he knows the network, its weights, the labels and the number of images, and
 sees what each protection lets him see of one full-batch gradient. He seeks images whose gradient has the same
-direction (cosine similarity), kept smooth by total variation, by Adam on signed steps from noise. This
-favours him: real rounds have many patients and many steps, and labels are not sent. Images are BUS-BRA's,
-reduced to 32 x 32 pixels, of different patients.
+direction (cosine similarity), kept smooth by total variation, by Adam from grey. This favours him: real
+rounds have many patients and many steps, and labels are not sent. Images are BUS-BRA's, reduced to 32 x 32
+pixels, of different patients.
 
 Reference: Geiping et al., Inverting gradients, NeurIPS 2020. SSIM: Wang et al., IEEE TIP 13:600-612 (2004).
 """
@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -33,10 +34,12 @@ from huizhen.core.files import write_json, write_text
 from huizhen.core.streams import stream, stream_seed
 from huizhen.privacy.fas import FasPlan, protect
 from huizhen.privacy.homomorphic import CkksKeys, encrypt, make_keys
+from huizhen.privacy.secure_aggregation.coding import FixedPoint
+from huizhen.privacy.secure_aggregation.masks import Mask, apply_masks
 from huizhen.privacy.sensitivity import largest_elements, layer_sensitivity, most_sensitive_layers
 
 Floats = NDArray[np.float32]
-SIDE, SITES, STEPS, RATE, SMOOTH = 32, 3, 400, 0.1, 1e-3
+SIDE, SITES, STEPS, RATE, SMOOTH = 32, 3, 1500, 0.05, 1e-3
 SHARE, FAS_NOISE = 0.1, 1e-3
 CLIP = 1.0
 SCHEMES = (
@@ -81,7 +84,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 4])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--batches", type=int, default=3, help="of each size")
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -163,7 +166,8 @@ def seen_of(network: nn.Module, keys: CkksKeys, batches: list[tuple[Tensor, Tens
     if scheme == "secure sum of 3 sites":
         mean = torch.stack([gradient_of(network, *batch) for batch in batches[:SITES]]).mean(0)
         every = torch.cat([batch[1] for batch in batches[:SITES]])
-        return View(seen=mean, shown=everything, labels=every, bytes=vector.nbytes)
+        seconds = masked_s(vector)
+        return View(seen=mean, shown=everything, labels=every, seconds=seconds, bytes=vector.nbytes)
     if scheme.startswith("CKKS"):
         hidden = everything.numpy() if "whole" in scheme else sensitive_places(network, known)
         return ckks_view(keys, update, hidden, labels)
@@ -184,6 +188,14 @@ def sensitive_places(network: nn.Module, known: Floats) -> NDArray[np.int64]:
     return np.concatenate(
         [np.arange(end - sizes[name], end) for name, end in zip(sizes, ends, strict=True) if name in chosen]
     )
+
+
+def masked_s(vector: Floats) -> float:
+    """Return the seconds that a site takes to code its update (P,) and mask it against the other sites."""
+    started = time.perf_counter()
+    coded = FixedPoint.finest(sites=SITES, clip=CLIP).encoded([vector])
+    apply_masks(coded.whole(), [Mask(key=secrets.token_bytes(16)) for _ in range(SITES)])
+    return time.perf_counter() - started
 
 
 def ckks_view(keys: CkksKeys, update: Tensor, hidden: NDArray[np.int64], labels: Tensor) -> View:
@@ -225,8 +237,10 @@ def fas_view(keys: CkksKeys, vector: Floats, known: Floats, labels: Tensor, *, o
     )
 
 
-def private(network: nn.Module, images: Tensor, labels: Tensor, *, multiplier: float) -> Tensor:
-    """Return the mean of clipped gradients of each image with noise on their sum (P,)."""
+def private(
+    network: nn.Module, images: Tensor, labels: Tensor, *, multiplier: float, step: str = "0"
+) -> Tensor:
+    """Return the mean of clipped gradients of each image with noise on their sum (P,), drawn for `step`."""
     weights = {name: p.detach() for name, p in network.named_parameters()}
 
     def loss(own: dict[str, Tensor], image: Tensor, label: Tensor) -> Tensor:
@@ -235,7 +249,7 @@ def private(network: nn.Module, images: Tensor, labels: Tensor, *, multiplier: f
     parts = vmap(grad(loss), in_dims=(None, 0, 0))(weights, images, labels)
     each = torch.cat([parts[name].reshape(len(images), -1) for name in weights], 1)  # (B, P)
     each = each * (CLIP / each.norm(dim=1, keepdim=True)).clamp(max=1)
-    draw = torch.Generator().manual_seed(stream_seed(5, "inversion", "noise"))
+    draw = torch.Generator().manual_seed(stream_seed(5, "inversion", "noise", step))
     noise = torch.randn(each.shape[1], generator=draw) * multiplier * CLIP
     total: Tensor = each.sum(0) + noise
     return total / len(images)
@@ -247,7 +261,8 @@ def private(network: nn.Module, images: Tensor, labels: Tensor, *, multiplier: f
 def rebuild(network: nn.Module, view: View, seed: int) -> Floats:
     """Return the attacker's images (n, 1, 32, 32): nearest in direction to what he sees, and smooth."""
     draw = torch.Generator().manual_seed(seed)
-    images = torch.rand(len(view.labels), 1, SIDE, SIDE, generator=draw).requires_grad_()
+    start = 0.3 + 0.05 * torch.randn(len(view.labels), 1, SIDE, SIDE, generator=draw)
+    images = start.requires_grad_()
     optimiser = torch.optim.Adam([images], lr=RATE)
     compare = distance_to(view)
     for step in range(STEPS):
@@ -256,7 +271,7 @@ def rebuild(network: nn.Module, view: View, seed: int) -> Floats:
         loss = SMOOTH * variation(images)
         if len(view.seen):
             loss = loss + compare(gradient_of(network, images, view.labels, attack=True))
-        images.grad = torch.autograd.grad(loss, images)[0].sign()
+        images.grad = torch.autograd.grad(loss, images)[0]
         optimiser.step()
         with torch.no_grad():
             images.clamp_(0, 1)
