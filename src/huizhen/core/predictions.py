@@ -22,6 +22,9 @@ class Predictions:
     (n,) bool. Model names: "cman", "concatenation", "late_average", "single:MG", "table_lr", and
     "cman|MG+US" for cman restricted to a subset of modalities. `groups` column -> (n,) what each patient has
     there as text, empty where it isn't known: what subgroups are made of, no input of a model by itself.
+
+    Of a table with several rows a patient `patient` names rows, and `cluster` (n,) their patients: intervals
+    are over these. `ranked` are models whose `risk` only orders patients: no calibration is measured of them.
     """
 
     patient: NDArray[np.str_]
@@ -32,10 +35,13 @@ class Predictions:
     decision: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     present: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     groups: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
+    cluster: NDArray[np.str_] | None = None
+    ranked: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         n = len(self.patient)
         columns = [("site", self.site), ("outcome", self.outcome)]
+        columns += [("cluster", self.cluster)] if self.cluster is not None else []
         columns += [*self.risk.items(), *self.decision.items(), *self.present.items(), *self.groups.items()]
         for name, column in columns:
             if len(column) != n:

@@ -7,6 +7,7 @@ judged, is the same.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -52,6 +53,8 @@ class PredictionTable(Frozen):
     risk; only ranks are used, so that calibration and net benefit are not assessed."""
     threshold: float | None = None
     """A score of at least this is a positive decision, on the scale of the table. Fixed beforehand."""
+    compare_thresholds: dict[str, float] = Field(default_factory=dict)
+    """The same for columns of compare."""
     tune: str | None = None
     """Another table with the same columns, of other patients, that thresholds are chosen on by [threshold];
     never the table that is tested."""
@@ -66,6 +69,11 @@ class PredictionTable(Frozen):
     """external: the model never learned from patients of these hospitals; internal: it did, from others.
     Taken on trust."""
 
+    @property
+    def decides(self) -> bool:
+        """Whether a threshold is fixed, or to be chosen on another table."""
+        return self.threshold is not None or self.tune is not None
+
     @model_validator(mode="after")
     def _roles_differ(self) -> Self:
         scores = (self.score, *self.compare)
@@ -73,8 +81,10 @@ class PredictionTable(Frozen):
             raise ValueError("two scores have the same name in reports; rename a column")
         if self.outcome in scores or self.patient in (self.outcome, *scores):
             raise ValueError("one column can't be patient, outcome and score at once")
-        if self.threshold is not None and self.tune is not None:
+        if self.tune is not None and (self.threshold is not None or self.compare_thresholds):
             raise ValueError("a threshold is fixed beforehand, or chosen on the table tune; not both")
+        if absent := sorted(set(self.compare_thresholds) - set(self.compare)):
+            raise ValueError(f"thresholds of columns that compare doesn't name: {', '.join(absent)}")
         if self.tune is not None and self.tune == self.table:
             raise ValueError("tune is the tested table: a threshold must be chosen on other patients")
         return self
@@ -122,8 +132,23 @@ def given_problems(study: Study) -> list[str]:
     name = next((key for key, value in tables.items() if value is not None), None)
     if name is None:
         return [f"{key} | is missing | add it" for key in ("modality", "site") if not getattr(study, key)]
-    return [
+    mixed = [
         f"{key} | doesn't go with [{name}]: the model was made elsewhere | take it out"
         for key in LEFT_OUT
         if key in study.model_fields_set
     ]
+    return [*mixed, *_endpoint_problems(study, study.predictions)]
+
+
+def _endpoint_problems(study: Study, given: PredictionTable | None) -> Iterator[str]:
+    """Yield the endpoints that a table of predictions can't answer."""
+    for index, endpoint in enumerate(study.endpoint):
+        field = f"endpoint[{index}]"
+        if given is None:
+            yield f"{field} | doesn't go with [reads] | write reads.margin instead"
+        elif endpoint.cohort != given.cohort:
+            yield f"{field}.cohort | differs from predictions.cohort | write {given.cohort}"
+        elif endpoint.metric == "auc_difference" and endpoint.comparator not in given.compare:
+            yield f"{field}.comparator | is no column of predictions.compare | name one, or add it there"
+        elif endpoint.metric in ("sensitivity", "specificity") and not given.decides:
+            yield f"{field}.metric | needs decisions | add predictions.threshold or predictions.tune"

@@ -15,27 +15,28 @@ from numpy.typing import NDArray
 from huizhen.core.cohort import Part
 from huizhen.core.files import write_text
 from huizhen.core.predictions import Predictions
+from huizhen.core.table_cells import as_meant, as_shown
 
 
 def write_predictions(path: Path, table: Predictions, *, phantom: bool = False, outcome: bool = True) -> None:
-    """Write `table`: patient, site, outcome, present:<modality>, group:<column>, risk:<model>,
-    decision:<model>.
+    """Write `table`: patient, cluster, site, outcome, present:<modality>, group:<column>, risk:<model>,
+    decision:<model>; of a model whose scores only order patients rank:<model> instead of risk.
 
     A model that can't answer leaves its cells empty. Floats are written so that they read back exactly.
     Of phantoms a column `phantom` of ones says so. Without `outcome` that column is left out, all else is the
     same: this is what is committed to before outcomes are opened.
     """
-    columns: dict[str, list[str]] = {
-        "patient": [str(v) for v in table.patient],
-        "site": [str(v) for v in table.site],
-    }
+    columns: dict[str, list[str]] = {"patient": [str(v) for v in table.patient]}
+    columns |= {} if table.cluster is None else {"cluster": [str(v) for v in table.cluster]}
+    columns |= {"site": [as_shown(str(v)) for v in table.site]}
     columns |= {"phantom": ["1"] * len(table.patient)} if phantom else {}
     columns |= {"outcome": [str(int(v)) for v in table.outcome]} if outcome else {}
     columns |= {f"present:{n}": [str(int(v)) for v in values] for n, values in table.present.items()}
-    columns |= {f"group:{n}": [str(v) for v in values] for n, values in table.groups.items()}
+    columns |= {f"group:{n}": [as_shown(str(v)) for v in values] for n, values in table.groups.items()}
     for name, risk in table.risk.items():
         blank = np.isnan(risk)
-        columns[f"risk:{name}"] = ["" if b else repr(float(v)) for v, b in zip(risk, blank, strict=True)]
+        kind = "rank" if name in table.ranked else "risk"
+        columns[f"{kind}:{name}"] = ["" if b else repr(float(v)) for v, b in zip(risk, blank, strict=True)]
         if name in table.decision:
             columns[f"decision:{name}"] = [
                 "" if b else str(int(v)) for v, b in zip(table.decision[name], blank, strict=True)
@@ -53,7 +54,10 @@ def read_predictions(path: Path, part: Part, outcomes: Mapping[str, int] | None 
         rows = list(csv.DictReader(stream))
     columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else {})}
 
-    def group(prefix: str, parse: Callable[[str], Any], dtype: type) -> Mapping[str, NDArray[Any]]:
+    def number(cell: str) -> float:
+        return float(cell) if cell else math.nan
+
+    def group(prefix: str, parse: Callable[[str], Any], dtype: type) -> dict[str, NDArray[Any]]:
         return {
             name.removeprefix(prefix): np.array([parse(cell) for cell in cells], dtype)
             for name, cells in columns.items()
@@ -62,13 +66,15 @@ def read_predictions(path: Path, part: Part, outcomes: Mapping[str, int] | None 
 
     return Predictions(
         patient=np.array(columns["patient"]),
-        site=np.array(columns["site"]),
+        site=np.array([as_meant(cell) for cell in columns["site"]]),
         part=part,
         outcome=np.array(columns["outcome"]) == "1"
         if outcomes is None
         else np.array([outcomes[name] == 1 for name in columns["patient"]], bool),
         present=group("present:", lambda cell: cell == "1", bool),
-        risk=group("risk:", lambda cell: float(cell) if cell else math.nan, float),
+        risk=group("risk:", number, float) | group("rank:", number, float),
         decision=group("decision:", lambda cell: cell == "1", bool),
-        groups=group("group:", str, str),
+        groups=group("group:", as_meant, str),
+        cluster=np.array(columns["cluster"]) if "cluster" in columns else None,
+        ranked=tuple(name.removeprefix("rank:") for name in columns if name.startswith("rank:")),
     )

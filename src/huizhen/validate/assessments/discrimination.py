@@ -8,7 +8,8 @@ import numpy as np
 
 from huizhen.core.digests import plain
 from huizhen.core.evidence import Evidence
-from huizhen.validate.assessments.interface import EVERYONE, MODEL, Evaluation, Mask, Measured, sample_notes
+from huizhen.validate.assessments.interface import EVERYONE, Evaluation, Mask, Measured, sample_notes
+from huizhen.validate.clusters import clustered_auc, clustered_difference
 from huizhen.validate.discrimination import IntervalMethod, auc, auc_interval, paired_difference
 from huizhen.validate.roc import roc_band, roc_curve
 
@@ -28,8 +29,8 @@ def discrimination(evaluation: Evaluation) -> list[Evidence]:
         for name, group in evaluation.groups()
     ]
     for other in models[1:]:
-        key = f"auc_difference/{MODEL}~{other}/{cohort}/{EVERYONE}"
-        measure = partial(difference_of, evaluation, MODEL, other, evaluation.everyone())
+        key = f"auc_difference/{evaluation.main}~{other}/{cohort}/{EVERYONE}"
+        measure = partial(difference_of, evaluation, evaluation.main, other, evaluation.everyone())
         found.append(evaluation.evidence(key, "auc_difference", measure))
     curves = [
         evaluation.evidence(f"roc/{model}/{cohort}", "roc", partial(curve_of, evaluation, model))
@@ -45,37 +46,43 @@ def auc_of(evaluation: Evaluation, model: str, group: Mask) -> Measured:
     """
     kept = evaluation.answered(group, model)
     outcome = evaluation.predictions.outcome
-    risk = evaluation.predictions.risk[model]
-    found = auc_interval(outcome[kept], risk[kept], method=INTERVAL)
-    plain_limits = auc_interval(outcome[kept], risk[kept], method="delong").interval
+    truth, risk, cluster = outcome[kept], evaluation.predictions.risk[model][kept], evaluation.clusters(kept)
+    beside: dict[str, float] = {}
+    if cluster is None:
+        found = auc_interval(truth, risk, method=INTERVAL)
+        limits = auc_interval(truth, risk, method="delong").interval
+        beside = {"delong_low": limits.low, "delong_high": limits.high}
+    else:
+        found = clustered_auc(truth, risk, cluster)
+        beside = {"patients": np.unique(cluster).size}
     return Measured(
         estimate=found.value,
         interval=found.interval,
-        n=int(kept.sum()),
-        n_events=int(outcome[kept].sum()),
-        detail={
-            "delong_low": plain_limits.low,
-            "delong_high": plain_limits.high,
-            **sample_notes(group, kept, outcome),
-        },
+        n=truth.size,
+        n_events=int(np.count_nonzero(truth)),
+        detail={**beside, **sample_notes(group, kept, outcome)},
     )
 
 
 def difference_of(evaluation: Evaluation, a: str, b: str, group: Mask) -> Measured:
-    """Return AUC(a) - AUC(b) on the patients of `group` (n,) that both answer, by DeLong's paired test.
+    """Return AUC(a) - AUC(b) on the patients of `group` (n,) that both answer, by a paired test.
 
     Raises as `auc_of`. `detail` holds a's own AUC on these patients, and z and p, None where no test exists.
     """
     kept = evaluation.answered(group, a, b)
     predictions = evaluation.predictions
-    found = paired_difference(predictions.outcome[kept], predictions.risk[a][kept], predictions.risk[b][kept])
+    outcome, ours, other = predictions.outcome[kept], predictions.risk[a][kept], predictions.risk[b][kept]
+    if (cluster := evaluation.clusters(kept)) is None:
+        found = paired_difference(outcome, ours, other)
+    else:
+        found = clustered_difference(outcome, ours, other, cluster)
     return Measured(
         estimate=found.estimate,
         interval=found.interval,
-        n=int(kept.sum()),
-        n_events=int(predictions.outcome[kept].sum()),
+        n=outcome.size,
+        n_events=int(np.count_nonzero(outcome)),
         detail={
-            "auc_main": auc(predictions.outcome[kept], predictions.risk[a][kept]),
+            "auc_main": auc(outcome, ours),
             "p": plain(found.p),
             "z": plain(found.z),
             **sample_notes(group, kept, predictions.outcome),
@@ -84,12 +91,12 @@ def difference_of(evaluation: Evaluation, a: str, b: str, group: Mask) -> Measur
 
 
 def curve_of(evaluation: Evaluation, model: str) -> Measured:
-    """Return the thinned ROC curve of `model`, for cman with its band. Raises as `auc_of`."""
+    """Return the thinned ROC curve of `model`, for the main model with its band. Raises as `auc_of`."""
     kept = evaluation.answered(evaluation.everyone(), model)
     outcome, risk = evaluation.predictions.outcome[kept], evaluation.predictions.risk[model][kept]
     curve = roc_curve(outcome, risk)
     detail = {"fpr": curve.fpr.tolist(), "tpr": curve.tpr.tolist()}
-    if model == MODEL:
+    if model == evaluation.main and evaluation.predictions.cluster is None:
         band = roc_band(outcome, risk)
         detail |= {
             "band_fpr": band.fpr.tolist(),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
 from huizhen.core.evidence import Bound, Evidence, Verdict
 from huizhen.core.predictions import Predictions
 from huizhen.core.study import Endpoint, Study, Variant
+from huizhen.core.study_predictions import key_name
 from huizhen.errors import NotEstimableError
 from huizhen.validate.assessments.decisions import share_of
 from huizhen.validate.assessments.discrimination import auc_of, difference_of
@@ -62,13 +64,26 @@ def _measured(evaluation: Evaluation, endpoint: Endpoint) -> Measured:
     furthest from passing is returned (an intersection-union test, which needs no correction; Berger,
     Technometrics 24:295-300, 1982). Raises `NotEstimableError` if any of them can't be measured.
     """
-    others = _models(evaluation.predictions, endpoint.against) if endpoint.against else [None]
     found = [
         _one(evaluation, endpoint, model, other)
-        for model in _models(evaluation.predictions, endpoint.model)
-        for other in others
+        for model in _asked(evaluation, endpoint)
+        for other in _others(evaluation, endpoint)
     ]
     return min(found, key=partial(_judged, endpoint))
+
+
+def _asked(evaluation: Evaluation, endpoint: Endpoint) -> list[str]:
+    """Return the models that an endpoint is of."""
+    if evaluation.study.predictions is not None:
+        return [evaluation.main]
+    return _models(evaluation.predictions, endpoint.model)
+
+
+def _others(evaluation: Evaluation, endpoint: Endpoint) -> Sequence[str | None]:
+    """Return the models that an endpoint's are compared with; [None] where it is no difference."""
+    if endpoint.comparator is not None:
+        return [key_name(endpoint.comparator)]
+    return _models(evaluation.predictions, endpoint.against) if endpoint.against else [None]
 
 
 def _models(predictions: Predictions, variant: Variant) -> list[str]:

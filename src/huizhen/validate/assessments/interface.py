@@ -15,8 +15,6 @@ from huizhen.core.predictions import Predictions
 from huizhen.core.study import Study
 from huizhen.errors import InvalidInputError, NotEstimableError
 
-MODEL = "cman"
-"""The model; all others are baselines."""
 SPECIALIST = "specialist"
 """A model trained on a subset of the modalities alone, named "specialist|MG+US"."""
 EVERYONE = "all"
@@ -54,9 +52,9 @@ class Evaluation:
                 remedy="give those of the test or external part",
                 field="part",
             )
-        if MODEL not in self.predictions.risk:
+        if self.main not in self.predictions.risk:
             raise InvalidInputError(
-                f"no predictions of {MODEL}", remedy="predict with it first", field="risk"
+                f"no predictions of {self.main}", remedy="predict with it first", field="risk"
             )
 
     @property
@@ -65,10 +63,15 @@ class Evaluation:
         return COHORTS[self.predictions.part]
 
     @property
+    def main(self) -> str:
+        """The model; all others are baselines. "cman", or what a table's study calls it."""
+        return self.study.main
+
+    @property
     def full_models(self) -> list[str]:
-        """The models that aren't restricted to a subset of modalities: cman first, then by name."""
-        names = sorted(name for name in self.predictions.risk if "|" not in name and name != MODEL)
-        return [MODEL, *names]
+        """The models that aren't restricted to a subset of modalities: the model first, then by name."""
+        names = sorted(name for name in self.predictions.risk if "|" not in name and name != self.main)
+        return [self.main, *names]
 
     def everyone(self) -> Mask:
         """Return the mask (n,) of all patients."""
@@ -77,6 +80,8 @@ class Evaluation:
     def groups(self) -> Iterator[tuple[str, Mask]]:
         """Yield all patients as "all", then each site's; a site that is itself named "all" as "site:all"."""
         yield EVERYONE, self.everyone()
+        if self.study.predictions is not None and self.study.predictions.site is None:
+            return
         for site in sorted(set(self.predictions.site.tolist())):
             yield f"site:{site}" if site == EVERYONE else site, self.predictions.site == site
 
@@ -96,6 +101,31 @@ class Evaluation:
                 f"no patient is answered by {' and '.join(models)}", remedy="gather cases"
             )
         return mask
+
+    @property
+    def unit(self) -> str:
+        """What is counted: patients, or rows of which a patient may have several."""
+        return "patient" if self.predictions.cluster is None else "row"
+
+    def clusters(self, kept: Mask) -> NDArray[np.str_] | None:
+        """Return whose the rows of `kept` (n,) are, where a patient may have several; else None."""
+        return None if self.predictions.cluster is None else self.predictions.cluster[kept]
+
+    def check_single(self, what: str) -> None:
+        """Raise `NotEstimableError` if patients have several rows: `what` has no interval over them."""
+        if self.predictions.cluster is not None:
+            raise NotEstimableError(
+                f"patients have several rows, and {what} has no interval over patients here",
+                remedy="give one row a patient",
+            )
+
+    def check_risks(self, model: str) -> None:
+        """Raise `NotEstimableError` if the scores of `model` only order patients, and are no risks."""
+        if model in self.predictions.ranked:
+            raise NotEstimableError(
+                f"the scores of {model} are no probabilities: they only order patients",
+                remedy="give risks, or log-odds as such",
+            )
 
     def evidence(
         self, key: str, metric: str, measure: Callable[[], Measured], *, bound: Bound | None = None
@@ -119,6 +149,7 @@ class Evaluation:
             interval=found.interval,
             n=found.n,
             n_events=found.n_events,
+            unit=self.unit,
             bound=bound,
             verdict=verdict,
             descriptive=found.estimate is None,

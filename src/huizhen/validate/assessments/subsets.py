@@ -8,12 +8,12 @@ from typing import Any
 from huizhen.core.evidence import Evidence
 from huizhen.errors import NotEstimableError
 from huizhen.validate.assessments.discrimination import auc_of, difference_of
-from huizhen.validate.assessments.interface import MODEL, SPECIALIST, Evaluation, Measured
+from huizhen.validate.assessments.interface import SPECIALIST, Evaluation, Measured
 
 
 def subsets(evaluation: Evaluation) -> list[Evidence]:
     """Return cman's AUC on every subset of modalities that was predicted ("cman|MG+US")."""
-    prefix = f"{MODEL}|"
+    prefix = f"{evaluation.main}|"
     names = sorted(
         name.removeprefix(prefix) for name in evaluation.predictions.risk if name.startswith(prefix)
     )
@@ -27,7 +27,7 @@ def subsets(evaluation: Evaluation) -> list[Evidence]:
 
 def _subset(evaluation: Evaluation, subset: str) -> Measured:
     """Return the AUC on one subset; `detail` names the modalities and holds the lead over a specialist."""
-    found = auc_of(evaluation, f"{MODEL}|{subset}", evaluation.everyone())
+    found = auc_of(evaluation, f"{evaluation.main}|{subset}", evaluation.everyone())
     detail: dict[str, Any] = {**found.detail, "modalities": subset.split("+")}
     if f"{SPECIALIST}|{subset}" in evaluation.predictions.risk:
         detail |= _beside_specialist(evaluation, subset)
@@ -38,7 +38,7 @@ def _subset(evaluation: Evaluation, subset: str) -> Measured:
 
 def _beside_specialist(evaluation: Evaluation, subset: str) -> dict[str, Any]:
     """Return the specialist's AUC and the paired difference, cman less specialist, or why there is none."""
-    model, specialist = f"{MODEL}|{subset}", f"{SPECIALIST}|{subset}"
+    model, specialist = f"{evaluation.main}|{subset}", f"{SPECIALIST}|{subset}"
     try:
         alone = auc_of(evaluation, specialist, evaluation.everyone())
         gap = difference_of(evaluation, model, specialist, evaluation.everyone())

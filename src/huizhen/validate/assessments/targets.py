@@ -7,7 +7,7 @@ from functools import partial
 
 from huizhen.core.evidence import Evidence, Interval
 from huizhen.validate.assessments.decisions import share_of
-from huizhen.validate.assessments.interface import MODEL, Evaluation, Measured
+from huizhen.validate.assessments.interface import Evaluation, Measured
 
 KEPT, NOT_KEPT, INCONCLUSIVE = "kept", "not kept", "inconclusive"
 
@@ -19,15 +19,16 @@ def targets(evaluation: Evaluation) -> list[Evidence]:
     verdict stays "reported".
     """
     rule = evaluation.study.threshold
-    if rule.rule == "youden":
+    given = evaluation.study.predictions
+    if rule.rule == "youden" or (given is not None and given.tune is None):
         return []
-    key = f"threshold_target/{MODEL}/{evaluation.cohort}"
+    key = f"threshold_target/{evaluation.main}/{evaluation.cohort}"
     return [evaluation.evidence(key, "threshold_target", partial(_measured, evaluation))]
 
 
 def _measured(evaluation: Evaluation) -> Measured:
     rule = evaluation.study.threshold
-    found = share_of(evaluation, rule.rule, MODEL, evaluation.everyone())
+    found = share_of(evaluation, rule.rule, evaluation.main, evaluation.everyone())
     judgement = judgement_of(found.interval, rule.target) if found.interval else INCONCLUSIVE
     told = {"metric": rule.rule, "target": rule.target, "judgement": judgement}
     return replace(found, detail={**found.detail, **told})
