@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +20,14 @@ from huizhen.federate.statistics.delong import Aucs, DeLong
 from huizhen.federate.statistics.runner import conduct
 from huizhen.federate.statistics.scores import ScoreDistribution, Scores
 from huizhen.pipeline.assess_stage import not_assessed
+from huizhen.pipeline.decisions import Decisions
 from huizhen.pipeline.federated_plan import calibrated, folds_of, scores_subject
-from huizhen.pipeline.lock_stage import Decision
 from huizhen.pipeline.phantom_truth import COHORT_WORDS
 from huizhen.pipeline.predict_stage import log_odds
 from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage
 from huizhen.validate.assess import assess, endpoints_not_assessed
 
 CMAN = "cman"
-Decisions = Mapping[str, Mapping[int, Decision]]
-"""Model -> fold -> decision."""
 
 
 def assess_federated(

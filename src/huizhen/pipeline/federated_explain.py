@@ -14,7 +14,7 @@ from huizhen.errors import NotEstimableError, PolicyError
 from huizhen.federate.lead import Lead
 from huizhen.federate.statistics.localisation import Localisation, Localised, Share
 from huizhen.federate.statistics.runner import conduct
-from huizhen.pipeline.federated_assess import Decisions
+from huizhen.pipeline.decisions import Decisions
 from huizhen.pipeline.federated_plan import calibrated, folds_of
 from huizhen.pipeline.phantom_truth import COHORT_WORDS
 from huizhen.pipeline.predict_stage import log_odds

@@ -11,24 +11,22 @@ from scipy.special import logit
 
 from huizhen.core.cohort import Part
 from huizhen.core.evidence import Evidence, Verdict
-from huizhen.core.files import write_json, write_text
+from huizhen.core.files import write_json
 from huizhen.core.study import Variant
 from huizhen.errors import NotEstimableError
 from huizhen.federate import messages as wire
 from huizhen.federate.lead import Lead
 from huizhen.federate.statistics.runner import conduct
 from huizhen.federate.statistics.scores import ScoreDistribution, Scores
-from huizhen.models.card import model_card_markdown
+from huizhen.pipeline.decisions import DECISIONS, Decision, decide, plain_decisions, threshold_evidence
 from huizhen.pipeline.federated_cohort import Sites
 from huizhen.pipeline.federated_fit import Ground
 from huizhen.pipeline.federated_labelling import learnt_from
 from huizhen.pipeline.federated_model import save_model
 from huizhen.pipeline.federated_plan import FederatedModel, calibrated, folds_of, scores_subject
 from huizhen.pipeline.fit_stage import WEIGHTS
-from huizhen.pipeline.lock_stage import Decision, decide
-from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage
-
-DECISIONS = "decisions.json"
+from huizhen.pipeline.model_bundle import write_card
+from huizhen.pipeline.stage import Made, Run, Stage
 
 
 def federated_lock(
@@ -46,7 +44,7 @@ def federated_lock(
 
     def body(folder: Path) -> Made:
         decisions, evidence = _all_decided(run, lead, models, sites)
-        plain = {m: {str(k): d.to_json() for k, d in by_fold.items()} for m, by_fold in decisions.items()}
+        plain = plain_decisions(decisions)
         write_json(folder / DECISIONS, plain)
         digests = {f"{model}": stage.digest for model, stage in zip(weights, fits, strict=True)}
         lock: dict[str, Any] = {
@@ -61,8 +59,7 @@ def federated_lock(
             digest, card = save_model(
                 run, folder, by_model, decisions, sites.development, counts, ground.plan
             )
-            write_json(folder / ARTEFACTS / "model_card.json", card.model_dump(mode="json"))
-            write_text(folder / ARTEFACTS / "model_card.md", model_card_markdown(card))
+            write_card(folder, card)
             entries.append(("model", {"card": card.model_dump(mode="json"), "digest": digest}))
             lock["model_digest"] = digest
         return Made(evidence=evidence, entries=[*entries, ("lock", lock)])
@@ -73,14 +70,6 @@ def federated_lock(
     heard = lead.ask(dict.fromkeys(lead.taking_part, lock), lead.patience_s)
     lead.enough([s for s, a in heard.items() if isinstance(a.message, wire.Done)], lead.taking_part)
     return locked
-
-
-def decisions_of(locked: Stage) -> dict[str, dict[int, Decision]]:
-    """Return every locked model's decision in each fold."""
-    return {
-        model: {int(fold): Decision.from_json(record) for fold, record in by_fold.items()}
-        for model, by_fold in locked.read(DECISIONS).items()
-    }
 
 
 def _all_decided(
@@ -102,29 +91,14 @@ def _decided(run: Run, lead: Lead, name: str, fold: int, sites: Sites) -> tuple[
     key = f"threshold/{name}/fold{fold}"
     try:
         scores = tuning_scores(run, lead, name, fold, sites.development)
-        decision = decide(run, logit(scores.score), scores.outcome)
+        decision = decide(run.study, logit(scores.score), scores.outcome)
     except NotEstimableError as error:
         refused = Evidence(
             key=key, metric="threshold", stage="lock", verdict=Verdict.NOT_ASSESSED, reason=error.message
         )
         return None, refused
-    detail = {"rule": run.study.threshold.rule, "target": run.study.threshold.target}
-    return decision, Evidence(
-        key=key,
-        metric="threshold",
-        stage="lock",
-        estimate=decision.threshold,
-        n=len(scores.outcome),
-        n_events=int(scores.outcome.sum()),
-        descriptive=True,
-        phantom=run.study.phantom,
-        detail={
-            **detail,
-            "tuning_n": len(scores.outcome),
-            "calibration_intercept": decision.platt.intercept,
-            "calibration_slope": decision.platt.slope,
-        },
-    )
+    n, n_events = len(scores.outcome), int(scores.outcome.sum())
+    return decision, threshold_evidence(run.study, key, decision, n=n, n_events=n_events, more={})
 
 
 def tuning_scores(run: Run, lead: Lead, model: str, fold: int, sites: tuple[str, ...]) -> ScoreDistribution:

@@ -11,14 +11,14 @@ from typing import Any
 
 from huizhen.core.study import Study, Variant
 from huizhen.core.study_active import Annotator
-from huizhen.data.preprocess import PREPROCESSING_VERSION
 from huizhen.models.bundle import save_bundle
 from huizhen.models.card import Card, check_card
+from huizhen.pipeline.decisions import Decisions
 from huizhen.pipeline.federated_plan import FederatedModel, folds_of
 from huizhen.pipeline.federated_tables import TablePlan
 from huizhen.pipeline.fit_stage import WEIGHTS, network_of
 from huizhen.pipeline.labelling_evidence import SIMULATED
-from huizhen.pipeline.lock_stage import MODEL, Decision, model_limits
+from huizhen.pipeline.model_bundle import MODEL, card_values, frozen_encoders
 from huizhen.pipeline.stage import Run, Stage
 
 
@@ -26,7 +26,7 @@ def save_model(
     run: Run,
     folder: Path,
     fits: Mapping[FederatedModel, Stage],
-    decisions: Mapping[str, Mapping[int, Decision]],
+    decisions: Decisions,
     sites: Sequence[str],
     counts: Mapping[str, int],
     plan: TablePlan,
@@ -50,59 +50,26 @@ def _weights(run: Run, plan: TablePlan, fits: Mapping[FederatedModel, Stage]) ->
         network = network_of(run, model.planned, plan.encodings[model.fold], model.seed(run.study))
         state = {**network.state_dict(), **load_file(fit.folder / WEIGHTS)}
         tensors |= {f"fold{model.fold}/member{model.member}/{name}": value for name, value in state.items()}
-    if run.study.training.mode == "frozen":
-        from huizhen.train.features import frozen_encoder
-
-        for modality in run.study.image_modalities:
-            state = frozen_encoder(modality, run.study.seed).state_dict()
-            tensors |= {f"encoder/{modality.name}/{name}": value for name, value in state.items()}
-    return tensors
+    return tensors | frozen_encoders(run.study)
 
 
 def _card(
     run: Run,
-    decisions: Mapping[str, Mapping[int, Decision]],
+    decisions: Decisions,
     sites: Sequence[str],
     counts: Mapping[str, int],
     plan: TablePlan,
 ) -> dict[str, Any]:
     """Return the model's card as plain values."""
-    study = run.study
-    cman = Variant.CMAN.value
-    named = {f"{cman}/fold{fold}": decision for fold, decision in decisions[cman].items()}
-    parts = ("train/", "tune/") if folds_of(study) == 1 else ("train/", "tune/", "test/")
+    parts = ("train/", "tune/") if folds_of(run.study) == 1 else ("train/", "tune/", "test/")
     learnt = {cell: n for cell, n in counts.items() if cell.startswith(parts)}
-    return {
-        "name": study.name,
-        "version": "1",
-        "study_digest": study.digest,
-        "task": study.task.model_dump(mode="json"),
-        "network": study.network.model_dump(mode="json"),
-        "modalities": [m.model_dump(mode="json") for m in study.modality],
-        "preprocessing": {
-            m.name: {"letterbox": m.size, "version": PREPROCESSING_VERSION, "mode": study.training.mode}
-            for m in study.image_modalities
-        }
-        | {
-            m.name: {f"fold{k}": e[m.name].to_json() for k, e in enumerate(plan.encodings)}
-            for m in study.table_modalities
-        },
-        "thresholds": {name: d.threshold for name, d in named.items()},
-        "calibration": {
-            name: {"method": "logistic", "slope": d.platt.slope, "intercept": d.platt.intercept}
-            for name, d in named.items()
-        },
-        "training": {
-            "sites": list(sites),
-            "n": sum(learnt.values()),
-            "n_events": sum(n for cell, n in learnt.items() if cell.endswith("/1")),
-            **_division(study, counts),
-            "seed": study.seed,
-        },
-        "intended_use": f"Research: {study.question}",
-        "limits": [*model_limits(run), *_own_limits(run)],
-        "phantom": study.phantom,
+    training = {
+        "sites": list(sites),
+        "n": sum(learnt.values()),
+        "n_events": sum(n for cell, n in learnt.items() if cell.endswith("/1")),
+        **_division(run.study, counts),
     }
+    return card_values(run.study, decisions, plan.encodings, training=training, limits=_own_limits(run.study))
 
 
 def _division(study: Study, counts: Mapping[str, int]) -> dict[str, int]:
@@ -116,9 +83,9 @@ def _division(study: Study, counts: Mapping[str, int]) -> dict[str, int]:
     return found
 
 
-def _own_limits(run: Run) -> list[str]:
+def _own_limits(study: Study) -> list[str]:
     """Return the limits of a model whose sites kept some of its weights, or whose labels were simulated."""
-    federation, active = run.study.federation, run.study.active
+    federation, active = study.federation, study.active
     found: list[str] = []
     if federation is not None and federation.site_specific:
         kept = ", ".join(federation.site_specific)

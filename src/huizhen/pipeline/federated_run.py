@@ -23,17 +23,18 @@ from huizhen.federate.journal import Journal
 from huizhen.federate.lead import Lead
 from huizhen.ledger.log import Log
 from huizhen.ledger.signing import PublicKey, SigningKey
+from huizhen.pipeline.decisions import read_decisions
 from huizhen.pipeline.federated_assess import assess_federated
 from huizhen.pipeline.federated_cohort import federated_cohort
 from huizhen.pipeline.federated_explain import explain_federated
 from huizhen.pipeline.federated_fit import Ground, federated_fit
-from huizhen.pipeline.federated_lock import decisions_of, federated_lock
+from huizhen.pipeline.federated_lock import federated_lock
 from huizhen.pipeline.federated_plan import (
     federated_models,
 )
 from huizhen.pipeline.federated_privacy import privacy_stage
 from huizhen.pipeline.federated_tables import tables_stage
-from huizhen.pipeline.lock_stage import MODEL
+from huizhen.pipeline.model_bundle import MODEL
 from huizhen.pipeline.run import RunResult, default_home, headline, make_dossier, protocol_stage
 from huizhen.pipeline.stage import Run, Stage
 
@@ -108,7 +109,7 @@ def _stages(run: Run, lead: Lead, federation: Federation, study_file: Path) -> t
     fits = [federated_fit(run, lead, federation, model, ground) for model in models]
     private = [privacy_stage(run, lead, sites.development, fits)] if run.study.privacy else []
     locked = federated_lock(run, lead, models, fits, ground)
-    decisions = decisions_of(locked)
+    decisions = read_decisions(locked)
     assessed = assess_federated(run, lead, decisions, sites.development, sites.external, locked)
     explained = explain_federated(run, lead, decisions, sites.development, sites.external, locked)
     found = [protocol, cohort, tables, *private, locked, assessed, explained]

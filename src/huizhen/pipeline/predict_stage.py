@@ -23,8 +23,9 @@ from huizhen.data.flow import outcomes_evidence
 from huizhen.data.tables import TableEncoding
 from huizhen.errors import StageError
 from huizhen.pipeline.cohort_stage import SALT, SEALED, OpenCohort, commitments, digests, read_cohort
+from huizhen.pipeline.decisions import Decision
 from huizhen.pipeline.fit_stage import FittedModel, load_network, load_regression, subset_names
-from huizhen.pipeline.lock_stage import Decision, Locked
+from huizhen.pipeline.lock_stage import Locked
 from huizhen.pipeline.material import Columns, Material, encodings_of
 from huizhen.pipeline.predictions_file import read_predictions, write_predictions
 from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage

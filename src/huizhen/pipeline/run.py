@@ -25,7 +25,8 @@ from huizhen.pipeline.assess_stage import assess_stage
 from huizhen.pipeline.cohort_stage import cohort_stage
 from huizhen.pipeline.explain_stage import explain_stage
 from huizhen.pipeline.fit_stage import fit_stages
-from huizhen.pipeline.lock_stage import MODEL, lock_stage
+from huizhen.pipeline.lock_stage import lock_stage
+from huizhen.pipeline.model_bundle import MODEL
 from huizhen.pipeline.predict_stage import predict_stage
 from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage, artefacts
 

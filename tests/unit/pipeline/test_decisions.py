@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from huizhen.core.study import Study
 from huizhen.errors import NotEstimableError
-from huizhen.pipeline.lock_stage import LEAST_SLOPE, Decision, decide
+from huizhen.pipeline.decisions import LEAST_SLOPE, Decision, decide
 
 CLINIC = {"name": "clinic", "kind": "table", "numeric": ["age"]}
 
@@ -18,8 +17,7 @@ CLINIC = {"name": "clinic", "kind": "table", "numeric": ["age"]}
 def decided(
     make_study: Callable[..., Study], logits: np.ndarray, truth: np.ndarray, **rule: object
 ) -> Decision:
-    study = make_study(CLINIC, threshold=rule)
-    return decide(SimpleNamespace(study=study), logits, truth)  # type: ignore[arg-type]  # reads the study only
+    return decide(make_study(CLINIC, threshold=rule), logits, truth)
 
 
 @pytest.fixture
