@@ -87,6 +87,34 @@ class Evidence:
         if self.verdict in (Verdict.PASS, Verdict.FAIL) and self.bound is None and not self.reason:
             raise refuse("has a verdict without a bound or a reason", "give one of them")
 
+    @classmethod
+    def not_assessed(
+        cls,
+        *,
+        key: str,
+        metric: str,
+        stage: str,
+        reason: str,
+        phantom: bool = False,
+        bound: Bound | None = None,
+        inputs: tuple[Digest, ...] = (),
+    ) -> Evidence:
+        """Return the evidence of a claim that wasn't measured. Raises `InvalidInputError` without a reason.
+
+        >>> Evidence.not_assessed(key="auc/cman", metric="auc", stage="validate", reason="no site").verdict
+        <Verdict.NOT_ASSESSED: 'not assessed'>
+        """
+        return cls(
+            key=key,
+            metric=metric,
+            stage=stage,
+            bound=bound,
+            verdict=Verdict.NOT_ASSESSED,
+            reason=reason,
+            phantom=phantom,
+            inputs=inputs,
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the evidence as plain JSON values, without empty fields."""
         record: dict[str, Any] = {}

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
-from huizhen.core.evidence import Bound, Evidence, Verdict
+from huizhen.core.evidence import Bound, Evidence
 from huizhen.core.predictions import Predictions
 from huizhen.core.study import Endpoint, Study, Variant
 from huizhen.core.study_predictions import key_name
@@ -33,14 +33,13 @@ def endpoints(evaluation: Evaluation) -> list[Evidence]:
 def endpoints_not_assessed(study: Study, *, cohort: str, reason: str, phantom: bool) -> list[Evidence]:
     """Return the endpoints of a `cohort` ("internal", "external") without predictions, with the `reason`."""
     return [
-        Evidence(
+        Evidence.not_assessed(
             key=_key(number, endpoint),
             metric=endpoint.metric,
             stage=STAGE,
-            bound=_bound(endpoint),
-            verdict=Verdict.NOT_ASSESSED,
             reason=reason,
             phantom=phantom,
+            bound=_bound(endpoint),
         )
         for number, endpoint in enumerate(study.endpoint, start=1)
         if endpoint.cohort == cohort

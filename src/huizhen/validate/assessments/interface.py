@@ -159,14 +159,8 @@ class Evaluation:
 
     def not_assessed(self, key: str, metric: str, reason: str, *, bound: Bound | None = None) -> Evidence:
         """Return Evidence that says why `key` was not measured."""
-        return Evidence(
-            key=key,
-            metric=metric,
-            stage=STAGE,
-            bound=bound,
-            verdict=Verdict.NOT_ASSESSED,
-            reason=reason,
-            phantom=self.phantom,
+        return Evidence.not_assessed(
+            key=key, metric=metric, stage=STAGE, reason=reason, phantom=self.phantom, bound=bound
         )
 
 
