@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huizhen.core.digests import Digest
-from huizhen.core.evidence import Evidence, Interval, Verdict
+from huizhen.core.evidence import Evidence, Interval
 from huizhen.core.streams import stream
 from huizhen.errors import InvalidInputError
 
@@ -226,8 +226,7 @@ def _measured(
 
 
 def _not_assessed(key: str, metric: str, reason: str, phantom: bool) -> Evidence:
-    verdict = Verdict.NOT_ASSESSED
-    return Evidence(key=key, metric=metric, stage="explain", verdict=verdict, reason=reason, phantom=phantom)
+    return Evidence.not_assessed(key=key, metric=metric, stage="explain", reason=reason, phantom=phantom)
 
 
 def _check(heat: NDArray[np.floating], mask: NDArray[np.bool_], tolerance_px: float = 0) -> None:

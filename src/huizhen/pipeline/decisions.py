@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from huizhen.core.evidence import Evidence
 from huizhen.core.study import Study
+from huizhen.errors import NotEstimableError
 from huizhen.pipeline.stage import Stage
 from huizhen.validate.calibration import Platt, apply_platt, fit_platt
 from huizhen.validate.thresholds import choose_threshold
@@ -22,6 +23,7 @@ __all__ = [
     "Decision",
     "Decisions",
     "decide",
+    "no_threshold",
     "plain_decisions",
     "read_decisions",
     "threshold_evidence",
@@ -89,6 +91,11 @@ def threshold_evidence(
             **more,
         },
     )
+
+
+def no_threshold(key: str, error: NotEstimableError) -> Evidence:
+    """Return as evidence why a model has no threshold."""
+    return Evidence.not_assessed(key=key, metric="threshold", stage="lock", reason=error.message)
 
 
 def plain_decisions(decisions: Decisions) -> dict[str, dict[str, dict[str, Any]]]:

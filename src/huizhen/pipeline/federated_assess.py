@@ -22,7 +22,7 @@ from huizhen.federate.statistics.scores import ScoreDistribution, Scores
 from huizhen.pipeline.assess_stage import not_assessed
 from huizhen.pipeline.decisions import Decisions
 from huizhen.pipeline.federated_plan import calibrated, folds_of, scores_subject
-from huizhen.pipeline.phantom_truth import COHORT_WORDS
+from huizhen.pipeline.opened import COHORT_WORDS
 from huizhen.pipeline.predict_stage import log_odds
 from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage
 from huizhen.validate.assess import assess, endpoints_not_assessed
@@ -167,11 +167,10 @@ def _compared(
         found: Aucs = conduct(DeLong(models=2), exchange).result
     except (PolicyError, NotEstimableError) as error:
         return [
-            Evidence(
+            Evidence.not_assessed(
                 key=key,
                 metric=key.partition("/")[0],
                 stage="validate",
-                verdict=Verdict.NOT_ASSESSED,
                 reason=error.message,
                 phantom=run.study.phantom,
             )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huizhen.core.cohort import Part
-from huizhen.core.evidence import Evidence, Verdict
+from huizhen.core.evidence import Evidence
 from huizhen.core.study import Variant
 from huizhen.errors import NotEstimableError, PolicyError
 from huizhen.federate.lead import Lead
@@ -16,7 +16,7 @@ from huizhen.federate.statistics.localisation import Localisation, Localised, Sh
 from huizhen.federate.statistics.runner import conduct
 from huizhen.pipeline.decisions import Decisions
 from huizhen.pipeline.federated_plan import calibrated, folds_of
-from huizhen.pipeline.phantom_truth import COHORT_WORDS
+from huizhen.pipeline.opened import COHORT_WORDS
 from huizhen.pipeline.predict_stage import log_odds
 from huizhen.pipeline.stage import Made, Run, Stage
 
@@ -94,11 +94,5 @@ def _measured(run: Run, key: str, share: Share, found: Localised) -> Evidence:
 
 
 def _not_assessed(run: Run, key: str, reason: str) -> Evidence:
-    return Evidence(
-        key=key,
-        metric=key.partition("/")[0],
-        stage=EXPLAIN,
-        verdict=Verdict.NOT_ASSESSED,
-        reason=reason,
-        phantom=run.study.phantom,
-    )
+    metric, phantom = key.partition("/")[0], run.study.phantom
+    return Evidence.not_assessed(key=key, metric=metric, stage=EXPLAIN, reason=reason, phantom=phantom)

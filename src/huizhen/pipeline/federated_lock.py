@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import logit
 
 from huizhen.core.cohort import Part
-from huizhen.core.evidence import Evidence, Verdict
+from huizhen.core.evidence import Evidence
 from huizhen.core.files import write_json
 from huizhen.core.study import Variant
 from huizhen.errors import NotEstimableError
@@ -18,7 +18,14 @@ from huizhen.federate import messages as wire
 from huizhen.federate.lead import Lead
 from huizhen.federate.statistics.runner import conduct
 from huizhen.federate.statistics.scores import ScoreDistribution, Scores
-from huizhen.pipeline.decisions import DECISIONS, Decision, decide, plain_decisions, threshold_evidence
+from huizhen.pipeline.decisions import (
+    DECISIONS,
+    Decision,
+    decide,
+    no_threshold,
+    plain_decisions,
+    threshold_evidence,
+)
 from huizhen.pipeline.federated_cohort import Sites
 from huizhen.pipeline.federated_fit import Ground
 from huizhen.pipeline.federated_labelling import learnt_from
@@ -93,10 +100,7 @@ def _decided(run: Run, lead: Lead, name: str, fold: int, sites: Sites) -> tuple[
         scores = tuning_scores(run, lead, name, fold, sites.development)
         decision = decide(run.study, logit(scores.score), scores.outcome)
     except NotEstimableError as error:
-        refused = Evidence(
-            key=key, metric="threshold", stage="lock", verdict=Verdict.NOT_ASSESSED, reason=error.message
-        )
-        return None, refused
+        return None, no_threshold(key, error)
     n, n_events = len(scores.outcome), int(scores.outcome.sum())
     return decision, threshold_evidence(run.study, key, decision, n=n, n_events=n_events, more={})
 

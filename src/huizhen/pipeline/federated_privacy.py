@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from huizhen.core.evidence import Evidence, Verdict
+from huizhen.core.evidence import Evidence
 from huizhen.errors import HuizhenError, MessageError
 from huizhen.federate.lead import Lead
 from huizhen.federate.statistics.runner import conduct
@@ -36,13 +36,8 @@ def _evidence(run: Run, lead: Lead, site: str) -> Evidence:
         spent = conduct(Spending(), lead.exchange(SUBJECT, secure=False, sites=(site,))).result
         check_spent(spent)
     except HuizhenError as error:
-        return Evidence(
-            key=key,
-            metric="epsilon",
-            stage="privacy",
-            verdict=Verdict.NOT_ASSESSED,
-            reason=error.message,
-            phantom=run.study.phantom,
+        return Evidence.not_assessed(
+            key=key, metric="epsilon", stage="privacy", reason=error.message, phantom=run.study.phantom
         )
     return Evidence(
         key=key,

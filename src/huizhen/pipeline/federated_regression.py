@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from huizhen.core.evidence import Evidence, Verdict
+from huizhen.core.evidence import Evidence
 from huizhen.core.study import Variant
 from huizhen.errors import DataError, NotEstimableError
 from huizhen.federate.lead import Lead
@@ -168,13 +168,8 @@ def regression_evidence(run: Run, model: FederatedModel, found: FittedTables | s
     """Return how the regression under (or instead of) a network was fitted."""
     key = f"floor/{model.planned.name}/fold{model.fold}"
     if isinstance(found, str):
-        return Evidence(
-            key=key,
-            metric="floor",
-            stage="fit",
-            verdict=Verdict.NOT_ASSESSED,
-            reason=found,
-            phantom=run.study.phantom,
+        return Evidence.not_assessed(
+            key=key, metric="floor", stage="fit", reason=found, phantom=run.study.phantom
         )
     return Evidence(
         key=key,

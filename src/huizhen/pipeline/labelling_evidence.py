@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from huizhen.core.evidence import Evidence, Interval, Verdict
+from huizhen.core.evidence import Evidence, Interval
 from huizhen.core.study import Study
 from huizhen.core.study_active import Annotator
 
@@ -38,7 +38,9 @@ def _agreement(study: Study, agreement: Mapping[str, Any]) -> Evidence:
     """Return the readers' agreement over all sites, or why it isn't known."""
     key = "label_agreement/all"
     if "kappa" not in agreement:
-        return _not_assessed(study, key, agreement["reason"])
+        return Evidence.not_assessed(
+            key=key, metric="label_agreement", stage="fit", reason=agreement["reason"], phantom=study.phantom
+        )
     return Evidence(
         key=key,
         metric="label_agreement",
@@ -46,17 +48,6 @@ def _agreement(study: Study, agreement: Mapping[str, Any]) -> Evidence:
         estimate=agreement["kappa"],
         interval=Interval(**agreement["interval"]),
         n=agreement["n"],
-        phantom=study.phantom,
-    )
-
-
-def _not_assessed(study: Study, key: str, reason: str) -> Evidence:
-    return Evidence(
-        key=key,
-        metric=key.partition("/")[0],
-        stage="fit",
-        verdict=Verdict.NOT_ASSESSED,
-        reason=reason,
         phantom=study.phantom,
     )
 
@@ -88,7 +79,9 @@ def _reached(study: Study, reached: Mapping[str, Any], *, labels: int, query: in
     """Return a point of the label-cost curve: the AUC on tuning patients with so many labels."""
     key = f"label_cost/query{query}"
     if "auc" not in reached:
-        return _not_assessed(study, key, reached["reason"])
+        return Evidence.not_assessed(
+            key=key, metric="label_cost", stage="fit", reason=reached["reason"], phantom=study.phantom
+        )
     return Evidence(
         key=key,
         metric="label_cost",

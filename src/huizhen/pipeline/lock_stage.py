@@ -12,7 +12,7 @@ import numpy as np
 
 from huizhen.core.cohort import Part
 from huizhen.core.digests import Digest
-from huizhen.core.evidence import Evidence, Verdict
+from huizhen.core.evidence import Evidence
 from huizhen.core.files import write_json
 from huizhen.core.study import Role, Variant
 from huizhen.errors import NotEstimableError
@@ -24,6 +24,7 @@ from huizhen.pipeline.decisions import (
     Decision,
     Decisions,
     decide,
+    no_threshold,
     plain_decisions,
     read_decisions,
     threshold_evidence,
@@ -111,15 +112,7 @@ def _decide(run: Run, tuned: Sequence[Tuned]) -> tuple[dict[str, dict[int, Decis
         try:
             decision = decide(run.study, mean, truth)
         except NotEstimableError as error:
-            evidence.append(
-                Evidence(
-                    key=key,
-                    metric="threshold",
-                    stage="lock",
-                    verdict=Verdict.NOT_ASSESSED,
-                    reason=error.message,
-                )
-            )
+            evidence.append(no_threshold(key, error))
             continue
         decisions[name][fold] = decision
         evidence.append(_threshold_evidence(run, key, decision, one))

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from huizhen.core.cohort import Case, Part
+from huizhen.core.cohort import Case
 from huizhen.core.digests import Digest, digest_file
-from huizhen.core.evidence import Evidence, Interval, Verdict
+from huizhen.core.evidence import Evidence, Interval
 from huizhen.core.files import write_text
 from huizhen.core.predictions import Predictions
 from huizhen.core.streams import stream
@@ -25,12 +25,11 @@ from huizhen.core.study import Role
 from huizhen.data.phantom import best_score
 from huizhen.data.readers.paths import find_path
 from huizhen.errors import NotEstimableError
-from huizhen.pipeline.predict_stage import Opened
+from huizhen.pipeline.opened import COHORT_WORDS, Opened
 from huizhen.pipeline.stage import ARTEFACTS, Run
 from huizhen.validate.discrimination import auc, auc_interval
 
 RESAMPLES = 2000
-COHORT_WORDS: Mapping[Part, str] = {Part.TEST: "internal", Part.EXTERNAL: "external"}
 ORACLE, POPULATION = "oracle.csv", "best_auc.json"
 
 
@@ -133,7 +132,7 @@ def _share(
             )
     except NotEstimableError as error:
         return [
-            Evidence(key=key, metric=name, verdict=Verdict.NOT_ASSESSED, reason=error.message, **shared)
+            Evidence.not_assessed(key=key, metric=name, reason=error.message, **shared)
             for name, key in keys.items()
         ]
     shared |= {"n": n, "n_events": events}
