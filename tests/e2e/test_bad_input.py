@@ -33,7 +33,8 @@ from huizhen.errors import (
 )
 from huizhen.ledger.log import Log
 from huizhen.ledger.signing import SigningKey
-from huizhen.pipeline.run import RunResult, run_study
+from huizhen.pipeline.finish import RunResult
+from huizhen.pipeline.run import run_study
 
 Blobs = Callable[..., Any]
 PATIENT = "patient-no-"

@@ -11,7 +11,7 @@ from huizhen.cli.screen import Screen
 
 if TYPE_CHECKING:
     from huizhen.dossier.verification import VerifiedDossier
-    from huizhen.pipeline.run import RunResult
+    from huizhen.pipeline.finish import RunResult
 
 __all__ = ["headline_table", "number_text", "show_run", "verified_lines", "verified_record"]
 
@@ -21,7 +21,7 @@ def show_run(run: RunResult, screen: Screen, *, verified: VerifiedDossier | None
     record: dict[str, Any] = {
         "dossier": str(run.dossier),
         "run_folder": str(run.run_folder),
-        "model": str(run.model),
+        "model": str(run.model) if run.model else None,
         "key_id": run.key_id,
         "entries": run.entries,
         "seconds": round(run.seconds, 3),
@@ -35,7 +35,8 @@ def show_run(run: RunResult, screen: Screen, *, verified: VerifiedDossier | None
     headline_table(key_numbers(run.headline), screen)
     screen.say("run.done", dossier=run.dossier, took=duration_text(screen.language, run.seconds))
     screen.say("run.page", page=run.dossier / "index.html")
-    screen.say("run.model", model=run.model)
+    if run.model is not None:
+        screen.say("run.model", model=run.model)
     screen.say("run.key", key_id=run.key_id, entries=run.entries)
     if verified is None:
         screen.say("run.next", dossier=run.dossier)

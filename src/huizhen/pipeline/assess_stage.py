@@ -9,8 +9,7 @@ from huizhen.core.digests import digest_file
 from huizhen.core.evidence import Evidence, Verdict
 from huizhen.core.study import Role, Study
 from huizhen.data.readers.paths import find_path
-from huizhen.pipeline.phantom_truth import COHORT_WORDS, against_truth
-from huizhen.pipeline.predict_stage import Opened
+from huizhen.pipeline.opened import COHORT_WORDS, Opened
 from huizhen.pipeline.stage import Made, Run, Stage, study_part
 from huizhen.validate.assess import assess, endpoints_not_assessed
 
@@ -32,10 +31,12 @@ def assess_stage(run: Run, opened: Opened) -> Stage:
                     phantom=run.study.phantom,
                 )
         if run.study.phantom_truth:
+            from huizhen.pipeline.phantom_truth import against_truth
+
             evidence += against_truth(run, opened, folder)
         return Made(evidence=[*evidence, *not_assessed(run.study, evidence)])
 
-    keys = ("endpoint", "phantom", "phantom_truth")
+    keys = ("endpoint", "evaluation", "subgroup", "seed", "phantom", "phantom_truth")
     settings = run.study.model_dump(mode="json", include=set(keys))
     made_from = {opened.stage.name: opened.stage.digest, **study_part(run.study, *keys)}
     if run.study.phantom_truth:

@@ -8,7 +8,8 @@ from huizhen.core.files import write_text
 from huizhen.core.progress import Progress
 from huizhen.core.words import Language
 from huizhen.data.phantom import PhantomFolder, breast_trio_spec, generate
-from huizhen.pipeline.run import RunResult, run_study
+from huizhen.pipeline.finish import RunResult
+from huizhen.pipeline.run import run_study
 
 PATIENTS = 75
 SEED = 20

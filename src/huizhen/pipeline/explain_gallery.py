@@ -23,7 +23,7 @@ from huizhen.data.readers.interface import Reader
 from huizhen.data.readers.keys import split_key
 from huizhen.explain.panels import DARK, panel_png
 from huizhen.pipeline.material import Readers
-from huizhen.pipeline.phantom_truth import COHORT_WORDS
+from huizhen.pipeline.opened import COHORT_WORDS
 from huizhen.pipeline.stage import ARTEFACTS, Run
 
 GALLERY_CASES: Final = 8

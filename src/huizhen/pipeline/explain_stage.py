@@ -34,8 +34,7 @@ from huizhen.pipeline.fit_stage import FittedModel, load_network
 from huizhen.pipeline.localisation_file import LOCALISATION, row_of, write_rows
 from huizhen.pipeline.lock_stage import Locked
 from huizhen.pipeline.material import Columns, Material, Readers, encodings_of, open_readers
-from huizhen.pipeline.phantom_truth import COHORT_WORDS
-from huizhen.pipeline.predict_stage import Opened
+from huizhen.pipeline.opened import COHORT_WORDS, Opened
 from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage
 from huizhen.train.arrays import CaseData
 from huizhen.train.features import frozen_encoder

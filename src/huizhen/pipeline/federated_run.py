@@ -16,7 +16,6 @@ from huizhen.core.study_federation import Federation
 from huizhen.core.study_file import load_study
 from huizhen.core.words import Language
 from huizhen.data.cache import Cache
-from huizhen.dossier.verification import verify_dossier
 from huizhen.errors import FederationError, StudyError
 from huizhen.federate.engines.interface import Engine
 from huizhen.federate.journal import Journal
@@ -34,8 +33,9 @@ from huizhen.pipeline.federated_plan import (
 )
 from huizhen.pipeline.federated_privacy import privacy_stage
 from huizhen.pipeline.federated_tables import tables_stage
+from huizhen.pipeline.finish import RunResult, default_home, finished
 from huizhen.pipeline.model_bundle import MODEL
-from huizhen.pipeline.run import RunResult, default_home, headline, make_dossier, protocol_stage
+from huizhen.pipeline.protocol import protocol_stage
 from huizhen.pipeline.stage import Run, Stage
 
 
@@ -77,17 +77,7 @@ def run_federated(
             quorum=federation.quorum,
         )
         stages, model = _stages(run, lead, federation, study_file)
-        dossier = make_dossier(run, stages, language)
-        verified = verify_dossier(dossier, expected_key_id=key.key_id)
-        return RunResult(
-            dossier=dossier,
-            run_folder=out,
-            model=model,
-            key_id=key.key_id,
-            entries=verified.entries,
-            seconds=time.monotonic() - started,
-            headline=headline(log),
-        )
+        return finished(run, stages, model=model, language=language, started=started)
 
 
 def federation_of(study: Study) -> Federation:

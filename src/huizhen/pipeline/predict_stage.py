@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ from huizhen.pipeline.decisions import Decision
 from huizhen.pipeline.fit_stage import FittedModel, load_network, load_regression, subset_names
 from huizhen.pipeline.lock_stage import Locked
 from huizhen.pipeline.material import Columns, Material, encodings_of
+from huizhen.pipeline.opened import Opened
 from huizhen.pipeline.predictions_file import read_predictions, write_predictions
 from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage
 from huizhen.pipeline.subset_logits import subset_logits
@@ -34,15 +35,6 @@ from huizhen.train.arrays import CaseData
 from huizhen.train.table_regression import table_features
 
 Logits = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """The opened test: all cases with outcomes, and the predictions of each evaluated cohort."""
-
-    stage: Stage
-    cohort: OpenCohort
-    predictions: Mapping[Part, Predictions]
 
 
 def predict_stage(run: Run, cohort: OpenCohort, fits: Sequence[FittedModel], locked: Locked) -> Opened:

@@ -25,7 +25,7 @@ from huizhen.ledger.reading import read_log
 from huizhen.ledger.signing import SigningKey
 from huizhen.pipeline import federated_labelling, site_labelling
 from huizhen.pipeline.federated_run import run_federated
-from huizhen.pipeline.run import RunResult
+from huizhen.pipeline.finish import RunResult
 from huizhen.pipeline.site_learner import SiteLearner, open_learner
 
 SITES = ("east", "north")

@@ -17,7 +17,8 @@ from huizhen.core.words import Language
 from huizhen.data.cache import Cache
 from huizhen.ledger.log import Log
 from huizhen.ledger.signing import SigningKey
-from huizhen.pipeline.run import RunResult, run_study
+from huizhen.pipeline.finish import RunResult
+from huizhen.pipeline.run import run_study
 from huizhen.pipeline.stage import Run
 
 TABLE_STUDY = """\

@@ -26,8 +26,8 @@ from huizhen.ledger.signing import SigningKey
 from huizhen.models.bundle import load_bundle
 from huizhen.pipeline.federated_cohort import BEGUN
 from huizhen.pipeline.federated_run import run_federated
+from huizhen.pipeline.finish import RunResult
 from huizhen.pipeline.predict import predict
-from huizhen.pipeline.run import RunResult
 from huizhen.pipeline.site_learner import SiteLearner, open_learner
 
 SITES = {"east": (36, None), "north": (40, None), "onesided": (30, 0), "lone": (1, 1), "far": (30, None)}

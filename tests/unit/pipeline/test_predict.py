@@ -10,8 +10,8 @@ import pytest
 
 from huizhen.core.progress import Silent
 from huizhen.errors import ModelError, StorageError
+from huizhen.pipeline.finish import RunResult
 from huizhen.pipeline.predict import predict
-from huizhen.pipeline.run import RunResult
 
 
 def table(path: Path) -> list[dict[str, str]]:

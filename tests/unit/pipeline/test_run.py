@@ -23,8 +23,9 @@ from huizhen.ledger.signing import SigningKey
 from huizhen.pipeline import fit_stage
 from huizhen.pipeline import run as pipeline_run
 from huizhen.pipeline.cohort_stage import OpenCohort
+from huizhen.pipeline.finish import RunResult
 from huizhen.pipeline.predict_stage import predict_stage
-from huizhen.pipeline.run import RunResult, changed_keys
+from huizhen.pipeline.protocol import changed_keys
 from huizhen.train.fit import Fit, Fitted
 from huizhen.validate.calibration import fit_platt
 

@@ -16,7 +16,7 @@ def command(
     screen = screen_of(context)
     from huizhen.cli import paths
     from huizhen.ledger.signing import SigningKey
-    from huizhen.pipeline.run import default_home
+    from huizhen.pipeline.finish import default_home
 
     public = SigningKey.create_or_load((paths.home() or default_home()) / "signing_key.pem").public
     screen.answer({"public_key": public.hex, "key_id": public.key_id})

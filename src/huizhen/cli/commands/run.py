@@ -40,8 +40,8 @@ def command(
 
 def _run_federation(file: Path, study: Study, out: Path | None, root: Path | None, screen: Screen) -> int:
     """Run a federated study with a process for each site on this machine; return the lead's exit code."""
+    from huizhen.pipeline.finish import default_home
     from huizhen.pipeline.local_sites import run_local
-    from huizhen.pipeline.run import default_home
 
     arguments = ["--lang", screen.language.value]
     arguments += ["--json"] if screen.settings.json else []
