@@ -115,6 +115,11 @@ class Site(Frozen):
     """One hospital: its name, role, jurisdiction (ISO 3166 code, informative) and sources."""
 
     name: Name
+    """A short code: it names folders, keys and columns."""
+    title: str = ""
+    """What the hospital is called in the dossier, beside its code."""
+    title_zh: str = ""
+    """The same in Chinese."""
     role: Role = Role.DEVELOPMENT
     jurisdiction: str = ""
     patient_ids: Literal["shared", "own"] = "shared"

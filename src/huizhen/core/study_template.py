@@ -81,7 +81,8 @@ class StudyAnswers:
             if not is_name(name):
                 raise InvalidInputError(
                     f"{name!r} is not a plain name",
-                    remedy="use letters, digits, point, dash and underscore only, at most 64",
+                    remedy="use letters, digits, point, dash and underscore only, at most 64; "
+                    "full names stand in title, title_zh",
                     field=key,
                 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.wording import Text, join, known, say, say_or
 
@@ -27,9 +29,12 @@ def cohort_name(cohort: str) -> Text:
     return say_or(f"cohort.{cohort}", cohort)
 
 
-def site_name(site: str) -> Text:
-    """Return a site's name; "all" is all sites together."""
-    return say("site.all") if site == "all" else Text.both(site)
+def site_name(site: str, titles: Mapping[str, Text] | None = None) -> Text:
+    """Return a site's code, with its title from `titles` where it has one; "all" is all sites together."""
+    if site == "all":
+        return say("site.all")
+    code, title = Text.both(site), (titles or {}).get(site)
+    return join(code, title, by=Text(" · ", " · ")) if title else code
 
 
 def metric_name(metric: str) -> Text:

@@ -70,6 +70,16 @@ class Record:
         """The study file as it was signed."""
         return _mapping(self.study_entry.body["study"])
 
+    @property
+    def site_titles(self) -> Mapping[str, Text]:
+        """What the study calls its sites, by code; sites without a title are left out."""
+        found = {}
+        for site in self.study.get("site", []):
+            english, chinese = str(site.get("title") or ""), str(site.get("title_zh") or "")
+            if english or chinese:
+                found[str(site["name"])] = Text(english or chinese, chinese or english)
+        return found
+
     def kind(self, kind: str) -> tuple[Entry, ...]:
         """Return the entries of a kind, in order."""
         return tuple(entry for entry in self.entries if entry.kind == kind)

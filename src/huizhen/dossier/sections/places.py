@@ -49,7 +49,7 @@ def _row(record: Record, cohort: str, site: str, measured: Measured, axis: Inter
     )
     return Row(
         cells=(
-            (site_name(site),),
+            (site_name(site, record.site_titles),),
             plot,
             estimate_cell(measured),
             *map(estimate_cell, beside),
@@ -81,7 +81,8 @@ def other_models_by_site(record: Record) -> list[Block]:
 
     def row(parts: tuple[str, ...]) -> Row:
         cells = tuple(estimate_cell(by.get((f, parts))) for f in columns)
-        names: tuple[Cell, ...] = ((model_name(parts[0]),), (cohort_name(parts[1]),), (site_name(parts[2]),))
+        site = site_name(parts[2], record.site_titles)
+        names: tuple[Cell, ...] = ((model_name(parts[0]),), (cohort_name(parts[1]),), (site,))
         return Row(cells=(*names, *cells), phantom=record.phantom)
 
     head = (say("head.model"), say("head.cohort"), say("head.site"), *map(metric_short, columns))

@@ -154,7 +154,7 @@ def _left_out(record: Record, index: int, modality: Mapping[str, Any]) -> tuple[
 
 
 def _sites(record: Record) -> Table:
-    columns = ("name", "role", "jurisdiction")
+    columns = ("name", "title", "title_zh", "role", "jurisdiction")
 
     def row(index: int, site: Mapping[str, Any]) -> Row:
         return Row(
@@ -163,7 +163,7 @@ def _sites(record: Record) -> Table:
         )
 
     rows = tuple(row(k, s) for k, s in enumerate(record.study.get("site", [])))
-    head = tuple(map(column_name, ("site", "role", "jurisdiction")))
+    head = tuple(map(column_name, ("site", "title", "title_zh", "role", "jurisdiction")))
     return _without_empty(Table(id="table-sites-plan", caption=say("table.sites"), head=head, rows=rows))
 
 
