@@ -3,7 +3,7 @@
     nice python studies/dp_curve.py OUT --data DATA
 
 Two data sets: BUS-BRA ultrasound, of which a linear head sees the features of an encoder tuned at another
-hospital (BUSI; `studies/active_learning.py` makes and caches them in OUT/features), and UCI heart disease.
+hospital (BUSI; `studies/real_patients.py` tunes it and caches them in OUT/features), and UCI heart disease.
 Two settings: all training patients at one site, or the sites that the data names (scanners, hospitals), each
 keeping its own promise, in rounds of one local epoch as a study with [privacy] runs them. Noise is calibrated
 by `huizhen.privacy.plan`, drawn and added by `huizhen.privacy.dp_training`.
@@ -15,7 +15,6 @@ noise come from seeds here, so that the curve can be made again; a hospital draw
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import math
 from collections.abc import Iterator
@@ -25,8 +24,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from active_learning import table, ultrasound
 from numpy.typing import NDArray
+from real_patients import Floats, Ints, study_parser, table, ultrasound
 from torch import nn
 
 from huizhen.core.files import write_json, write_text
@@ -42,8 +41,6 @@ from huizhen.privacy.dp_training import (
 from huizhen.privacy.plan import PrivatePlan, make_plan
 from huizhen.validate.placements import place
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 EPSILONS = (1.0, 2.0, 4.0, 8.0, math.inf)
 DELTA, RATE = 1e-5, 0.2
 INTERCEPT = 0.25
@@ -77,9 +74,7 @@ class Task:
 
 def main() -> None:
     """Run the cells that are not there yet, then write the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--data", type=Path, required=True)
+    parser = study_parser(__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     asked = parser.parse_args()
     torch.set_num_threads(1)

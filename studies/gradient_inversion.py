@@ -13,7 +13,6 @@ Reference: Geiping et al., Inverting gradients, NeurIPS 2020. SSIM: Wang et al.,
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import secrets
@@ -25,8 +24,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from active_learning import table
 from numpy.typing import NDArray
+from real_patients import first_images, study_parser
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
@@ -81,9 +80,7 @@ def make_network() -> nn.Module:
 
 def main() -> None:
     """Attack every scheme on every batch, then write the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--data", type=Path, required=True)
+    parser = study_parser(__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 2, 4, 8])
     parser.add_argument("--batches", type=int, default=3, help="of each size")
     asked = parser.parse_args()
@@ -103,14 +100,12 @@ def main() -> None:
 
 def load_images(data: Path) -> tuple[Floats, NDArray[np.int64]]:
     """Return one image a patient (n, 1, 32, 32) in [0, 1], and whether it is malignant (n,)."""
-    rows = {row["ID"]: row for row in table(data / "us_busbra/labels.csv")}
+    first, rows = first_images(data)
     with np.load(data / "us_busbra/busbra_128.npz") as file:
-        names = [str(name) for name in file["ids"]]
         pixels = file["images"]
-    first = np.unique([int(rows[name]["Case"]) for name in names], return_index=True)[1]
     factor = pixels.shape[1] // SIDE
     small = pixels[first].reshape(-1, SIDE, factor, SIDE, factor).mean((2, 4)) / 255
-    label = np.array([rows[names[int(i)]]["Pathology"] == "malignant" for i in first])
+    label = np.array([row["Pathology"] == "malignant" for row in rows])
     return small[:, None].astype(np.float32), label.astype(np.int64)
 
 

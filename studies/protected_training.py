@@ -10,7 +10,6 @@ scored by a network that never saw it. AUC by DeLong, differences from the plain
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from active_learning import table
 from gradient_inversion import (
     CLIP,
     FAS_NOISE,
@@ -33,6 +31,7 @@ from gradient_inversion import (
     sensitive_places,
 )
 from numpy.typing import NDArray
+from real_patients import first_images, study_parser
 from torch import nn
 
 from huizhen.core.files import write_json, write_text
@@ -50,9 +49,7 @@ Sum = Callable[[list[Floats], int], Floats]
 
 def main() -> None:
     """Train under every scheme, then write the table."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--data", type=Path, required=True)
+    parser = study_parser(__doc__)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     images, labels = load_images(asked.data)
@@ -71,11 +68,7 @@ def main() -> None:
 
 def scanners(data: Path) -> NDArray[np.str_]:
     """Return the scanner of each patient's first image (n,), in the order of `load_images`."""
-    rows = {row["ID"]: row for row in table(data / "us_busbra/labels.csv")}
-    with np.load(data / "us_busbra/busbra_128.npz") as file:
-        names = [str(name) for name in file["ids"]]
-    first = np.unique([int(rows[name]["Case"]) for name in names], return_index=True)[1]
-    return np.array([rows[names[int(i)]]["Device"] for i in first])
+    return np.array([row["Device"] for row in first_images(data)[1]])
 
 
 def trained(
