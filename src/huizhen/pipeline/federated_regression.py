@@ -6,7 +6,7 @@ cross-validation, whose folds each site deals by itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,9 +45,9 @@ class FittedTables:
     rounds: int
 
 
-def tables_of(model: FederatedModel, encodings: Encodings) -> tuple[str, ...]:
-    """Return the tables that a model's regression is on, in the study's order."""
-    return tuple(name for name in model.planned.modalities if name in encodings)
+def tables_of(model: FederatedModel, tables: Container[str]) -> tuple[str, ...]:
+    """Return those of `tables` that a model's regression is on, in the study's order."""
+    return tuple(name for name in model.planned.modalities if name in tables)
 
 
 def width_of(model: FederatedModel, encodings: Encodings) -> int:

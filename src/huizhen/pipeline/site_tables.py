@@ -82,7 +82,7 @@ class SiteTables:
 
     def regression(self, what: str, model: FederatedModel, data: CaseData, rows: Any) -> Answerable | None:
         """Return the part of a regression that is asked for, over the training `rows` of `data`."""
-        tables = tables_of(model, data.tables)  # type: ignore[arg-type]  # only the names count
+        tables = tables_of(model, data.tables)
         if model.planned.variant is Variant.TABLE_LR:
             features = table_features(data, rows)
         else:
