@@ -9,6 +9,7 @@ The keys, where cohort is "internal" or "external" and a group is "all" or a sit
   npv/cman/<cohort>/all
 - calibration_slope/<model>/<cohort>/all, calibration_intercept/<model>/<cohort>/all,
   brier/<model>/<cohort>/all, calibration_curve/cman/<cohort>
+- decision_curve/cman/<cohort>
 - subset_auc/<subset>/<cohort>
 - endpoint/<number>/<metric>/<cohort>
 - threshold_target/cman/<cohort>
@@ -28,6 +29,7 @@ from huizhen.validate.assessments.endpoints import endpoints, endpoints_not_asse
 from huizhen.validate.assessments.interface import Evaluation
 from huizhen.validate.assessments.subsets import subsets
 from huizhen.validate.assessments.targets import targets
+from huizhen.validate.assessments.utility import utility
 
 __all__ = ["assess", "endpoints_not_assessed"]
 
@@ -37,6 +39,7 @@ FAMILIES: tuple[Callable[[Evaluation], list[Evidence]], ...] = (
     discrimination,
     decisions,
     calibration,
+    utility,
     subsets,
 )
 """The families of claims, in the order in which their evidence is returned."""

@@ -272,6 +272,7 @@ def result_evidence(rng: np.random.Generator, cohort: str) -> list[Evidence]:
         *_decisions(rng, cohort),
         *_targets(cohort),
         *_calibration(rng, cohort),
+        *_utility(cohort),
         *_subsets(rng, cohort),
     ]
 
@@ -382,6 +383,21 @@ def _calibration(rng: np.random.Generator, cohort: str) -> list[Evidence]:
     }
     key = f"calibration_curve/cman/{cohort}"
     return [*found, described(key, "calibration_curve", curve, n=n, n_events=events)]
+
+
+def _utility(cohort: str) -> list[Evidence]:
+    """Return a decision curve as it falls where risks are calibrated."""
+    n, events = SIZES[cohort]
+    at, share = np.round(np.arange(5, 51) / 100, 2), events / n
+    odds = at / (1 - at)
+    model = share * (1 - 0.6 * at) - 0.25 * (1 - share) * (1 - at) * odds
+    everyone = share - (1 - share) * odds
+    bands = {"net_benefit": model, "treat_all": everyone, "gain": model - np.maximum(everyone, 0)}
+    detail: dict[str, Any] = {"threshold": at.tolist(), "prevalence": share, "resamples": 2000, "seed": 7}
+    for name, value in (bands | {"avoided": (model - everyone) / odds}).items():
+        detail |= {name: value.tolist()}
+        detail |= {f"{name}_low": (value - 0.04).tolist(), f"{name}_high": (value + 0.04).tolist()}
+    return [described(f"decision_curve/cman/{cohort}", "decision_curve", detail, n=n, n_events=events)]
 
 
 def _subsets(rng: np.random.Generator, cohort: str) -> list[Evidence]:

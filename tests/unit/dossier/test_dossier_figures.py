@@ -11,6 +11,7 @@ from markupsafe import Markup
 from huizhen.core.evidence import Evidence, Interval
 from huizhen.dossier import svg
 from huizhen.dossier.figures.calibration import draw_calibration
+from huizhen.dossier.figures.decision import draw_avoided, draw_decision
 from huizhen.dossier.figures.intervals import IntervalAxis
 from huizhen.dossier.figures.roc import Operating, RocLine, draw_roc
 from huizhen.dossier.figures.training import draw_training
@@ -107,3 +108,28 @@ def test_ticks_are_round_and_inside() -> None:
         assert 2 <= len(ticks) <= 12
         assert all(low - 1e-9 <= t <= high + 1e-9 for t in ticks)
         assert all(len(re.sub(r"\D", "", svg.tick_text(t))) <= 5 for t in ticks)
+
+
+def decision(**changed: list[float]) -> dict[str, list[float]]:
+    """Return a decision curve of three thresholds."""
+    curves = {"net_benefit": [0.2, 0.15, 0.1], "treat_all": [0.15, 0.0, -0.3], "avoided": [0.1, 0.2, 0.3]}
+    detail = {f"{name}{end}": v for name, v in curves.items() for end in ("", "_low", "_high")}
+    return {"threshold": [0.1, 0.3, 0.5], **detail, **changed}
+
+
+def test_acting_on_everybody_ends_where_it_leaves_the_chart() -> None:
+    drawing = draw_decision(decision())
+    everyone = next(e for e in marks(drawing, "line") if "s1" in e.get("class", ""))
+    last = everyone.get("d", "").split("L")[-1].split()
+    bottom = max(float(line.get("y1", 0)) for line in marks(drawing, "grid"))
+    assert float(last[1]) <= bottom + 30
+    assert 52 < float(last[0]) < 406
+    assert len(marks(drawing, "band")) == 1
+
+
+def test_avoided_interventions_are_drawn_in_a_hundred_patients() -> None:
+    labels = [e.text for e in parsed(draw_avoided(decision())).iter() if e.tag == "text"]
+    assert "30" in labels
+    assert "Avoided in a hundred patients" in labels
+    below = draw_avoided(decision(avoided=[-0.5, 0.0, 0.2]))
+    assert len(marks(below, "line")) == 1

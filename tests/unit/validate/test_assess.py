@@ -93,6 +93,7 @@ def test_the_keys_are_exactly_these(found: dict[str, Evidence]) -> None:
     calibrated = ("calibration_slope", "calibration_intercept", "brier")
     expected |= {f"{m}/{n}/internal/all" for m in calibrated for n in models}
     expected |= {f"roc/{name}/internal" for name in models} | {"calibration_curve/cman/internal"}
+    expected |= {"decision_curve/cman/internal"}
     expected |= {"subset_auc/MG/internal", "subset_auc/MG+US/internal", "threshold_target/cman/internal"}
     assert set(found) == expected
     assert all(evidence.metric == key.split("/")[0] for key, evidence in found.items())

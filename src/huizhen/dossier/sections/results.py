@@ -1,4 +1,4 @@
-"""Results on the internal and the external test set: discrimination, decisions, calibration, subsets."""
+"""Results on the internal and the external test set: discrimination to utility, sites, subsets."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from huizhen.dossier.sections.decisions import decisions
 from huizhen.dossier.sections.discrimination import discrimination, roc_figures
 from huizhen.dossier.sections.places import other_models_by_site, sites
 from huizhen.dossier.sections.subsets import best_shares, subsets
+from huizhen.dossier.sections.utility import utility
 from huizhen.dossier.wording import Text, join, say
 
 
@@ -27,6 +28,7 @@ def results(record: Record) -> Section:
         blocks += _titled(discrimination(record, cohort), "discrimination", cohort)
     blocks += decisions(record, cohorts(record.family("sensitivity", "specificity", "ppv", "npv")))
     blocks += calibration(record, cohorts(record.family("calibration_slope", "calibration_curve", "brier")))
+    blocks += utility(record, cohorts(record.family("decision_curve")))
     for cohort in cohorts(record.family("auc")):
         blocks += _titled(sites(record, cohort), "sites", cohort)
     blocks += other_models_by_site(record)

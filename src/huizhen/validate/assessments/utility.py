@@ -38,18 +38,20 @@ def thresholds_between(low: float, high: float) -> NDArray[np.float64]:
     rough = (high - low) / LEAST_POINTS
     power = 10.0 ** math.floor(math.log10(rough))
     step = max(m * power for m in (1, 2, 5) if m * power <= rough * (1 + 1e-9))
-    inside = np.arange(math.floor(low / step) + 1, math.ceil(high / step)) * step
-    found = np.unique(np.round([low, *inside, high], 10))
-    return found[(found >= low) & (found <= high)]
+    inside = np.round(np.arange(math.floor(low / step) + 1, math.ceil(high / step)) * step, 10)
+    return np.unique([low, *inside[(inside > low) & (inside < high)], high])
 
 
 def _curve(evaluation: Evaluation) -> Measured:
+    evaluation.check_risks(evaluation.main)
     everyone, plan = evaluation.everyone(), evaluation.study.evaluation
     kept = evaluation.answered(everyone, evaluation.main)
     outcome, risk = evaluation.predictions.outcome[kept], evaluation.predictions.risk[evaluation.main][kept]
     seed = evaluation.study.seed
     at = thresholds_between(*plan.net_benefit_range)
-    found = decision_curve(outcome, risk, at, resamples=plan.resamples, seed=seed)
+    found = decision_curve(
+        outcome, risk, at, cluster=evaluation.clusters(kept), resamples=plan.resamples, seed=seed
+    )
     detail: dict[str, Any] = {"threshold": found.threshold.tolist()}
     bands = {"treat_all": found.treat_all, "gain": found.gain, "avoided": found.avoided}
     for name, band in {"net_benefit": found.net_benefit, **bands}.items():
