@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from huizhen.core.digests import digest_file
-from huizhen.core.evidence import Evidence, Verdict
+from huizhen.core.evidence import Evidence
 from huizhen.core.study import Role, Study
 from huizhen.data.readers.paths import find_path
 from huizhen.pipeline.opened import COHORT_WORDS, Opened
@@ -49,11 +49,10 @@ def not_assessed(study: Study, evidence: Iterable[Evidence]) -> list[Evidence]:
     """Return one line for everything that a reader would look for and `evidence` doesn't hold."""
     held = {item.key.partition("/")[0] for item in evidence}
     return [
-        Evidence(
+        Evidence.not_assessed(
             key=f"not_assessed/{topic}",
             metric="not_assessed",
             stage="validate",
-            verdict=Verdict.NOT_ASSESSED,
             reason=reason,
             phantom=study.phantom,
         )
