@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from huizhen.core.digests import digest_file
@@ -12,6 +12,20 @@ from huizhen.data.readers.paths import find_path
 from huizhen.pipeline.opened import COHORT_WORDS, Opened
 from huizhen.pipeline.stage import Made, Run, Stage, study_part
 from huizhen.validate.assess import assess, endpoints_not_assessed
+
+MADE_ELSEWHERE: Mapping[str, str] = {
+    "training": "not provided: the model was made elsewhere",
+    "participants": "not provided: how patients came into the table is known to whoever made it",
+    "differential_privacy": "not provided: the model was made elsewhere",
+    "attacks": "the model itself was not given, so none was run",
+    "robustness": "no image was given, so none was disturbed",
+    "explanation": "neither model nor images were given",
+    "subgroups": "the plan names no column of groups",
+    "decision_curve": "no net benefit was computed",
+    "readers": "no reader study was done",
+    "monitoring": "nothing is deployed, so nothing is monitored",
+}
+"""What a table of somebody else's predictions can't show, with the reason."""
 
 
 def assess_stage(run: Run, opened: Opened) -> Stage:
@@ -63,6 +77,9 @@ def not_assessed(study: Study, evidence: Iterable[Evidence]) -> list[Evidence]:
 
 def _left_out(study: Study) -> Iterator[tuple[str, str]]:
     """Yield what these stages don't measure, each with the reason that holds for `study`."""
+    if study.is_given:
+        yield from MADE_ELSEWHERE.items()
+        return
     images = bool(study.image_modalities)
     if study.federation is not None:
         pass  # the rounds' own evidence tells of it

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from huizhen.core.files import whole_folder
+from huizhen.core.progress import Progress
+from huizhen.core.study_file import load_study
 from huizhen.core.words import Language
+from huizhen.data.cache import Cache
 from huizhen.dossier.build import build_dossier
 from huizhen.dossier.verification import verify_dossier
+from huizhen.ledger.log import Log
+from huizhen.ledger.signing import SigningKey
 from huizhen.pipeline.stage import ARTEFACTS, Run, Stage, artefacts
 
-__all__ = ["RunResult", "default_home", "finished", "headline", "make_dossier"]
+__all__ = ["RunResult", "conduct", "default_home", "finished", "headline", "make_dossier"]
 
 HEADLINE = ("endpoint/", "auc_difference/", "share_of_best/", "reader_auc/", "reader_auc_difference/")
 OF_THE_MODEL = ("auc", "sensitivity", "specificity")
@@ -32,6 +37,40 @@ class RunResult:
     entries: int
     seconds: float
     headline: list[dict[str, Any]]
+
+
+def conduct(
+    study_file: Path,
+    stages_of: Callable[[Run, Path], tuple[list[Stage], Path | None]],
+    *,
+    out: Path | None,
+    roots: Sequence[Path | None],
+    home: Path | None,
+    progress: Progress,
+    language: Language,
+) -> RunResult:
+    """Run the stages of `study_file` to a verified dossier in `out` (default: <study>.run beside it).
+
+    Goes on where an earlier run of the same study stood. Relative paths are looked up in `roots`, then beside
+    the study file; `home` holds the signing key. Raises `StudyError` when the file is wrong or differs from
+    the study that `out` was signed for, and what the stages raise.
+    """
+    started = time.monotonic()
+    study = load_study(study_file)
+    folder = out or study_file.with_suffix(".run")
+    key = SigningKey.create_or_load((home or default_home()) / "signing_key.pem")
+    with Log.open(folder / "ledger", key) as log:
+        run = Run(
+            study=study,
+            folder=folder,
+            roots=tuple(root.resolve() for root in (*roots, study_file.parent) if root is not None),
+            key=key,
+            log=log,
+            cache=Cache(folder / "cache"),
+            progress=progress,
+        )
+        stages, model = stages_of(run, study_file)
+        return finished(run, stages, model=model, language=language, started=started)
 
 
 def finished(

@@ -27,14 +27,15 @@ class Tuned:
     log_odds: NDArray[np.float64]
 
 
-def write_tuning(path: Path, found: Sequence[Tuned], *, phantom: bool) -> None:
+def write_tuning(path: Path, found: Sequence[Tuned], *, phantom: bool, column: str = "log_odds") -> None:
     """Write a row a patient, model and fold: log-odds before calibration, exact to the last bit.
 
+    `column` is "score" where scores were made elsewhere and are kept on their own scale.
     The calibrated risk is 1 / (1 + exp(-(intercept + slope x log-odds))) with the lock's intercept and slope.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["patient", *(["phantom"] if phantom else []), "model", "fold", "outcome", "log_odds"])
+    writer.writerow(["patient", *(["phantom"] if phantom else []), "model", "fold", "outcome", column])
     for one in found:
         for patient, outcome, log_odds in zip(one.patient, one.outcome, one.log_odds, strict=True):
             mark = ["1"] if phantom else []

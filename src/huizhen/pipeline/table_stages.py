@@ -1,0 +1,225 @@
+"""The stages of a study that judges a table of predictions: table, lock, predictions fixed, unsealing.
+
+They have the shape of a study that makes its own model: the plan is signed before the table is opened; its
+outcomes are committed to, thresholds locked and decisions fixed before an outcome is set beside a score. The
+table came with its outcomes, though: the ledger shows what huizhen did, not what its makers knew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huizhen.core.cohort import Part
+from huizhen.core.digests import Digest, canonical_json, digest_file
+from huizhen.core.evidence import Evidence
+from huizhen.core.files import write_json
+from huizhen.core.predictions import Predictions
+from huizhen.data.readers.paths import find_path
+from huizhen.ledger.commitments import commitment
+from huizhen.pipeline.cohort_stage import SALT, SEALED, OpenCohort
+from huizhen.pipeline.opened import COHORT_WORDS, Opened
+from huizhen.pipeline.prediction_table import GivenPredictions, given_of, read_predictions_of
+from huizhen.pipeline.predictions_file import read_predictions, write_predictions
+from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage, study_part
+from huizhen.pipeline.table_thresholds import Cuts
+
+__all__ = ["fixed_stage", "part_of", "table_stage", "unsealed_stage"]
+
+GIVEN, RAW = "given.csv", "raw.json"
+FORM = 1
+"""The form of the stages' folders: another one is made anew."""
+COMMITTED = (GIVEN, SEALED)
+READ = ("predictions", "task", "subgroup", "phantom")
+"""The parts of the study that say how the table is read."""
+
+
+def part_of(run: Run) -> Part:
+    """Return the part that the tested patients are taken for."""
+    return Part.EXTERNAL if given_of(run.study).cohort == "external" else Part.TEST
+
+
+def table_stage(run: Run) -> Stage:
+    """Read the table: scores into one file, outcomes, sealed, into another, and commit to both."""
+    path = find_path(given_of(run.study).table, run.roots, field="predictions.table")
+    digest = digest_file(path)
+
+    def body(folder: Path) -> Made:
+        with run.progress.track("ingest", 1) as advance:
+            found = read_predictions_of(run.study, path, secret=run.key.derive_secret("pseudonyms"))
+            advance(1)
+        table = _blind(found, part_of(run))
+        write_predictions(folder / GIVEN, table, phantom=run.study.phantom, outcome=False)
+        outcomes = found.outcome.astype(int).tolist()
+        write_json(folder / SEALED, dict(zip(table.patient.tolist(), outcomes, strict=True)))
+        write_json(folder / SALT, {"salt": _salt(run, digest)})
+        write_json(folder / RAW, {one.name: _plain(one.raw) for one in found.scores})
+        return Made(evidence=_flow(run, found), entries=_entries(run, folder, digest, found))
+
+    settings = run.study.model_dump(mode="json", include=set(READ))
+    made_from = {**study_part(run.study, *READ), "table": digest}
+    return run.stage("table", [settings, digest, run.key.key_id, FORM], body, made_from=made_from)
+
+
+def _salt(run: Run, table: Digest) -> str:
+    """Return the salt of the commitments: derived, so that a killed run goes on with the same one."""
+    secret = run.key.derive_secret("commitments")
+    return hmac.new(secret, canonical_json([run.study.digest, table]), hashlib.sha256).hexdigest()
+
+
+def _blind(found: GivenPredictions, part: Part) -> Predictions:
+    """Return the scores as risks or ranks, without outcomes and decisions."""
+    return Predictions(
+        patient=found.patient,
+        cluster=found.cluster,
+        site=found.site,
+        part=part,
+        outcome=np.zeros(found.patient.size, dtype=np.bool_),
+        risk={one.name: one.risk for one in found.scores},
+        groups=found.groups,
+        ranked=tuple(one.name for one in found.scores if one.scale == "rank"),
+    )
+
+
+def _plain(raw: NDArray[np.float64]) -> list[float | None]:
+    return [None if value != value else value for value in raw.tolist()]
+
+
+def _entries(
+    run: Run, folder: Path, digest: Digest, found: GivenPredictions
+) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return what was read, and the commitment to scores and outcomes."""
+    salt = _salt(run, digest)
+    count = int(found.patient.size)
+    read = {
+        "outcomes_read_for": ["missing_label"],
+        "table": {"sha256": digest, "rows": found.rows, "counted": count},
+        "scales": {one.name: one.scale for one in found.scores},
+    }
+    commit = {
+        "commitments": {name: commitment(salt, name, digest_file(folder / name)) for name in COMMITTED},
+        "method": "given",
+        "cohorts": {COHORT_WORDS[part_of(run)]: {"patients": count, "sealed": count}},
+    }
+    return [("intake", read), ("commit", commit)]
+
+
+def _flow(run: Run, found: GivenPredictions) -> list[Evidence]:
+    """Return who came and who was left out, and who is tested where. No outcome is counted here."""
+    unit = "row" if found.cluster is not None else "patient"
+    people = np.unique(found.cluster).size if found.cluster is not None else found.patient.size
+    included = {"rows": int(found.patient.size)} if found.cluster is not None else {}
+    steps = [
+        {"site": "", "step": "found", "rows": found.rows},
+        {"site": "", "step": "included", "patients": int(people), **included},
+    ]
+    left_out = [
+        {"site": "", "unit": "row" if reason == "missing_patient" else unit, "reason": reason, "count": count}
+        for reason, count in found.left_out.items()
+    ]
+    sites = [{"site": site, f"{unit}s": int(count)} for site, count in _counted(found.site)]
+    parts = [{"part": part_of(run).value, **row} for row in sites]
+    shared: dict[str, Any] = {
+        "stage": "data",
+        "n": int(found.patient.size),
+        "unit": unit,
+        "descriptive": True,
+        "phantom": run.study.phantom,
+    }
+    detail = {"steps": steps, "exclusions": left_out}
+    return [
+        Evidence(key="data/flow", metric="flow", detail=detail, **shared),
+        Evidence(key="data/allocation", metric="allocation", detail={"parts": parts, "folds": 1}, **shared),
+    ]
+
+
+def _counted(names: NDArray[np.str_]) -> list[tuple[str, int]]:
+    values, counts = np.unique(names, return_counts=True)
+    return list(zip(values.tolist(), counts.tolist(), strict=True))
+
+
+# --- fixed, then opened --------------------------------------------------------------------------------
+
+
+def _file(run: Run) -> str:
+    """Return the name of the published table, as that of a run's tested part."""
+    return f"predictions_{part_of(run).value}.csv"
+
+
+def fixed_stage(run: Run, table: Stage, locked: Stage, cuts: Cuts) -> Stage:
+    """Make the decisions at the locked thresholds and enter the digest of all answers, without outcomes."""
+
+    def body(folder: Path) -> Made:
+        given = read_predictions(table.folder / GIVEN, part_of(run), outcomes=defaultdict(int))
+        raw = {name: np.array(values, dtype=np.float64) for name, values in table.read(RAW).items()}
+        decision = {name: cuts.called(name, raw[name]) for name in given.risk if name in cuts.at}
+        answers = replace(given, decision=decision)
+        write_predictions(folder / _file(run), answers, phantom=run.study.phantom, outcome=False)
+        fixed = {_file(run): digest_file(folder / _file(run))}
+        return Made(entries=[("predictions", {"without_outcomes": fixed})])
+
+    made_from = {"lock": locked.digest, "table": table.digest}
+    return run.stage("predict", [locked.digest, table.digest, FORM], body, made_from=made_from)
+
+
+def unsealed_stage(run: Run, table: Stage, locked: Stage, fixed: Stage) -> Opened:
+    """Open the sealed outcomes, set them beside the answers, and enter what was opened."""
+    part, name = part_of(run), _file(run)
+    opened = {
+        "lock_entry": _newest(run, "lock"),
+        "commit_entry": _newest(run, "commit"),
+        "predictions_entry": _newest(run, "predictions"),
+        "sealed_outcomes": digest_file(table.folder / SEALED),
+        "salt": table.read(SALT)["salt"],
+        "opened": {one: digest_file(table.folder / one) for one in COMMITTED},
+    }
+
+    def body(folder: Path) -> Made:
+        found = read_predictions(fixed.folder / name, part, table.read(SEALED))
+        write_predictions(folder / ARTEFACTS / name, found, phantom=run.study.phantom)
+        return Made(entries=[("unseal", opened)], evidence=[_outcomes(run, found)])
+
+    made_from = {"predict": fixed.digest, "sealed outcomes": digest_file(table.folder / SEALED)}
+    stage = run.stage("unseal", [fixed.digest, table.digest, FORM], body, made_from=made_from)
+    return Opened(
+        stage=stage,
+        cohort=OpenCohort(stage=table, cases=(), folds=()),
+        predictions={part: read_predictions(stage.folder / ARTEFACTS / name, part)},
+    )
+
+
+def _newest(run: Run, kind: str) -> int:
+    return max(entry.index for entry in run.log.entries if entry.kind == kind)
+
+
+def _outcomes(run: Run, found: Predictions) -> Evidence:
+    """Return the events by site, counted only now."""
+    unit = "row" if found.cluster is not None else "patient"
+    sites = [
+        {
+            "site": site,
+            f"{unit}s": int(np.count_nonzero(found.site == site)),
+            "positive": int(np.count_nonzero(found.outcome[found.site == site])),
+        }
+        for site, _ in _counted(found.site)
+    ]
+    total = {f"{unit}s": found.outcome.size, "positive": int(np.count_nonzero(found.outcome))}
+    return Evidence(
+        key="data/outcomes",
+        metric="outcomes",
+        stage="data",
+        n=found.outcome.size,
+        n_events=total["positive"],
+        unit=unit,
+        descriptive=True,
+        phantom=run.study.phantom,
+        detail={"parts": [{"part": found.part.value, **total}], "sites": sites},
+    )

@@ -1,0 +1,191 @@
+"""Thresholds of scores that were made elsewhere: fixed in the plan, or chosen on another table.
+
+Never on the tested one: a threshold that was chosen where it is judged looks better than it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import rankdata
+
+from huizhen.core.digests import digest_file
+from huizhen.core.evidence import Evidence
+from huizhen.core.files import write_json
+from huizhen.core.study import ThresholdRule
+from huizhen.core.study_predictions import key_name
+from huizhen.data.readers.paths import find_path
+from huizhen.errors import DataError, LeakageError, NotEstimableError
+from huizhen.pipeline.cohort_stage import SEALED
+from huizhen.pipeline.prediction_table import GivenPredictions, Score, given_of, read_predictions_of
+from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage, study_part
+from huizhen.pipeline.tuning_file import TUNING, Tuned, write_tuning
+from huizhen.validate.assessments.interface import FEW
+from huizhen.validate.thresholds import choose_threshold
+
+__all__ = ["Cuts", "cut_of", "cuts_of", "thresholds_stage"]
+
+CUTS = "cuts.json"
+FORM = 1
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cuts:
+    """Model -> the score, on the table's own scale, from which a decision is positive."""
+
+    at: Mapping[str, float]
+
+    def called(self, model: str, raw: Floats) -> NDArray[np.bool_]:
+        """Return the decisions (n,) of `raw` (n,); none is positive where there is no score.
+
+        >>> Cuts(at={"model": 0.5}).called("model", np.array([0.5, 0.2, np.nan])).tolist()
+        [True, False, False]
+        """
+        with np.errstate(invalid="ignore"):
+            return np.asarray(raw >= self.at[model], dtype=np.bool_)
+
+
+def cut_of(outcome: NDArray[np.bool_], raw: Floats, rule: ThresholdRule) -> float:
+    """Return the score that `rule` chooses from tuning patients, on any scale.
+
+    `outcome` (n,), `raw` (n,) without NaN. The rule sees ranks, since thresholds depend on no more. Raises
+    as `choose_threshold`.
+
+    >>> outcome, raw = np.array([True, True, False, False]), np.array([9.0, 4.0, 6.0, -1.0])
+    >>> cut_of(outcome, raw, ThresholdRule(rule="sensitivity", target=0.9))
+    4.0
+    """
+    ranks = rankdata(raw) / raw.size
+    chosen = choose_threshold(outcome, ranks, rule)
+    if np.any(equal := ranks == chosen):
+        return float(raw[equal][0])
+    return float(np.nextafter(raw[ranks < chosen].max(), np.inf))
+
+
+def thresholds_stage(run: Run, table: Stage) -> Stage:
+    """Lock the thresholds: those of the plan, or those that its rule chooses on the table `tune`."""
+    given = given_of(run.study)
+    path = find_path(given.tune, run.roots, field="predictions.tune") if given.tune else None
+    made_from = {**study_part(run.study, "predictions", "threshold"), "table": table.digest}
+    if path is not None:
+        made_from["tuning table"] = digest_file(path)
+
+    def body(folder: Path) -> Made:
+        cuts, evidence = _chosen(run, path, table, folder) if path is not None else _fixed(run)
+        write_json(folder / CUTS, cuts)
+        lock = {"study_digest": run.study.digest, "table": table.digest, "thresholds": cuts}
+        return Made(evidence=evidence, entries=[("lock", lock)])
+
+    inputs = [table.digest, run.study.digest, str(made_from.get("tuning table", "")), FORM]
+    return run.stage("lock", inputs, body, made_from=made_from)
+
+
+def cuts_of(locked: Stage) -> Cuts:
+    """Return what a lock fixed."""
+    return Cuts(at=locked.read(CUTS))
+
+
+def _fixed(run: Run) -> tuple[dict[str, float], list[Evidence]]:
+    """Return the plan's thresholds, each as evidence."""
+    given = given_of(run.study)
+    cuts = {} if given.threshold is None else {given.model: given.threshold}
+    cuts |= {key_name(name): cut for name, cut in given.compare_thresholds.items()}
+    return cuts, [_evidence(run, f"threshold/{name}/fixed", cut) for name, cut in cuts.items()]
+
+
+def _evidence(run: Run, key: str, cut: float, **more: Any) -> Evidence:
+    return Evidence(
+        key=key,
+        metric="threshold",
+        stage="lock",
+        estimate=cut,
+        descriptive=True,
+        phantom=run.study.phantom,
+        **more,
+    )
+
+
+# --- chosen on another table ---------------------------------------------------------------------------
+
+
+def _chosen(run: Run, path: Path, table: Stage, folder: Path) -> tuple[dict[str, float], list[Evidence]]:
+    """Return the thresholds that the rule chooses on the tuning table; its scores are kept beside."""
+    tuning = read_predictions_of(run.study, path, secret=run.key.derive_secret("pseudonyms"))
+    _check_other_patients(run, path, table, tuning)
+    cuts: dict[str, float] = {}
+    evidence: list[Evidence] = []
+    for score in tuning.scores:
+        key = f"threshold/{score.name}/tuned"
+        known = ~np.isnan(score.raw)
+        truth, raw = tuning.outcome[known], score.raw[known]
+        try:
+            cuts[score.name] = cut_of(truth, raw, run.study.threshold)
+        except NotEstimableError as error:
+            evidence.append(_not_chosen(run, key, error))
+            continue
+        evidence.append(_told(run, key, cuts[score.name], truth, raw))
+    tuned = [_tuned(tuning, score) for score in tuning.scores]
+    write_tuning(folder / ARTEFACTS / TUNING, tuned, phantom=run.study.phantom, column="score")
+    return cuts, evidence
+
+
+def _check_other_patients(run: Run, path: Path, table: Stage, tuning: GivenPredictions) -> None:
+    """Refuse a tuning table that is the tested one, or shares patients with it."""
+    given = given_of(run.study)
+    if digest_file(path) == digest_file(find_path(given.table, run.roots, field="predictions.table")):
+        raise DataError(
+            "the tuning table is the tested table",
+            remedy="choose the threshold on other patients, or fix it beforehand with --threshold",
+            field="predictions.tune",
+            file=path.name,
+        )
+    if given.patient is None:
+        return
+    tested = {name.partition(".")[0] for name in table.read(SEALED)}
+    names = tuning.patient if tuning.cluster is None else tuning.cluster
+    if both := tested.intersection(names.tolist()):
+        raise LeakageError(
+            f"{len(both)} patients of the tuning table stand in the tested table too",
+            remedy="choose the threshold on other patients",
+            field="predictions.tune",
+            file=path.name,
+        )
+
+
+def _told(run: Run, key: str, cut: float, truth: NDArray[np.bool_], raw: Floats) -> Evidence:
+    """Return a threshold as evidence, with what it attained where it was chosen."""
+    called, events = raw >= cut, int(truth.sum())
+    detail: dict[str, Any] = {
+        "rule": run.study.threshold.rule,
+        "target": run.study.threshold.target,
+        "tuning_n": int(truth.size),
+        "tuning_events": events,
+        "attained_sensitivity": float(called[truth].mean()),
+        "attained_specificity": float((~called[~truth]).mean()),
+    }
+    detail |= {"small": True} if min(events, truth.size - events) < FEW else {}
+    return _evidence(run, key, cut, n=int(truth.size), n_events=events, detail=detail)
+
+
+def _not_chosen(run: Run, key: str, error: NotEstimableError) -> Evidence:
+    return Evidence.not_assessed(
+        key=key, metric="threshold", stage="lock", reason=error.message, phantom=run.study.phantom
+    )
+
+
+def _tuned(tuning: GivenPredictions, score: Score) -> Tuned:
+    known = ~np.isnan(score.raw)
+    return Tuned(
+        model=score.name,
+        fold=0,
+        patient=tuning.patient[known].tolist(),
+        outcome=tuning.outcome[known],
+        log_odds=score.raw[known],
+    )
