@@ -48,7 +48,8 @@ from huizhen.ledger.signing import SigningKey
 
 SMALL, LARGE, MANY = 3_400_000, 25_000_000, 200_000
 WORK = 60
-"""Products of two 512 x 512 matrices in one local training."""
+"""Products of two 512 x 512 matrices in one short local training, about .3 s; ten times so many are about
+what a small network's epoch over some hundred images takes."""
 
 
 class Working(ToyLearner):
@@ -211,16 +212,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--products", type=int, nargs="+", default=[WORK, 10 * WORK], help="of a training")
     parser.add_argument("--sites", type=int, nargs="+", default=[3, 4, 8, 16, 32, 64])
     options = parser.parse_args()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    pairs = [
-        (in_one(options.rounds, SMALL, WORK), over_processes(options.rounds, SMALL, WORK)[0])
-        for _ in range(options.turns)
-    ]
-    ratio = statistics.median(processes / one for one, processes in pairs)
-    one, processes = (statistics.median(column) for column in zip(*pairs, strict=True))
-    print(f"one process {one:.3f} s a round, local engine {processes:.3f} s; ratio of a turn {ratio:.3f}")
+    for products in options.products:
+        pairs = [
+            (in_one(options.rounds, SMALL, products), over_processes(options.rounds, SMALL, products)[0])
+            for _ in range(options.turns)
+        ]
+        ratio = statistics.median(processes / one for one, processes in pairs)
+        one, processes = (statistics.median(column) for column in zip(*pairs, strict=True))
+        print(f"{products} products: one process {one:.3f} s a round, local engine {processes:.3f} s", end="")
+        print(f"; ratio of a turn {ratio:.3f}")
     seconds, peak = over_processes(1, LARGE, 0)
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(f"{LARGE:,} weights: {seconds:.1f} s a round; peak: a site {peak:.0f} MiB, the lead {own:.0f} MiB")
