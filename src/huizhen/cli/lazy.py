@@ -17,7 +17,18 @@ from huizhen.core.words import Language, load_words
 __all__ = ["COMMANDS", "LazyGroup", "localise", "show_help_alone"]
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {
-    "huizhen": ("study", "run", "verify", "show", "predict", "demo", "data", "site", "federation"),
+    "huizhen": (
+        "study",
+        "run",
+        "validate",
+        "verify",
+        "show",
+        "predict",
+        "demo",
+        "data",
+        "site",
+        "federation",
+    ),
     "study": ("new", "check"),
     "data": ("import", "describe"),
     "site": ("init", "join", "status", "policy", "approve", "outbox", "queue", "label", "serve"),

@@ -36,6 +36,14 @@ class Screen:
         """Return the text of a word key of the command line."""
         return word("huizhen.cli", self.language, key, **values)
 
+    def english(self, key: str, **values: object) -> str:
+        """Return the English text of a word key."""
+        return word("huizhen.cli", Language.EN, key, **values)
+
+    def chinese(self, key: str, **values: object) -> str:
+        """Return the Chinese text of a word key."""
+        return word("huizhen.cli", Language.ZH, key, **values)
+
     def raw(self, key: str) -> str:
         """Return the text of a word key with its values left open."""
         return load_words("huizhen.cli", self.language)[key]
