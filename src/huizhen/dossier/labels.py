@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.wording import Text, join, known, say, say_or
 
-MAIN = "cman"
 COHORTS = ("internal", "external")
 
 

@@ -80,6 +80,16 @@ class Record:
                 found[str(site["name"])] = Text(english or chinese, chinese or english)
         return found
 
+    @property
+    def given(self) -> Mapping[str, Any]:
+        """What the study says of a table that was made elsewhere; empty where it makes its own model."""
+        return _mapping(self.study.get("predictions") or self.study.get("reads"))
+
+    @property
+    def main(self) -> str:
+        """The name in keys of the model that all others are compared with."""
+        return str(self.given.get("model") or "model") if self.given else "cman"
+
     def kind(self, kind: str) -> tuple[Entry, ...]:
         """Return the entries of a kind, in order."""
         return tuple(entry for entry in self.entries if entry.kind == kind)

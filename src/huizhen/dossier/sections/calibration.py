@@ -1,4 +1,4 @@
-"""Calibration: slope, intercept, Brier score; predicted risks against observed shares."""
+"""Calibration: risks against observed shares, in bins and without; the usual measures; how far it is off."""
 
 from __future__ import annotations
 
@@ -6,30 +6,39 @@ from collections.abc import Sequence
 
 from huizhen.dossier.blocks import Block, Figure, Figures, Fold, Heading, Paragraph, Row, Table
 from huizhen.dossier.citations import Scalar, cite, decimal, plainly, pointer, span
+from huizhen.dossier.estimates import DASH, detail_of, estimate_cell, methods_of
 from huizhen.dossier.figures.calibration import draw_calibration
-from huizhen.dossier.labels import MAIN, cohort_name, model_name
+from huizhen.dossier.labels import cohort_name, model_name
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.sections.decisions import measures_table
 from huizhen.dossier.sections.discrimination import of_models
 from huizhen.dossier.wording import Text, join, say
 
-MEASURES = ("calibration_slope", "calibration_intercept", "brier")
-BESIDE = (("calibration_intercept", "observed_expected"), ("calibration_intercept", "in_the_large"))
+MEASURES = (
+    "calibration_slope",
+    "calibration_intercept",
+    "observed_expected",
+    "calibration_in_the_large",
+    "brier",
+    "scaled_brier",
+)
+DISTANCES = ("calibration_distance", "expected_calibration_error")
 CURVE = ("predicted", "observed", "low", "high")
 
 
 def calibration(record: Record, cohorts: Sequence[str]) -> list[Block]:
     """Return figures of the main model, tables of all, other models' figures folded away."""
-    tables = [t for c in cohorts if (t := measures_table(record, MEASURES, c, "calibration", BESIDE))]
+    tables = [t for c in cohorts if (t := measures_table(record, MEASURES, c, "calibration"))]
+    tables += [t for c in cohorts if (t := _distances(record, c))]
     curves = [
         (name, c, m)
         for c in cohorts
         for name, m in of_models(record, "calibration_curve", c).items()
         if _whole(m)
     ]
-    shown = [_figure(*curve) for curve in curves if curve[0] == MAIN]
-    others = [_figure(*curve) for curve in curves if curve[0] != MAIN]
-    groups = [_groups(*curve) for curve in curves if curve[0] == MAIN]
+    shown = [_figure(*curve) for curve in curves if curve[0] == record.main]
+    others = [_figure(*curve) for curve in curves if curve[0] != record.main]
+    groups = [_groups(*curve) for curve in curves if curve[0] == record.main]
     blocks: list[Block] = [Figures(figures=tuple(shown))] if shown else []
     blocks += [Paragraph(content=(say("note.calibration_figure"),), tone="table-note")] if shown else []
     blocks += [Fold(summary=say("fold.groups"), blocks=tuple(groups))] if groups else []
@@ -40,6 +49,32 @@ def calibration(record: Record, cohorts: Sequence[str]) -> list[Block]:
         else []
     )
     return [Heading(id="calibration", text=say("heading.calibration")), *blocks] if blocks else []
+
+
+def _distances(record: Record, cohort: str) -> Table | None:
+    """Return how far the main model is from perfect calibration, beside what chance would show."""
+    found = [m for m in record.family(*DISTANCES) if m.parts[1:2] == (cohort,) and len(m.parts) == 3]
+    if not found:
+        return None
+    rows = tuple(
+        Row(
+            cells=(
+                (say(f"distance.{m.parts[2]}"),),
+                (detail_of(m, "bins") or DASH,),
+                estimate_cell(m),
+                (detail_of(m, "by_chance") or DASH,),
+            ),
+            phantom=m.evidence.phantom,
+        )
+        for m in found
+    )
+    return Table(
+        id=f"table-distances-{cohort}",
+        caption=say("table.distances", model=model_name(found[0].parts[0]), cohort=cohort_name(cohort)),
+        head=(say("head.distance"), say("head.bins"), say("head.estimate"), say("head.by_chance")),
+        rows=rows,
+        note=(say("note.distances"), *methods_of(found[:1])),
+    )
 
 
 def _whole(measured: Measured) -> bool:

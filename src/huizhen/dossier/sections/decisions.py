@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from huizhen.dossier.blocks import Block, Cell, Heading, Row, Table
-from huizhen.dossier.estimates import DASH, detail_estimate, estimate_cell, methods_of
-from huizhen.dossier.labels import MAIN, cohort_name, metric_short, model_name
+from huizhen.dossier.blocks import Block, Heading, Row, Table
+from huizhen.dossier.estimates import estimate_cell, methods_of
+from huizhen.dossier.labels import cohort_name, metric_short, model_name
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.sections.discrimination import of_models
 from huizhen.dossier.wording import say
@@ -27,36 +27,26 @@ def measures_table(
     metrics: Sequence[str],
     cohort: str,
     topic: str,
-    beside: Sequence[tuple[str, str]] = (),
 ) -> Table | None:
-    """Return the table with models as rows and those of `metrics` that were measured as columns.
-
-    `beside` names estimates that stand in a metric's detail, as (metric, field), for more columns.
-    """
+    """Return the table with models as rows and those of `metrics` that were measured as columns."""
     by = {metric: of_models(record, metric, cohort) for metric in metrics}
     measured = [metric for metric in metrics if by[metric]]
-    names = sorted({n: None for found in by.values() for n in found}, key=lambda n: n != MAIN)
+    names = sorted({n: None for found in by.values() for n in found}, key=lambda n: n != record.main)
     if not names:
         return None
-    more = [(m, f) for m, f in beside if any(f in x.evidence.detail for x in by[m].values())]
     rows = tuple(
-        _row(name, [by[m].get(name) for m in measured], [_detail(by[m].get(name), f) for m, f in more])
-        for name in names
+        _row(name, [by[m].get(name) for m in measured], strong=name == record.main) for name in names
     )
     return Table(
         id=f"table-{topic}-{cohort}",
         caption=say(f"table.{topic}", cohort=cohort_name(cohort)),
-        head=(say("head.model"), *map(metric_short, measured), *(say(f"head.{f}") for _, f in more)),
+        head=(say("head.model"), *map(metric_short, measured)),
         rows=rows,
         note=methods_of([m for found in by.values() for m in found.values()]),
     )
 
 
-def _detail(measured: Measured | None, field: str) -> Cell:
-    return ((detail_estimate(measured, field) if measured else None) or DASH,)
-
-
-def _row(name: str, found: Sequence[Measured | None], beside: Sequence[Cell]) -> Row:
+def _row(name: str, found: Sequence[Measured | None], *, strong: bool) -> Row:
     cells = tuple(estimate_cell(m) for m in found)
     phantom = any(m.evidence.phantom for m in found if m)
-    return Row(cells=((model_name(name),), *cells, *beside), strong=name == MAIN, phantom=phantom)
+    return Row(cells=((model_name(name),), *cells), strong=strong, phantom=phantom)

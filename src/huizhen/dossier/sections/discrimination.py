@@ -8,7 +8,7 @@ from huizhen.dossier.blocks import Block, Cell, Figure, Figures, Paragraph, Row,
 from huizhen.dossier.estimates import cite_size, detail_of, estimate_cell, estimate_of, methods_of
 from huizhen.dossier.figures.intervals import IntervalAxis
 from huizhen.dossier.figures.roc import Operating, RocLine, draw_roc
-from huizhen.dossier.labels import MAIN, cohort_name, model_name, split_difference
+from huizhen.dossier.labels import cohort_name, model_name, split_difference
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.wording import Text, say
 
@@ -18,15 +18,18 @@ STYLES = 8
 def of_models(record: Record, family: str, cohort: str) -> dict[str, Measured]:
     """Return model -> evidence `family`/model/cohort over all sites, the main model first."""
     found = {m.parts[0]: m for m in record.family(family) if m.parts[1:] in ((cohort,), (cohort, "all"))}
-    return dict(sorted(found.items(), key=lambda item: item[0] != MAIN))
+    return dict(sorted(found.items(), key=lambda item: item[0] != record.main))
 
 
 def styles(record: Record) -> dict[str, int]:
     """Return every model's colour number: 0 for the main model, the same in all figures."""
     names = [m.parts[0] for m in record.family("auc", "roc") if m.parts]
-    ordered = sorted(dict.fromkeys(names), key=lambda name: name != MAIN)
-    first = 0 if ordered and ordered[0] == MAIN else 1
-    return {name: 0 if name == MAIN else 1 + (k - 1 + first) % (STYLES - 1) for k, name in enumerate(ordered)}
+    ordered = sorted(dict.fromkeys(names), key=lambda name: name != record.main)
+    first = 0 if ordered and ordered[0] == record.main else 1
+    return {
+        name: 0 if name == record.main else 1 + (k - 1 + first) % (STYLES - 1)
+        for k, name in enumerate(ordered)
+    }
 
 
 def discrimination(record: Record, cohort: str) -> list[Block]:
@@ -49,8 +52,8 @@ def discrimination(record: Record, cohort: str) -> list[Block]:
         say("head.model"),
         say("head.plot_auc"),
         say("head.auc"),
-        say("head.difference"),
-        say("head.same"),
+        say("head.difference", model=model_name(record.main)),
+        say("head.same", model=model_name(record.main)),
     )
     used = [*shown.values(), *differences.values()]
     return [
@@ -60,14 +63,14 @@ def discrimination(record: Record, cohort: str) -> list[Block]:
             head=head,
             rows=rows,
             foot=(empty, (axis.foot(),), empty, empty, empty),
-            note=_note(used, axis),
+            note=_note(record, used, axis),
         )
     ]
 
 
-def _note(used: Sequence[Measured], axis: IntervalAxis) -> Cell:
+def _note(record: Record, used: Sequence[Measured], axis: IntervalAxis) -> Cell:
     bound = (say("note.bound_line"),) if axis.references else ()
-    return (say("note.difference"), *methods_of(used), *bound)
+    return (say("note.difference", model=model_name(record.main)), *methods_of(used), *bound)
 
 
 def _bounds(record: Record, cohort: str) -> list[float]:
@@ -80,6 +83,7 @@ def _bounds(record: Record, cohort: str) -> list[float]:
 
 
 def _row(name: str, measured: Measured, axis: IntervalAxis, style: int, difference: Measured | None) -> Row:
+    """Return a model's row; the main model has style 0."""
     number = estimate_of(measured)
     dash: Cell = (Text.both("–"),)
     plot: Cell = (axis.interval(measured.evidence, style=style),) if number else dash
@@ -93,7 +97,7 @@ def _row(name: str, measured: Measured, axis: IntervalAxis, style: int, differen
             (change,) if change else dash,
             same or dash,
         ),
-        strong=name == MAIN,
+        strong=style == 0,
         phantom=measured.evidence.phantom,
     )
 
@@ -110,7 +114,7 @@ def _differences(record: Record, cohort: str) -> dict[str, Measured]:
     found: dict[str, Measured] = {}
     for m in record.family("auc_difference"):
         first, second = split_difference(m.parts[0]) if m.parts else ("", "")
-        if first == MAIN and m.parts[1:] in ((cohort,), (cohort, "all")):
+        if first == record.main and m.parts[1:] in ((cohort,), (cohort, "all")):
             found[second] = m
     return found
 
@@ -118,7 +122,7 @@ def _differences(record: Record, cohort: str) -> dict[str, Measured]:
 def roc_figures(record: Record, cohorts: Sequence[str]) -> list[Block]:
     """Return the ROC figures of the cohorts side by side."""
     figures = [figure for cohort in cohorts if (figure := _roc(record, cohort))]
-    note = Paragraph(content=(say("note.roc"),), tone="table-note")
+    note = Paragraph(content=(say("note.roc", model=model_name(record.main)),), tone="table-note")
     return [Figures(figures=tuple(figures)), note] if figures else []
 
 
@@ -155,7 +159,8 @@ def _legend(name: str, style: int, auc: Measured, difference: Measured | None) -
     number = estimate_of(auc)
     content: Cell = (number,) if number else ()
     if same := _same_patients(difference):
-        content += (Text("; ", "；"), say("legend.same", model=model_name(MAIN)), Text.both(" "), *same)
+        main = model_name(split_difference(difference.parts[0])[0]) if difference else Text.both("")
+        content += (Text("; ", "；"), say("legend.same", model=main), Text.both(" "), *same)
     return Series(style=style, name=model_name(name), content=content)
 
 

@@ -22,7 +22,7 @@ from huizhen.dossier.citations import Cited, cite
 from huizhen.dossier.details import Steps, cite_leaf, detail_facts, leaves
 from huizhen.dossier.estimates import DASH, detail_of, estimate_of
 from huizhen.dossier.figures.training import draw_training
-from huizhen.dossier.labels import MAIN, column_name, label_of, model_name, part_name
+from huizhen.dossier.labels import column_name, label_of, model_name, part_name
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.sections.labelling import labelling
 from huizhen.dossier.wording import Text, join, say
@@ -39,10 +39,10 @@ def model(record: Record) -> Section:
         blocks += [_digest_card(entry), _card(entry)]
     blocks += [_lock(entry) for entry in record.kind("lock")]
     if thresholds := record.family("threshold"):
-        blocks.append(_thresholds(thresholds))
+        blocks.append(_thresholds(thresholds, record.main))
     blocks += labelling(record)
     if training := record.family("training"):
-        blocks += [Heading(id="training", text=say("heading.training")), *_training(training)]
+        blocks += [Heading(id="training", text=say("heading.training")), *_training(training, record.main)]
     return Section(id="model", title=say("section.model"), blocks=tuple(blocks), phantom=record.phantom)
 
 
@@ -124,18 +124,18 @@ def _decisions(entry: Entry, field: str) -> Table | None:
     )
 
 
-def by_model(found: Sequence[Measured]) -> dict[str, list[Measured]]:
-    """Return evidence grouped by the model in its key, the main model first."""
+def by_model(found: Sequence[Measured], main: str) -> dict[str, list[Measured]]:
+    """Return evidence grouped by the model in its key, the `main` model first."""
     groups: dict[str, list[Measured]] = {}
     for m in found:
         groups.setdefault(m.parts[0] if m.parts else "", []).append(m)
-    return dict(sorted(groups.items(), key=lambda item: item[0] != MAIN))
+    return dict(sorted(groups.items(), key=lambda item: item[0] != main))
 
 
-def _thresholds(found: Sequence[Measured]) -> Table:
+def _thresholds(found: Sequence[Measured], main: str) -> Table:
     """Return thresholds with models as rows and folds as columns."""
     folds = list(dict.fromkeys("/".join(m.parts[1:]) for m in found))
-    groups = by_model(found)
+    groups = by_model(found, main)
 
     def row(name: str, group: list[Measured]) -> Row:
         at = {"/".join(m.parts[1:]): m for m in group}
@@ -149,7 +149,7 @@ def _thresholds(found: Sequence[Measured]) -> Table:
         told = [tuple(_over_folds(group, field)) or (DASH,) for field in TUNED]
         return Row(
             cells=((model_name(name),), *cells, spaced or (Text.both("–"),), *told),
-            strong=name == MAIN,
+            strong=name == main,
             phantom=first.evidence.phantom,
         )
 
@@ -180,12 +180,12 @@ def _fold_name(fold: str) -> Text:
     return join(*(part_name(part) for part in fold.split("/")), by=Text(", ", "，"))
 
 
-def _training(found: Sequence[Measured]) -> list[Block]:
+def _training(found: Sequence[Measured], main: str) -> list[Block]:
     """Return the main model's curves, and the others' folded away."""
     shown: list[Block] = []
     folded: list[Block] = []
-    for name, group in by_model(found).items():
-        (shown if name == MAIN or not shown else folded).append(_curves(name, group))
+    for name, group in by_model(found, main).items():
+        (shown if name == main or not shown else folded).append(_curves(name, group))
     return [*shown, Fold(summary=say("fold.other_training"), blocks=tuple(folded))] if folded else shown
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from huizhen.dossier.blocks import Block, Cell, Fold, Row, Table
 from huizhen.dossier.estimates import estimate_cell, methods_of
 from huizhen.dossier.figures.intervals import IntervalAxis
-from huizhen.dossier.labels import MAIN, cohort_name, metric_short, model_name, site_name
+from huizhen.dossier.labels import cohort_name, metric_short, model_name, site_name
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.wording import Text, say
 
@@ -15,22 +15,24 @@ BESIDE = ("sensitivity", "specificity")
 def sites(record: Record, cohort: str) -> list[Block]:
     """Return the main model's AUC by site in `cohort` with the summary below, or nothing."""
     found = {
-        m.parts[2]: m for m in record.family("auc") if m.parts[:2] == (MAIN, cohort) and len(m.parts) == 3
+        m.parts[2]: m
+        for m in record.family("auc")
+        if m.parts[:2] == (record.main, cohort) and len(m.parts) == 3
     }
     single = [site for site in found if site != "all"]
     if not single:
         return []
     ordered = {site: found[site] for site in (*single, *(["all"] if "all" in found else []))}
     shown = [m for m in ordered.values() if m.evidence.estimate is not None]
-    axis = IntervalAxis.over([m.evidence for m in record.family("auc") if m.parts[0] == MAIN])
+    axis = IntervalAxis.over([m.evidence for m in record.family("auc") if m.parts[0] == record.main])
     rows = tuple(_row(record, cohort, site, m, axis) for site, m in ordered.items())
     head = (say("head.site"), say("head.plot_auc"), say("head.auc"), *map(metric_short, BESIDE))
-    beside = [m for m in record.family(*BESIDE) if m.parts[:2] == (MAIN, cohort)]
+    beside = [m for m in record.family(*BESIDE) if m.parts[:2] == (record.main, cohort)]
     blank: Cell = (Text.both(""),)
     return [
         Table(
             id=f"table-sites-{cohort}",
-            caption=say("table.by_site", model=model_name(MAIN), cohort=cohort_name(cohort)),
+            caption=say("table.by_site", model=model_name(record.main), cohort=cohort_name(cohort)),
             head=head,
             rows=rows,
             foot=(blank, (axis.foot(),), *([blank] * 3)),
@@ -40,7 +42,7 @@ def sites(record: Record, cohort: str) -> list[Block]:
 
 
 def _row(record: Record, cohort: str, site: str, measured: Measured, axis: IntervalAxis) -> Row:
-    beside = [record.one(f"{metric}/{MAIN}/{cohort}/{site}") for metric in BESIDE]
+    beside = [record.one(f"{metric}/{record.main}/{cohort}/{site}") for metric in BESIDE]
     dash: Cell = (Text.both("–"),)
     plot: Cell = (
         (axis.interval(measured.evidence, strong=site == "all"),)
@@ -72,7 +74,7 @@ def other_models_by_site(record: Record) -> list[Block]:
         "brier",
     )
     found = [m for m in record.family(*families) if len(m.parts) == 3 and m.parts[2] != "all"]
-    left = [m for m in found if not (m.parts[0] == MAIN and m.family in ("auc", *BESIDE))]
+    left = [m for m in found if not (m.parts[0] == record.main and m.family in ("auc", *BESIDE))]
     keys = dict.fromkeys(m.parts for m in left)
     columns = [f for f in families if any(m.family == f for m in left)]
     if not keys:

@@ -9,7 +9,7 @@ from huizhen.dossier.blocks import Block, Cards, Facts, Mark, Paragraph, Phrase,
 from huizhen.dossier.citations import Cited, cite, plainly
 from huizhen.dossier.details import verdict_mark
 from huizhen.dossier.estimates import estimate_cell, estimate_of
-from huizhen.dossier.labels import MAIN, cohort_name, metric_name, model_name
+from huizhen.dossier.labels import cohort_name, metric_name, model_name
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.sections.order import (
     COMMITMENTS,
@@ -50,7 +50,7 @@ def _answers(record: Record) -> list[Block]:
     return [
         Paragraph(content=(_answer(record, found, cohort),), tone="lead")
         for cohort in ("internal", "external")
-        if (found := record.one(f"auc/{MAIN}/{cohort}/all"))
+        if (found := record.one(f"auc/{record.main}/{cohort}/all"))
     ]
 
 
@@ -60,7 +60,11 @@ def _answer(record: Record, found: Measured, cohort: str) -> Text | Phrase:
         return say("answer.none", cohort=cohort_name(cohort))
     outcome = record.quote("task", "outcome") or say("fact.outcome")
     return phrase(
-        "answer.auc", model=model_name(MAIN), cohort=cohort_name(cohort), outcome=outcome, number=number
+        "answer.auc",
+        model=model_name(record.main),
+        cohort=cohort_name(cohort),
+        outcome=outcome,
+        number=number,
     )
 
 
@@ -140,7 +144,7 @@ def _endpoint_name(record: Record, measured: Measured) -> Cited:
     """Return what an endpoint is of: endpoint/<i>/<metric>/<cohort>, the study's i-th from 1."""
     parts = (*measured.parts, "", "", "")
     planned = {**_planned(record, parts[0], parts[1], parts[2]), **measured.evidence.detail}
-    model = model_name(str(planned.get("model") or MAIN))
+    model = model_name(str(planned.get("model") or record.main))
     if planned.get("against"):
         model = say("model.versus", first=model, second=model_name(str(planned["against"])))
     name = join(metric_name(parts[1]), model, cohort_name(parts[2]), by=Text(", ", "，"))
@@ -160,8 +164,8 @@ def _planned(record: Record, index: str, metric: str, cohort: str) -> dict[str, 
 
 
 def _cards(record: Record, cohort: str) -> Cards | None:
-    found = [m for metric in KEY_NUMBERS if (m := record.one(f"{metric}/{MAIN}/{cohort}/all"))]
-    found += [m for metric in KEY_NUMBERS if (m := record.one(f"{metric}/{MAIN}/{cohort}"))]
+    found = [m for metric in KEY_NUMBERS if (m := record.one(f"{metric}/{record.main}/{cohort}/all"))]
+    found += [m for metric in KEY_NUMBERS if (m := record.one(f"{metric}/{record.main}/{cohort}"))]
     made = tuple(
         (join(metric_name(m.family), cohort_name(cohort), by=Text(", ", "，")), number)
         for m in found
