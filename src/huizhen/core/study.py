@@ -32,6 +32,7 @@ from huizhen.core.study_fitting import Split as Split
 from huizhen.core.study_fitting import Training as Training
 from huizhen.core.study_predictions import LEFT_OUT, PredictionTable, ReadTable, given_problems
 from huizhen.core.study_privacy import Privacy, privacy_problems
+from huizhen.core.study_robustness import Conformal, Robustness, robustness_problems
 
 
 class ReaderKind(StrEnum):
@@ -252,6 +253,10 @@ class Study(Frozen):
     endpoint: list[Endpoint] = Field(default_factory=list)
     evaluation: EvaluationPlan = EvaluationPlan()
     subgroup: list[Subgroup] = Field(default_factory=list)
+    robustness: Robustness | None = None
+    """Present: the locked model is tried on disturbed images and rows, and for shortcuts."""
+    conformal: Conformal | None = None
+    """Present: prediction sets are fixed with the lock and their coverage is measured."""
     split: Split = Split()
     network: Network = Network()
     training: Training = Training()
@@ -266,7 +271,8 @@ class Study(Frozen):
     def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what the study says nothing of, so that nothing of it is signed."""
         found: dict[str, Any] = handler(self)
-        tables = [key for key in ("predictions", "reads") if getattr(self, key) is None]
+        optional = ("predictions", "reads", "robustness", "conformal")
+        tables = [key for key in optional if getattr(self, key) is None]
         silent = [*LEFT_OUT, "phantom_truth"] if self.is_given else []
         silent += ["threshold"] if self.is_given and not (self.predictions and self.predictions.tune) else []
         return {key: value for key, value in found.items() if key not in (*tables, *silent)}
@@ -274,6 +280,7 @@ class Study(Frozen):
     @model_validator(mode="after")
     def _names_agree(self) -> Self:
         problems: list[str] = [*given_problems(self), *evaluation_problems(self)]
+        problems += robustness_problems(self)
         if self.is_given:
             return self._without(problems)
         for what, names in (

@@ -24,6 +24,7 @@ from huizhen.core.study_active import Active
 from huizhen.core.study_evaluation import ErrorCosts, EvaluationPlan, PartialArea, Subgroup
 from huizhen.core.study_federation import Federation
 from huizhen.core.study_privacy import Privacy
+from huizhen.core.study_robustness import Conformal, Robustness
 
 __all__ = ["section", "study_reference"]
 
@@ -41,6 +42,8 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("partial_auc of [evaluation]", PartialArea),
     ("costs of [evaluation]", ErrorCosts),
     ("[[subgroup]]", Subgroup),
+    ("[robustness]", Robustness),
+    ("[conformal]", Conformal),
     ("[split]", study.Split),
     ("[network]", study.Network),
     ("[training]", study.Training),
