@@ -7,7 +7,6 @@ could open.
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import subprocess
@@ -18,6 +17,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "pipeline"))
+from hospitals import (
+    ANY_DISTANCE,
+    IMAGES,
+    bright,
+    draws,
+    image_source,
+    table,
+    table_source,
+    write_images,
+    write_study,
+)
 
 SRC = Path(__file__).parents[2] / "src"
 HOOK = """
@@ -31,53 +43,6 @@ def _note(event, args):
         path = os.path.realpath(os.fsdecode(args[0]))
         os.write(_log, (path + "\\n").encode("utf-8", "surrogateescape"))
 sys.addaudithook(_note)
-"""
-STUDY = """\
-name = "processes"
-title = "Processes"
-question = "Is it?"
-seed = 3
-[task]
-outcome = "event"
-positive = ["1"]
-negative = ["0"]
-[[modality]]
-name = "US"
-encoder = "resnet18"
-pretrained = false
-size = 32
-[[modality]]
-name = "clinic"
-kind = "table"
-numeric = ["age"]
-categorical = ["grade"]
-{sites}
-[split]
-near_duplicate_distance = 0
-[network]
-variants = ["cman", "table_lr"]
-width = 16
-heads = 2
-[training]
-epochs = 1
-[federation]
-rounds = 2
-round_timeout_s = 300
-"""
-SITE = """
-[[site]]
-name = "{name}"
-[[site.source]]
-reader = "npz"
-modality = "US"
-path = "{name}.npz"
-labels = "{name}.csv"
-columns = {{ patient = "patient", outcome = "event" }}
-[[site.source]]
-reader = "table"
-modality = "clinic"
-path = "{name}.csv"
-columns = {{ patient = "patient" }}
 """
 NAMES = ("east", "north")
 
@@ -124,19 +89,27 @@ def noted(root: Path) -> dict[str, tuple[str, ...]]:
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Done:
     root = tmp_path_factory.mktemp("processes").resolve()
-    (root / "hospitals").mkdir()
     for name in NAMES:
-        rng = np.random.default_rng(sum(map(ord, name)))
-        event = np.arange(36) % 2
-        images = rng.integers(0, 120, (36, 32, 32)) + 100 * event[:, None, None]
-        np.savez(root / "hospitals" / f"{name}.npz", images=images.astype(np.uint8))
-        with (root / "hospitals" / f"{name}.csv").open("w", newline="", encoding="utf-8") as stream:
-            ages, grades = rng.normal(50 + 5 * event, 8), rng.choice(["low", "high"], 36)
-            rows = [(f"{name}-{i}", y, f"{ages[i]:.2f}", grades[i]) for i, y in enumerate(event)]
-            csv.writer(stream).writerows([("patient", "event", "age", "grade"), *rows])
-    (root / "lead").mkdir()
-    study = root / "lead" / "study.toml"
-    study.write_text(STUDY.format(sites="".join(SITE.format(name=n) for n in NAMES)), encoding="utf-8")
+        rng, event = draws(name), np.arange(36) % 2
+        images = bright(rng, event)
+        ages, grades = rng.normal(50 + 5 * event, 8), rng.choice(["low", "high"], 36)
+        write_images(
+            root / "hospitals",
+            name,
+            {"images": images},
+            event=event,
+            age=[f"{age:.2f}" for age in ages],
+            grade=grades,
+        )
+    study = write_study(
+        root / "lead",
+        "processes",
+        modalities=IMAGES + table("clinic", ["age"], ["grade"]),
+        sites=NAMES,
+        source=lambda name: image_source(name) + table_source("clinic", f"{name}.csv"),
+        variants=("cman", "table_lr"),
+        more=ANY_DISTANCE + "[federation]\nrounds = 2\nround_timeout_s = 300\n",
+    )
     command = ["run", str(study), "--data", str(root / "hospitals"), "--out", str(root / "out"), "--json"]
     ran = subprocess.run(
         [sys.executable, "-m", "huizhen.cli", *command],

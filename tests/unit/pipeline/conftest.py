@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import csv
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from hospitals import draws, table, table_source, write_rows, write_study
 
 from huizhen.core.progress import Silent
 from huizhen.core.study import Study
@@ -21,51 +23,8 @@ from huizhen.pipeline.finish import RunResult
 from huizhen.pipeline.run import run_study
 from huizhen.pipeline.stage import Run
 
-TABLE_STUDY = """\
-name = "tables"
-title = "Tables"
-question = "Does the event follow?"
-seed = 3
-[task]
-outcome = "event"
-positive = ["1"]
-negative = ["0"]
-[[modality]]
-name = "clinic"
-kind = "table"
-numeric = ["age"]
-[[modality]]
-name = "blood"
-kind = "table"
-numeric = ["marker"]
-categorical = ["group"]
-{sites}
-[network]
-variants = ["cman", "table_lr", "single"]
-width = 16
-heads = 2
-[training]
-epochs = 2
-batch_size = 16
-"""
-
-SITE = """
-[[site]]
-name = "{name}"
-role = "{role}"
-[[site.source]]
-reader = "table"
-modality = "clinic"
-path = "{name}.csv"
-columns = {{ patient = "patient", outcome = "outcome" }}
-[[site.source]]
-reader = "table"
-modality = "blood"
-path = "{name}.csv"
-columns = {{ patient = "patient" }}
-"""
-
-SITES = (("north", "development", 60), ("south", "development", 40), ("far", "external", 30))
+SITES = {"north": 60, "south": 40, "far": 30}
+"""Site -> patients."""
 
 
 def study_of(*modalities: dict[str, Any], **more: Any) -> Study:
@@ -97,24 +56,31 @@ def study_of(*modalities: dict[str, Any], **more: Any) -> Study:
 
 def hospital(path: Path, name: str, count: int, *, shift: float = 0.0) -> None:
     """Write a hospital's table: every second patient has the event, older and with a higher marker."""
-    rng = np.random.default_rng(sum(map(ord, name)))
-    with path.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["patient", "outcome", "age", "marker", "group"])
-        for i in range(count):
-            event = i % 2
-            age, marker = rng.normal(55 + 6 * event, 6) + shift, rng.normal(event, 1) - shift
-            writer.writerow([f"{name}-{i}", event, f"{age:.2f}", f"{marker:.3f}", rng.choice(["x", "y"])])
+    rng, rows = draws(name), []
+    for i in range(count):
+        event = i % 2
+        age, marker = rng.normal(55 + 6 * event, 6) + shift, rng.normal(event, 1) - shift
+        row = {"patient": f"{name}-{i}", "outcome": event, "age": f"{age:.2f}", "marker": f"{marker:.3f}"}
+        rows.append({**row, "group": rng.choice(["x", "y"])})
+    write_rows(path, rows)
 
 
 def write_tables(folder: Path, **shifts: float) -> Path:
     """Write the study of tables and its hospitals, their values moved by `shifts`; return its file."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, _, count in SITES:
+    file = write_study(
+        folder,
+        "tables",
+        modalities=table("clinic", ["age"]) + table("blood", ["marker"], ["group"]),
+        sites=SITES,
+        source=lambda name: (
+            table_source("clinic", f"{name}.csv", outcome="outcome") + table_source("blood", f"{name}.csv")
+        ),
+        variants=("cman", "table_lr", "single"),
+        training="epochs = 2\nbatch_size = 16\n",
+    )
+    for name, count in SITES.items():
         hospital(folder / f"{name}.csv", name, count, shift=shifts.get(name, 0.0))
-    sites = "".join(SITE.format(name=name, role=role) for name, role, _ in SITES)
-    (folder / "study.toml").write_text(TABLE_STUDY.format(sites=sites), encoding="utf-8")
-    return folder / "study.toml"
+    return file
 
 
 def run_tables(study_file: Path, **given: Any) -> RunResult:

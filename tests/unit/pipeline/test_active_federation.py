@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import csv
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-from asking_hospitals import ORACLE, SITES, Hospitals, Killed
+from asking_hospitals import ORACLE, SITES, Hospitals
+from hospitals import Killed
 
 from huizhen.errors import DataError, FederationError
 from huizhen.federate.outbox import read_outbox
-from huizhen.federate.policy import SitePolicy
-from huizhen.federate.site.folder import policy_toml
 from huizhen.federate.site.learner import Labelling
 from huizhen.models.bundle import load_bundle
 from huizhen.pipeline.site_questions import enter_labels, open_questions, study_queue, write_questions
@@ -29,7 +25,7 @@ READERS = (
 @pytest.fixture(scope="module")
 def simulated(tmp_path_factory: pytest.TempPathFactory) -> Hospitals:
     hospitals = Hospitals.make(tmp_path_factory.mktemp("asking"), ORACLE)
-    hospitals.run()
+    hospitals.run_seen()
     return hospitals
 
 
@@ -109,8 +105,7 @@ def test_only_counts_and_masked_numbers_leave_while_labels_are_asked(simulated):
 
 
 def test_training_never_sees_a_label_that_was_not_asked(simulated):
-    learner = simulated.learner("east")
-    try:
+    with simulated.learner("east") as learner:
         labelling = learner._labelling
         data, rows = labelling.training(1, labelling.train)
         assert len(rows) == 10
@@ -118,14 +113,11 @@ def test_training_never_sees_a_label_that_was_not_asked(simulated):
         assert np.isnan(data.outcome[hidden]).all()
         assert np.isfinite(data.outcome[labelling.tune]).all()
         assert len(labelling.training(3, labelling.train)[1]) > 10
-    finally:
-        learner._run.log.close()
 
 
 def test_a_query_round_is_asked_once_and_only_if_it_is_planned(simulated):
     before = simulated.asked("east"), simulated.files("east")
-    learner = simulated.learner("east")
-    try:
+    with simulated.learner("east") as learner:
         for at in (0.0, 1e9):
             learner._labelling.label(Labelling(model="cman/member0", query=1, at=at, labelled=10**6))
         assert (simulated.asked("east"), simulated.files("east")) == before
@@ -137,8 +129,6 @@ def test_a_query_round_is_asked_once_and_only_if_it_is_planned(simulated):
         for subject in ("curve/1/abc", "asking/1//cman/member0"):
             with pytest.raises(FederationError, match="other weights are held here"):
                 learner._labelling.about(subject)
-    finally:
-        learner._run.log.close()
 
 
 @pytest.mark.slow
@@ -218,14 +208,11 @@ def test_who_has_an_outcome_is_not_asked_and_who_has_none_never_tests(read):
         asked = {row["patient"] for query in read.asked(site) for row in query["cases"]}
         assert asked
         assert all(int(name.rpartition("-")[2]) >= 20 for name in asked)
-        learner = read.learner(site)
-        try:
+        with read.learner(site) as learner:
             parts = learner.cohort.folds[0].parts
             late = [c for c in learner.cohort.cases if int(c.patient_id.rpartition("-")[2]) >= 20]
             assert len(late) == 28
             assert {parts[case.pseudonym].value for case in late} == {"train"}
-        finally:
-            learner._run.log.close()
 
 
 def test_the_adjudicated_label_is_used(read):
@@ -259,16 +246,14 @@ def test_a_wrong_file_names_every_row_and_changes_nothing(read, tmp_path):
 
 def test_a_site_that_needs_more_patients_than_it_has_labels_is_left_out(tmp_path):
     hospitals = Hospitals.make(tmp_path / "few", ORACLE)
-    rules = SitePolicy(signers=hospitals.folders["east"].policy().signers, minimum_cohort=15)
-    (hospitals.folders["east"].path / "policy.toml").write_text(policy_toml(rules), encoding="utf-8")
+    hospitals.policies["east"] = {"minimum_cohort": 15}
     with pytest.raises(FederationError, match="too few training patients"):
         hospitals.run()
 
 
 def test_a_sites_policy_bounds_what_its_readers_are_asked(tmp_path):
     hospitals = Hospitals.make(tmp_path / "spared", ORACLE)
-    rules = hospitals.folders["east"].policy().model_copy(update={"maximum_labels": 11})
-    (hospitals.folders["east"].path / "policy.toml").write_text(policy_toml(rules), encoding="utf-8")
+    hospitals.policies["east"] |= {"maximum_labels": 11}
     hospitals.run()
     given = {site: [len(labels) for labels in hospitals.files(site)] for site in SITES}
     assert sum(given["east"]) <= 11

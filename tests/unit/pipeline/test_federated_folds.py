@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import csv
 import json
-import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-from federated_sites import Federation
+from hospitals import (
+    IMAGES,
+    Federation,
+    draws,
+    image_source,
+    table,
+    table_source,
+    write_images,
+    write_study,
+)
 
 from huizhen.core.cohort import Part
 from huizhen.core.evidence import Verdict
@@ -20,7 +26,6 @@ from huizhen.dossier.verification import verify_dossier
 from huizhen.errors import FederationError
 from huizhen.federate.outbox import read_outbox
 from huizhen.federate.statistics.interface import Query
-from huizhen.ledger.reading import read_log
 from huizhen.models.bundle import load_bundle
 from huizhen.pipeline.federated_plan import CALIBRATION
 from huizhen.pipeline.predict import predict
@@ -29,91 +34,52 @@ from huizhen.validate.discrimination import auc
 
 SITES = {"east": 40, "north": 33, "far": 26}
 FOLDS = 3
-STUDY = """\
-name = "federated-folds"
-title = "Federated folds"
-question = "Is it?"
-seed = 3
-[task]
-outcome = "event"
-positive = ["1"]
-negative = ["0"]
-[[modality]]
-name = "US"
-encoder = "resnet18"
-pretrained = false
-size = 32
-[[modality]]
-name = "clinic"
-kind = "table"
-numeric = ["age"]
-{sites}
+MORE = """\
 [split]
 method = "folds"
 folds = 3
 tune = 0.25
 near_duplicate_distance = 0
-[network]
-variants = ["cman", "table_lr"]
-width = 16
-heads = 2
-[training]
-epochs = 1
 [federation]
 rounds = 1
 round_timeout_s = 120
 """
-SITE = """
-[[site]]
-name = "{name}"
-role = "{role}"
-[[site.source]]
-reader = "npz"
-modality = "US"
-path = "{name}.npz"
-masks = "masks"
-labels = "{name}.csv"
-columns = {{ patient = "patient", outcome = "event" }}
-[[site.source]]
-reader = "table"
-modality = "clinic"
-path = "{name}.csv"
-columns = {{ patient = "patient" }}
-"""
 
 
-def write_study(folder: Path) -> Path:
-    """Write a study of images with a bright spot, outlined, where the event is, and of an age."""
-    folder.mkdir()
+def write_data(folder: Path) -> None:
+    """Write images with a bright spot, outlined, where the event is, and ages."""
     for name, count in SITES.items():
-        rng = np.random.default_rng(sum(map(ord, name)))
+        rng = draws(name)
         event = np.arange(count) % 2
         images, masks = rng.integers(0, 90, (count, 32, 32)), np.zeros((count, 32, 32), np.uint8)
         for i in np.flatnonzero(event):
             row, column = rng.integers(2, 20, 2)
             masks[i, row : row + 10, column : column + 10] = 1
         images += 120 * masks
-        np.savez(folder / f"{name}.npz", images=images.astype(np.uint8), masks=masks)
-        with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as stream:
-            ages = rng.normal(50 + 5 * event, 8)
-            rows = [(f"{name}-{i}", y, f"{a:.1f}") for i, (y, a) in enumerate(zip(event, ages, strict=True))]
-            csv.writer(stream).writerows([("patient", "event", "age"), *rows])
-    roles = {name: "external" if name == "far" else "development" for name in SITES}
-    sites = "".join(SITE.format(name=name, role=role) for name, role in roles.items())
-    file = folder / "study.toml"
-    file.write_text(STUDY.format(sites=sites), encoding="utf-8")
-    return file
+        ages = [f"{age:.1f}" for age in rng.normal(50 + 5 * event, 8)]
+        write_images(folder, name, {"images": images.astype(np.uint8), "masks": masks}, event=event, age=ages)
+
+
+def sources(name: str) -> str:
+    """Return a site's sources."""
+    return image_source(name, more='masks = "masks"\n') + table_source("clinic", f"{name}.csv")
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Federation:
     root = tmp_path_factory.mktemp("federated-folds")
-    found = Federation(
-        root=root,
-        file=write_study(root / "data"),
-        names=tuple(SITES),
-        policies={"far": {"heatmap_sums": False}},
+    write_data(root / "data")
+    file = write_study(
+        root / "data",
+        "federated-folds",
+        modalities=IMAGES + table("clinic", ["age"]),
+        sites=SITES,
+        source=sources,
+        variants=("cman", "table_lr"),
+        more=MORE,
     )
+    policies = {"far": {"heatmap_sums": False}}
+    found = Federation(root=root, file=file, names=tuple(SITES), policies=policies)
     found.result = found.run()
     return found
 
@@ -125,14 +91,12 @@ def test_a_finished_run_goes_on_to_the_same_dossier(done):
 
 @pytest.fixture(scope="module")
 def learners(done):
-    found = {name: done.learner(name) for name in SITES}
-    yield found
-    for learner in found.values():
-        learner._run.log.close()
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(done.learner(name)) for name in SITES}
 
 
 def decisions(done: Federation) -> dict:
-    (lock,) = [e.body for e in read_log(done.root / "out" / "ledger").entries if e.kind == "lock"]
+    (lock,) = [e.body for e in done.entries() if e.kind == "lock"]
     return lock["decisions"]
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-from federated_sites import Federation, write_rows
+from hospitals import FAR, Federation, draws, table, table_source, write_rows, write_study
 from safetensors.numpy import load_file
 
 from huizhen.core.cohort import Part
@@ -31,59 +29,12 @@ from huizhen.train.floor import floor_design
 from huizhen.train.table_regression import table_features
 
 SITES = {"east": 70, "north": 60, "west": 50, "far": 40}
-STUDY = """\
-name = "federated-tables"
-title = "Federated tables"
-question = "Does the event follow?"
-seed = 3
-[task]
-outcome = "event"
-positive = ["1"]
-negative = ["0"]
-[[modality]]
-name = "clinic"
-kind = "table"
-numeric = ["age", "size"]
-categorical = ["grade", "side"]
-levels = {{ side = ["left", "right"] }}
-[[modality]]
-name = "blood"
-kind = "table"
-numeric = ["marker", "rare"]
-{sites}
-[network]
-variants = ["cman", "single", "table_lr"]
-width = 16
-heads = 2
-[training]
-epochs = 1
-[federation]
-rounds = 2
-round_timeout_s = 60
-"""
-SITE = """
-[[site]]
-name = "{name}"
-role = "{role}"
-[[site.source]]
-reader = "table"
-modality = "clinic"
-path = "{name}.csv"
-columns = {{ patient = "patient", outcome = "event" }}
-[[site.source]]
-reader = "table"
-modality = "blood"
-path = "{name}-blood.csv"
-columns = {{ patient = "patient" }}
-"""
 
 
-def write_study(folder: Path) -> Path:
+def write_data(folder: Path) -> None:
     """Write hospitals of tables: west measures no size, blood is missing for some, sites differ in level."""
-    folder.mkdir()
     for place, (name, count) in enumerate(SITES.items()):
-        rng = np.random.default_rng(sum(map(ord, name)))
-        clinic, blood = [], []
+        rng, clinic, blood = draws(name), [], []
         for i in range(count):
             event = int(rng.random() < 0.45)
             grade = str(rng.choice(["1", "2", "3.0"]) if i % 9 else "x" if name == "far" else "odd")
@@ -102,27 +53,37 @@ def write_study(folder: Path) -> Path:
                 blood.append({"patient": f"{name}-{i}", "marker": marker, "rare": "4.0" if place else "NA"})
         write_rows(folder / f"{name}.csv", clinic)
         write_rows(folder / f"{name}-blood.csv", blood)
-    roles = {name: "external" if name == "far" else "development" for name in SITES}
-    sites = "".join(SITE.format(name=name, role=role) for name, role in roles.items())
-    file = folder / "study.toml"
-    file.write_text(STUDY.format(sites=sites), encoding="utf-8")
-    return file
+
+
+def sources(name: str) -> str:
+    """Return a site's sources."""
+    return table_source("clinic", f"{name}.csv", outcome="event") + table_source("blood", f"{name}-blood.csv")
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Federation:
     root = tmp_path_factory.mktemp("federated-tables")
-    found = Federation(root=root, file=write_study(root / "data"), names=tuple(SITES))
+    levels = 'levels = { side = ["left", "right"] }'
+    clinic = table("clinic", ["age", "size"], ["grade", "side"], levels)
+    file = write_study(
+        root / "data",
+        "federated-tables",
+        modalities=clinic + table("blood", ["marker", "rare"]),
+        sites=SITES,
+        source=sources,
+        variants=("cman", "single", "table_lr"),
+        more="[federation]\nrounds = 2\nround_timeout_s = 60\n",
+    )
+    write_data(root / "data")
+    found = Federation(root=root, file=file, names=tuple(SITES))
     found.result = found.run()
     return found
 
 
 @pytest.fixture(scope="module")
 def learners(done):
-    found = {name: done.learner(name) for name in SITES if name != "far"}
-    yield found
-    for learner in found.values():
-        learner._run.log.close()
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(done.learner(name)) for name in SITES if name != FAR}
 
 
 def test_a_finished_run_goes_on_to_the_same_dossier(done):

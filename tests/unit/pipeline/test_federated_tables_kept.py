@@ -3,64 +3,33 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-from federated_sites import Federation, write_rows
+from hospitals import Answers, Federation, Killed, draws, table, table_source, write_rows, write_study
 
 from huizhen.errors import HuizhenError, PolicyError
 from huizhen.federate.policy import SitePolicy
 
 SITES = {"east": 40, "north": 44}
-STUDY = """\
-name = "kept"
-title = "Kept"
-question = "Does the event follow?"
-seed = 5
-[task]
-outcome = "event"
-positive = ["1"]
-negative = ["0"]
-[[modality]]
-name = "clinic"
-kind = "table"
-numeric = ["age"]
-categorical = ["grade"]
-{levels}
-{sites}
-[network]
-variants = ["cman", "table_lr"]
-width = 16
-heads = 2
-[training]
-epochs = 1
-[federation]
-rounds = 2
-round_timeout_s = 60
-quorum = 1.0
-"""
-SITE = """
-[[site]]
-name = "{name}"
-[[site.source]]
-reader = "table"
-modality = "clinic"
-path = "{name}.csv"
-columns = {{ patient = "patient", outcome = "event" }}
-"""
+MORE = "[federation]\nrounds = 2\nround_timeout_s = 60\nquorum = 1.0\n"
 
 
 def federation(root: Path, *, grades: tuple[str, ...] = ("1", "2"), levels: str = "") -> Federation:
     """Return a federation of two hospitals with one table."""
-    (root / "data").mkdir(parents=True)
+    file = write_study(
+        root / "data",
+        "kept",
+        modalities=table("clinic", ["age"], ["grade"], levels),
+        sites=SITES,
+        source=lambda name: table_source("clinic", f"{name}.csv", outcome="event"),
+        seed=5,
+        variants=("cman", "table_lr"),
+        more=MORE,
+    )
     for name, count in SITES.items():
-        rng = np.random.default_rng(sum(map(ord, name)))
+        rng = draws(name)
         rows = [
             {
                 "patient": f"{name}-{i}",
@@ -71,27 +40,20 @@ def federation(root: Path, *, grades: tuple[str, ...] = ("1", "2"), levels: str 
             for i in range(count)
         ]
         write_rows(root / "data" / f"{name}.csv", rows)
-    sites = "".join(SITE.format(name=name) for name in SITES)
-    file = root / "data" / "study.toml"
-    file.write_text(STUDY.format(sites=sites, levels=levels), encoding="utf-8")
     return Federation(root=root, file=file, names=tuple(SITES))
 
 
-class Killed(BaseException):
-    """The lead's process ends here."""
-
-
-def killing_at(number: int) -> Any:
+def killing_at(number: int) -> Callable[[Answers], Answers]:
     """Return a wrapper under which the lead dies at its `number`th frame to a site."""
     left = [number]
 
-    def wrap(sites: Mapping[str, Any]) -> Mapping[str, Any]:
-        def answering(answer: Any) -> Any:
+    def wrap(sites: Answers) -> Answers:
+        def answering(answer: Callable[[bytes], bytes]) -> Callable[[bytes], bytes]:
             def answered(frame: bytes) -> bytes:
                 left[0] -= 1
                 if left[0] == 0:
                     raise Killed
-                return bytes(answer(frame))
+                return answer(frame)
 
             return answered
 

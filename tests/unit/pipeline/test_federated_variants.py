@@ -2,70 +2,42 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-from federated_sites import Federation, write_rows
+from hospitals import Federation, table, table_source, write_rows, write_study
 
 from huizhen.core.cohort import Part
 
 SITES = {"east": 60, "north": 54}
 TABLES = ("a", "b", "c")
-STUDY = """\
-name = "variants"
-title = "Variants"
-question = "Does the event follow?"
-seed = 5
-[task]
-outcome = "event"
-positive = ["1"]
-negative = ["0"]
-{modalities}
-{sites}
-[network]
-variants = ["cman", "specialist", "concatenation", "late_average"]
-width = 16
-heads = 2
-[training]
-epochs = 1
-[federation]
-rounds = 1
-round_timeout_s = 60
-"""
-MODALITY = '[[modality]]\nname = "{name}"\nkind = "table"\nnumeric = ["x"]\n'
-SOURCE = """
-[[site.source]]
-reader = "table"
-modality = "{table}"
-path = "{site}-{table}.csv"
-columns = {{ patient = "patient", outcome = "event" }}
-"""
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Federation:
     root = tmp_path_factory.mktemp("variants")
-    (root / "data").mkdir()
+    file = write_study(
+        root / "data",
+        "variants",
+        modalities="".join(table(name, ["x"]) for name in TABLES),
+        sites=SITES,
+        source=lambda site: "".join(
+            table_source(name, f"{site}-{name}.csv", outcome="event") for name in TABLES
+        ),
+        seed=5,
+        variants=("cman", "specialist", "concatenation", "late_average"),
+        more="[federation]\nrounds = 1\nround_timeout_s = 60\n",
+    )
     for place, (site, count) in enumerate(SITES.items()):
         rng = np.random.default_rng(place)
-        for skip, table in enumerate(TABLES, start=4):  # each table lacks other patients
+        for skip, name in enumerate(TABLES, start=4):  # each table lacks other patients
             rows = [
                 {"patient": f"{site}-{i}", "event": i % 2, "x": f"{rng.normal(i % 2, 1):.3f}"}
                 for i in range(count)
                 if i % skip
             ]
-            write_rows(root / "data" / f"{site}-{table}.csv", rows)
-    sites = "".join(
-        f'[[site]]\nname = "{site}"\n' + "".join(SOURCE.format(site=site, table=table) for table in TABLES)
-        for site in SITES
-    )
-    modalities = "".join(MODALITY.format(name=name) for name in TABLES)
-    file = root / "data" / "study.toml"
-    file.write_text(STUDY.format(sites=sites, modalities=modalities), encoding="utf-8")
+            write_rows(root / "data" / f"{site}-{name}.csv", rows)
     found = Federation(root=root, file=file, names=tuple(SITES))
     found.run()
     return found
@@ -81,15 +53,12 @@ def test_each_variant_is_assessed_and_compared(done):
 
 
 def test_a_specialist_answers_for_patients_who_have_all_that_it_was_trained_on(done):
-    learners = {name: done.learner(name) for name in SITES}
-    try:
+    with ExitStack() as stack:
+        learners = [stack.enter_context(done.learner(name)) for name in SITES]
         whole = sum(
             {"a", "b"} <= case.modalities
-            for learner in learners.values()
+            for learner in learners
             for case in learner._scores.material(Part.TEST).cases
         )
-    finally:
-        for learner in learners.values():
-            learner._run.log.close()
     found = done.evidence()
     assert found["auc/specialist|a+b/internal/all"].n == whole < found["auc/concatenation/internal/all"].n

@@ -2,27 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping
-from pathlib import Path
-
 import numpy as np
 import pytest
+from hospitals import ANY_DISTANCE, IMAGES, Federation, bright, draws, image_source, write_images, write_study
 
 from huizhen.core.digests import Digest
-from huizhen.core.evidence import Evidence
-from huizhen.core.progress import Silent
-from huizhen.core.words import Language
-from huizhen.federate.engines.in_process import InProcess
 from huizhen.federate.outbox import read_outbox
-from huizhen.federate.policy import SitePolicy
-from huizhen.federate.site.folder import SiteFolder
 from huizhen.federate.site.private_rounds import GROUP
-from huizhen.federate.site.worker import Worker
-from huizhen.ledger.reading import read_log
-from huizhen.ledger.signing import SigningKey
-from huizhen.pipeline.federated_run import run_federated
-from huizhen.pipeline.site_learner import open_learner
 from huizhen.pipeline.site_privacy import LEDGER
 from huizhen.privacy.events import Spend
 from huizhen.privacy.spend_ledger import Cap, SpendLedger
@@ -31,30 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Full backward hook is firing")
 SITES = ("east", "north", "west")
 OTHER = Digest("a" * 64)
 CAP = Cap(epsilon=1e6, delta=1e-4)
-STUDY = """\
-name = "private"
-title = "Private"
-question = "Is it?"
-seed = 3
-[task]
-outcome = "event"
-positive = ["1"]
-negative = ["0"]
-[[modality]]
-name = "US"
-encoder = "resnet18"
-pretrained = false
-size = 32
-{sites}
-[split]
-near_duplicate_distance = 0
-[network]
-variants = ["cman"]
-width = 16
-heads = 2
-alignment_weight = 0
-[training]
-epochs = 1
+MORE = """\
 [federation]
 rounds = 2
 quorum = 0.5
@@ -64,71 +27,34 @@ epsilon = 8
 delta = 1e-4
 sampling = 8
 """
-SITE = """
-[[site]]
-name = "{name}"
-[[site.source]]
-reader = "npz"
-modality = "US"
-path = "{name}.npz"
-labels = "{name}.csv"
-columns = {{ patient = "patient", outcome = "event" }}
-"""
-
-
-def write_study(folder: Path) -> Path:
-    """Write a study of images, brighter where the event is, and return its file."""
-    folder.mkdir()
-    for name in SITES:
-        rng = np.random.default_rng(sum(map(ord, name)))
-        event = np.arange(48) % 2
-        images = rng.integers(0, 120, (48, 32, 32)) + 100 * event[:, None, None]
-        np.savez(folder / f"{name}.npz", images=images.astype(np.uint8))
-        with (folder / f"{name}.csv").open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(["patient", "event"])
-            writer.writerows([f"{name}-{i}", y] for i, y in enumerate(event))
-    file = folder / "study.toml"
-    file.write_text(STUDY.format(sites="".join(SITE.format(name=n) for n in SITES)), encoding="utf-8")
-    return file
+POLICY = {"maximum_epsilon": 8.0, "maximum_delta": 1e-4, "minimum_sites": 2}
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Mapping[str, SiteFolder]]:
+def done(tmp_path_factory: pytest.TempPathFactory) -> Federation:
     """A finished run, of which north had spent its patients' budget on another study."""
-    root = tmp_path_factory.mktemp("private")
-    file, home = write_study(root / "data"), root / "home"
-    home.mkdir()
-    lead = SigningKey.create_or_load(home / "signing_key.pem")
-    rules = SitePolicy(signers=(lead.public.hex,), maximum_epsilon=8.0, maximum_delta=1e-4, minimum_sites=2)
-    folders = {
-        name: SiteFolder.create(root / "sites" / name, name=name, data=root / "data", policy=rules)
-        for name in SITES
-    }
-    with SpendLedger.open(folders["north"].path / LEDGER, {GROUP: CAP}) as ledger:
+    root, event = tmp_path_factory.mktemp("private"), np.arange(48) % 2
+    for name in SITES:
+        write_images(root / "data", name, {"images": bright(draws(name), event)}, event=event)
+    file = write_study(
+        root / "data",
+        "private",
+        modalities=IMAGES,
+        sites=SITES,
+        source=image_source,
+        network="alignment_weight = 0\n",
+        more=ANY_DISTANCE + MORE,
+    )
+    found = Federation(root=root, file=file, names=SITES, policies=dict.fromkeys(SITES, POLICY))
+    with SpendLedger.open(found.folders["north"].path / LEDGER, {GROUP: CAP}) as ledger:
         spent = Spend(sampling_rate=0.5, noise_multiplier=1.1, steps=60)
         ledger.reserve(study=OTHER, round_number=0, group=GROUP, spends=[spent])
-    workers = {name: Worker(folder, open_learner) for name, folder in folders.items()}
-    run_federated(
-        file,
-        out=root / "out",
-        engine=InProcess({name: worker.answer for name, worker in workers.items()}),
-        peers={name: folder.key.public for name, folder in folders.items()},
-        home=home,
-        progress=Silent(),
-        language=Language.EN,
-    )
-    return root / "out", folders
+    found.run()
+    return found
 
 
-def evidence_of(out: Path) -> dict[str, Evidence]:
-    entries = read_log(out / "ledger").entries
-    found = [Evidence.from_json(e.body) for e in entries if e.kind == "evidence"]
-    return {item.key: item for item in found}
-
-
-def test_the_sites_that_go_on_stay_within_the_studys_epsilon(run):
-    found = evidence_of(run[0])
+def test_the_sites_that_go_on_stay_within_the_studys_epsilon(done):
+    found = done.evidence()
     for name in ("east", "west"):
         item = found[f"differential_privacy/{name}"]
         assert 7 < item.estimate <= 8
@@ -140,25 +66,24 @@ def test_the_sites_that_go_on_stay_within_the_studys_epsilon(run):
     assert found["federation/cman/member0"].detail["sites_per_round"] == [2, 2]
 
 
-def test_a_site_whose_budget_is_spent_says_so_and_nothing_of_it_leaves(run):
-    out, folders = run
+def test_a_site_whose_budget_is_spent_says_so_and_nothing_of_it_leaves(done):
+    out = done.root / "out"
     journal = "".join(p.read_text(encoding="utf-8") for p in (out / "federation").glob("*.jsonl"))
     assert "HZ93" in journal
     assert "group patients would spend epsilon" in journal
-    kinds = {item.kind for item in read_outbox(folders["north"].path)}
+    kinds = {item.kind for item in read_outbox(done.folders["north"].path)}
     assert "update" not in kinds
-    assert evidence_of(out)["differential_privacy/north"].estimate == 0
+    assert done.evidence()["differential_privacy/north"].estimate == 0
 
 
-def test_every_step_that_was_charged_was_taken(run):
-    _, folders = run
-    with SpendLedger.open(folders["east"].path / LEDGER, {GROUP: CAP}) as ledger:
+def test_every_step_that_was_charged_was_taken(done):
+    with SpendLedger.open(done.folders["east"].path / LEDGER, {GROUP: CAP}) as ledger:
         assert not ledger.unsettled()
         (spend,) = ledger.spends(GROUP)
-    assert spend.steps == evidence_of(run[0])["differential_privacy/east"].detail["steps"]
+    assert spend.steps == done.evidence()["differential_privacy/east"].detail["steps"]
 
 
-def test_the_dossier_tells_each_sites_epsilon(run):
-    pages = "".join(p.read_text(encoding="utf-8") for p in run[0].rglob("*.html"))
+def test_the_dossier_tells_each_sites_epsilon(done):
+    pages = "".join(p.read_text(encoding="utf-8") for p in (done.root / "out").rglob("*.html"))
     assert "Privacy loss of a patient (epsilon), east" in pages
     assert "training was not differentially private" not in pages
