@@ -7,8 +7,10 @@ The keys, where cohort is "internal" or "external" and a group is "all" or a sit
 - auc/<model>/<cohort>/<group>, auc_difference/cman~<model>/<cohort>/all, roc/<model>/<cohort>
 - sensitivity/<model>/<cohort>/<group>, specificity/<model>/<cohort>/<group>, ppv/cman/<cohort>/all,
   npv/cman/<cohort>/all
-- calibration_slope/<model>/<cohort>/all, calibration_intercept/<model>/<cohort>/all,
-  brier/<model>/<cohort>/all, calibration_curve/cman/<cohort>
+- calibration_slope/<model>/<cohort>/all, and so calibration_intercept, calibration_in_the_large,
+  observed_expected, brier, scaled_brier; calibration_curve/cman/<cohort>,
+  calibration_distance/cman/<cohort>/ici (e50, e90),
+  expected_calibration_error/cman/<cohort>/equal_size (equal_width)
 - decision_curve/cman/<cohort>
 - subset_auc/<subset>/<cohort>
 - endpoint/<number>/<metric>/<cohort>
@@ -23,6 +25,7 @@ from huizhen.core.evidence import Evidence
 from huizhen.core.predictions import Predictions
 from huizhen.core.study import Study
 from huizhen.validate.assessments.calibration import calibration
+from huizhen.validate.assessments.calibration_curves import calibration_curves
 from huizhen.validate.assessments.decisions import decisions
 from huizhen.validate.assessments.discrimination import discrimination
 from huizhen.validate.assessments.endpoints import endpoints, endpoints_not_assessed
@@ -39,6 +42,7 @@ FAMILIES: tuple[Callable[[Evaluation], list[Evidence]], ...] = (
     discrimination,
     decisions,
     calibration,
+    calibration_curves,
     utility,
     subsets,
 )

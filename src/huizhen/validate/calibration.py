@@ -147,6 +147,29 @@ def brier(outcome: NDArray[Any], risk: ArrayLike, *, level: float = 0.95) -> Est
     return Estimate(value=value, interval=wald(value, error, method="normal", level=level, least=0, most=1))
 
 
+def scaled_brier(outcome: NDArray[Any], risk: ArrayLike, *, level: float = 0.95) -> Estimate:
+    """Return 1 - Brier / (φ (1 - φ)) with φ the share of events: 0 for answering φ to everybody, 1 at best.
+
+    Its interval is normal by the delta method: each case adds its loss and its part in φ. Raises as
+    `recalibrate` for wrong input or a missing class, `NotEstimableError` where all cases add the same.
+    Reference: Steyerberg et al., Epidemiology 21:128-138 (2010).
+
+    >>> round(scaled_brier(np.array([True, False, False]), np.array([0.8, 0.4, 0.1])).value, 3)
+    0.685
+    """
+    truth = checked_outcome(outcome)
+    loss = (checked_risk(risk, truth.size) - truth) ** 2
+    class_counts(truth)
+    share = float(truth.mean())
+    variance, mean = share * (1 - share), float(loss.mean())
+    adds = (loss - mean) / variance - mean * (1 - 2 * share) / variance**2 * (truth - share)
+    if np.ptp(adds) == 0:
+        raise NotEstimableError("no spread of the losses is seen", remedy="gather cases")
+    error = float(adds.std(ddof=1)) / math.sqrt(truth.size)
+    interval = wald(1 - mean / variance, error, method="normal, delta method", level=level, most=1)
+    return Estimate(value=1 - mean / variance, interval=interval)
+
+
 def fit_platt(logits: ArrayLike, outcome: NDArray[Any]) -> Platt:
     """Fit Platt's sigmoid to a model's logits (n,) on tuning data with `outcome` (n,) boolean.
 

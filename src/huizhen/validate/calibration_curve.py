@@ -12,6 +12,9 @@ from huizhen.errors import InvalidInputError
 from huizhen.validate.proportions import wilson
 from huizhen.validate.samples import checked_outcome, checked_risk
 
+BinsBy = Literal["mass", "width"]
+"""Bins of equal size, or of equal width."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationCurve:
@@ -30,7 +33,7 @@ def calibration_curve(
     risk: ArrayLike,
     *,
     bins: int = 10,
-    by: Literal["mass", "width"] = "mass",
+    by: BinsBy = "mass",
     level: float = 0.95,
 ) -> CalibrationCurve:
     """Return observed shares against mean risks in `bins` bins of equal size ("mass") or equal width.
@@ -44,9 +47,7 @@ def calibration_curve(
     """
     truth = checked_outcome(outcome)
     values = checked_risk(risk, truth.size)
-    if bins < 1 or by not in ("mass", "width"):
-        raise InvalidInputError(f"{bins} bins by {by!r}", remedy="at least 1, by mass or width", field="bins")
-    place = _by_mass(values, bins) if by == "mass" else np.minimum((values * bins).astype(np.int64), bins - 1)
+    place = bins_of(values, bins, by)
     n = np.bincount(place, minlength=bins)
     kept = n > 0
     n, events = n[kept], np.bincount(place, weights=truth, minlength=bins)[kept].astype(np.int64)
@@ -59,6 +60,17 @@ def calibration_curve(
         n=n,
         n_events=events,
     )
+
+
+def bins_of(risk: NDArray[np.float64], bins: int, by: BinsBy) -> NDArray[np.int64]:
+    """Return the bin (n,) of each risk (n,) in [0, 1]. Raises `InvalidInputError` on less than one bin.
+
+    >>> bins_of(np.array([0.1, 0.2, 0.9]), 2, "width").tolist()
+    [0, 0, 1]
+    """
+    if bins < 1 or by not in ("mass", "width"):
+        raise InvalidInputError(f"{bins} bins by {by!r}", remedy="at least 1, by mass or width", field="bins")
+    return _by_mass(risk, bins) if by == "mass" else np.minimum((risk * bins).astype(np.int64), bins - 1)
 
 
 def _by_mass(risk: NDArray[np.float64], bins: int) -> NDArray[np.int64]:

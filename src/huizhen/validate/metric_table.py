@@ -32,6 +32,7 @@ MEASURES = (
     "ppv",
     "npv",
     "brier",
+    "scaled_brier",
     "observed_expected",
     "calibration_in_the_large",
     "calibration_intercept",
@@ -144,7 +145,7 @@ def _resampled(draw: np.random.Generator, data: _Sorted, resamples: int) -> Iter
 
 
 def _measured(data: _Sorted, counts: NDArray[np.int64]) -> Floats:
-    """Return the measures (b, 10) of cases that come `counts` (b, n) times."""
+    """Return the measures (b, 11) of cases that come `counts` (b, n) times."""
     sums = counts.astype(np.float64) @ data.adds.T
     ranks = np.array([_rank_sums(data, row) for row in counts])
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -158,6 +159,7 @@ def _measured(data: _Sorted, counts: NDArray[np.int64]) -> Floats:
                 true / (true + false),
                 (others - false) / (total - true - false),
                 sums[:, 0] / total,
+                1 - sums[:, 0] * total / (events * others),
                 events / sums[:, 1],
                 data.at[0] + sums[:, 2] / sums[:, 3],
                 *_newton_step(data, sums),

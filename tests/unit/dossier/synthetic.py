@@ -359,17 +359,17 @@ def _targets(cohort: str) -> list[Evidence]:
 def _calibration(rng: np.random.Generator, cohort: str) -> list[Evidence]:
     n, events = SIZES[cohort]
     found: list[Evidence] = []
-    ratio = {
-        "in_the_large": {"estimate": -0.05, "low": -0.4, "high": 0.3},
-        "observed_expected": {"estimate": 0.98, "low": 0.8, "high": 1.2},
-    }
     for model in MODELS:
         slope, start = float(rng.uniform(0.75, 1.1)), float(rng.uniform(-0.3, 0.2))
         more: dict[str, Any] = {"method": "profile likelihood", "most": 9}
         key = f"{model}/{cohort}/all"
         found.append(measured(f"calibration_slope/{key}", slope, 0.25, n, events, **more))
-        found.append(measured(f"calibration_intercept/{key}", start, 0.35, n, events, detail=ratio, **more))
+        found.append(measured(f"calibration_intercept/{key}", start, 0.35, n, events, **more))
+        found.append(measured(f"observed_expected/{key}", 0.98, 0.2, n, events, most=9))
+        found.append(measured(f"calibration_in_the_large/{key}", -0.05, 0.4, n, events, **more))
         found.append(measured(f"brier/{key}", 0.14, 0.02, n, events, method="normal"))
+        found.append(measured(f"scaled_brier/{key}", 0.35, 0.08, n, events, method="normal, delta method"))
+    found += _distances(cohort, n, events)
     predicted = np.sort(rng.uniform(0.02, 0.95, size=10))
     observed = np.clip(predicted + rng.normal(0, 0.05, size=10), 0.0, 1.0)
     curve = {
@@ -379,10 +379,37 @@ def _calibration(rng: np.random.Generator, cohort: str) -> list[Evidence]:
         "high": np.clip(observed + 0.15, 0, 1).tolist(),
         "n": [n // 10] * 9 + [n // 10 + n % 10],
         "bins": 10,
-        "expected_calibration_error": 0.041,
+        **_smooth(),
     }
     key = f"calibration_curve/cman/{cohort}"
     return [*found, described(key, "calibration_curve", curve, n=n, n_events=events)]
+
+
+def _distances(cohort: str, n: int, events: int) -> list[Evidence]:
+    """Return how far the curve lies from the diagonal."""
+    found = []
+    for name, value in (("ici", 0.03), ("e50", 0.025), ("e90", 0.06)):
+        detail: dict[str, Any] = {"which": name, "by_chance": 0.02}
+        key = f"calibration_distance/cman/{cohort}/{name}"
+        found.append(measured(key, value, 0.02, n, events, detail=detail))
+    for name in ("equal_size", "equal_width"):
+        detail = {"bins": 10, "by": name, "by_chance": 0.041}
+        key = f"expected_calibration_error/cman/{cohort}/{name}"
+        found.append(measured(key, 0.05, 0.02, n, events, detail=detail))
+    return found
+
+
+def _smooth() -> dict[str, Any]:
+    """Return a curve without bins."""
+    risk = np.linspace(0.02, 0.95, 41)
+    smooth, half = 0.05 + 0.88 * risk, 0.04 + 0.08 * risk
+    detail = {
+        "predicted": risk,
+        "observed": smooth,
+        "low": smooth - half,
+        "high": np.minimum(smooth + half, 1),
+    }
+    return {f"smooth_{name}": value.tolist() for name, value in detail.items()}
 
 
 def _utility(cohort: str) -> list[Evidence]:

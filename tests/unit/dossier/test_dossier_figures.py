@@ -133,3 +133,12 @@ def test_avoided_interventions_are_drawn_in_a_hundred_patients() -> None:
     assert "Avoided in a hundred patients" in labels
     below = draw_avoided(decision(avoided=[-0.5, 0.0, 0.2]))
     assert len(marks(below, "line")) == 1
+
+
+def test_the_curve_without_bins_lies_under_the_groups_where_there_is_one() -> None:
+    groups = {"predicted": [0.5], "observed": [0.5], "low": [0.4], "high": [0.6]}
+    assert marks(draw_calibration(groups), "band") == []
+    smooth = {f"smooth_{name}": [0.1, 0.9] for name in ("predicted", "observed", "low", "high")}
+    drawing = draw_calibration(groups | smooth)
+    assert len(marks(drawing, "band")) == 1
+    assert len(marks(drawing, "line")) == 1

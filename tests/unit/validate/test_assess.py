@@ -16,8 +16,10 @@ from huizhen.core.predictions import Predictions
 from huizhen.core.study import Study
 from huizhen.errors import InvalidInputError
 from huizhen.validate.assess import assess, endpoints_not_assessed
-from huizhen.validate.calibration import brier, recalibrate
+from huizhen.validate.calibration import brier, in_the_large, observed_expected, recalibrate, scaled_brier
+from huizhen.validate.calibration_error import calibration_error
 from huizhen.validate.discrimination import auc_interval, paired_difference
+from huizhen.validate.flexible_calibration import flexible_calibration
 from huizhen.validate.proportions import wilson
 
 SITES = {"north": 120, "south": 70, "tiny": 4}
@@ -90,10 +92,13 @@ def test_the_keys_are_exactly_these(found: dict[str, Evidence]) -> None:
     }
     expected |= {f"auc_difference/cman~{name}/internal/all" for name in models[1:]}
     expected |= {f"{m}/cman/internal/all" for m in ("ppv", "npv")}
-    calibrated = ("calibration_slope", "calibration_intercept", "brier")
+    calibrated = ("calibration_slope", "calibration_intercept", "calibration_in_the_large")
+    calibrated += ("observed_expected", "brier", "scaled_brier")
     expected |= {f"{m}/{n}/internal/all" for m in calibrated for n in models}
     expected |= {f"roc/{name}/internal" for name in models} | {"calibration_curve/cman/internal"}
     expected |= {"decision_curve/cman/internal"}
+    expected |= {f"calibration_distance/cman/internal/{name}" for name in ("ici", "e50", "e90")}
+    expected |= {f"expected_calibration_error/cman/internal/{name}" for name in ("equal_size", "equal_width")}
     expected |= {"subset_auc/MG/internal", "subset_auc/MG+US/internal", "threshold_target/cman/internal"}
     assert set(found) == expected
     assert all(evidence.metric == key.split("/")[0] for key, evidence in found.items())
@@ -169,7 +174,17 @@ def test_calibration_is_recomputed(found: dict[str, Evidence], predictions: Pred
     assert found["calibration_slope/cman/internal/all"].interval == expected.slope.interval
     assert found["calibration_intercept/cman/internal/all"].interval == expected.intercept.interval
     assert found["brier/cman/internal/all"].interval == brier(truth, risk).interval
+    in_large, ratio = in_the_large(truth, risk), observed_expected(truth, risk)
+    assert found["calibration_in_the_large/cman/internal/all"].interval == in_large.interval
+    assert found["observed_expected/cman/internal/all"].interval == ratio.interval
+    assert found["scaled_brier/cman/internal/all"].estimate == scaled_brier(truth, risk).value
+    flexible = flexible_calibration(truth, risk, seed=1)
+    ici = found["calibration_distance/cman/internal/ici"]
+    assert (ici.estimate, ici.interval) == (flexible.ici.estimate.value, flexible.ici.estimate.interval)
+    error = calibration_error(truth, risk, by="width", seed=1)
+    assert found["expected_calibration_error/cman/internal/equal_width"].interval == error.estimate.interval
     curve = found["calibration_curve/cman/internal"]
+    assert curve.detail["smooth_observed"] == flexible.observed.tolist()
     assert curve.descriptive
     assert sum(curve.detail["n"]) == truth.size
     assert {len(curve.detail[name]) for name in ("predicted", "observed", "low", "high", "n")} == {10}

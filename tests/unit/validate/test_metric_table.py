@@ -7,7 +7,7 @@ import pytest
 
 from huizhen.errors import InvalidInputError, NotEstimableError
 from huizhen.validate import metric_table as module
-from huizhen.validate.calibration import brier, in_the_large, observed_expected, recalibrate
+from huizhen.validate.calibration import brier, in_the_large, observed_expected, recalibrate, scaled_brier
 from huizhen.validate.discrimination import auc
 from huizhen.validate.metric_table import MEASURES, metric_table
 from huizhen.validate.proportions import confusion, npv, ppv, sensitivity, specificity
@@ -28,6 +28,7 @@ def test_every_value_is_that_of_its_own_function() -> None:
         "ppv": ppv(table).value,
         "npv": npv(table).value,
         "brier": brier(OUTCOME, RISK).value,
+        "scaled_brier": scaled_brier(OUTCOME, RISK).value,
         "observed_expected": observed_expected(OUTCOME, RISK).value,
         "calibration_in_the_large": in_the_large(OUTCOME, RISK).value,
         "calibration_intercept": fit.intercept.value,
@@ -54,11 +55,12 @@ def test_the_bootstrap_is_the_slow_one() -> None:
             ppv(table).value,
             npv(table).value,
             brier(outcome, risk).value,
+            scaled_brier(outcome, risk).value,
             observed_expected(outcome, risk).value,
         ]
-        np.testing.assert_allclose(fast[:7], exact, atol=1e-12)
+        np.testing.assert_allclose(fast[:8], exact, atol=1e-12)
         slow = [in_the_large(outcome, risk).value, fit.intercept.value, fit.slope.value]
-        np.testing.assert_allclose(fast[7:], slow, atol=0.02)
+        np.testing.assert_allclose(fast[8:], slow, atol=0.02)
 
 
 def test_patients_with_copies() -> None:

@@ -16,7 +16,11 @@ STRIP = 44.0
 
 
 def draw_calibration(detail: Mapping[str, Any]) -> Markup:
-    """Return the chart of `detail`: predicted, observed, low, high, n (a value a group; n may be absent)."""
+    """Return the chart of `detail`: predicted, observed, low, high, n (a value a group; n may be absent).
+
+    The curve without bins is drawn beneath, with its band, where the detail has smooth_predicted,
+    smooth_observed, smooth_low and smooth_high.
+    """
     frame = Frame.of((0, 1), (0, 1), say("axis.predicted"), say("axis.observed"))
     ideal = svg.line(*frame.at(0, 0), *frame.at(1, 1), "chance")
     groups = sorted(zip(*(detail[k] for k in ("predicted", "observed", "low", "high")), strict=True))
@@ -25,7 +29,20 @@ def draw_calibration(detail: Mapping[str, Any]) -> Markup:
         + svg.dot(*frame.at(p, o), 4.5, "point s0")
         for p, o, low, high in groups
     ]
-    return frame.draw(ideal, _counts(frame, detail["predicted"], detail.get("n") or []), *marks)
+    counts = _counts(frame, detail["predicted"], detail.get("n") or [])
+    return frame.draw(counts, ideal, _smooth(frame, detail), *marks)
+
+
+def _smooth(frame: Frame, detail: Mapping[str, Any]) -> Markup:
+    """Return the curve without bins and its band, where there is one."""
+    names = [f"smooth_{name}" for name in ("predicted", "observed", "low", "high")]
+    if not all(isinstance(detail.get(name), list) for name in names):
+        return Markup()
+    risk, observed, low, high = (detail[name] for name in names)
+    upper = [frame.at(*point) for point in zip(risk, high, strict=True)]
+    lower = [frame.at(*point) for point in zip(risk, low, strict=True)]
+    curve = svg.path([frame.at(*point) for point in zip(risk, observed, strict=True)], "line s0 thin")
+    return svg.path(upper + lower[::-1], "band s0", closed=True) + curve
 
 
 def _counts(frame: Frame, predicted: Sequence[float], n: Sequence[int]) -> Markup:
