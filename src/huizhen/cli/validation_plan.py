@@ -12,8 +12,8 @@ from pathlib import Path
 from huizhen.cli.screen import Screen
 from huizhen.core.study import is_name
 from huizhen.core.study_wording import nearest
-from huizhen.core.table_text import columns_of
 from huizhen.errors import DataError, InvalidInputError
+from huizhen.pipeline.table_columns import header_of
 
 __all__ = ["Chosen", "Flags", "chosen_columns", "plan_text"]
 
@@ -97,7 +97,7 @@ def chosen_columns(table: Path, flags: Flags) -> tuple[Chosen, ...]:
 
     Raises `DataError` on an absent column, or where no outcome or score can be found.
     """
-    columns = columns_of(table, encoding=flags.encoding)
+    columns = header_of(table, encoding=flags.encoding)
     keys = (
         ("patient", "outcome", "reader", "rating", "arm")
         if flags.of_readers
@@ -199,7 +199,7 @@ def _predictions(table: Path, flags: Flags, column: Mapping[str, str], beside: P
     lines += ["", "[threshold]", *_rule(flags.rule)] if flags.tune else []
     lines += ["", "[evaluation]", f"prevalence = {flags.prevalence!r}"] if flags.prevalence else []
     for text in flags.group:
-        lines += ["", "[[subgroup]]", *_group(text, columns_of(table, encoding=flags.encoding))]
+        lines += ["", "[[subgroup]]", *_group(text, header_of(table, encoding=flags.encoding))]
     for text in flags.at_least:
         lines += ["", "[[endpoint]]", *_endpoint(text)]
     return lines

@@ -30,7 +30,13 @@ from huizhen.core.study_federation import Federation, federation_problems
 from huizhen.core.study_fitting import Network as Network
 from huizhen.core.study_fitting import Split as Split
 from huizhen.core.study_fitting import Training as Training
-from huizhen.core.study_predictions import LEFT_OUT, PredictionTable, ReadTable, given_problems
+from huizhen.core.study_predictions import (
+    LEFT_OUT,
+    PredictionTable,
+    ReadTable,
+    given_problems,
+    without_variants,
+)
 from huizhen.core.study_privacy import Privacy, privacy_problems
 from huizhen.core.study_robustness import Conformal, Robustness, robustness_problems
 
@@ -275,6 +281,8 @@ class Study(Frozen):
         tables = [key for key in optional if getattr(self, key) is None]
         silent = [*LEFT_OUT, "phantom_truth"] if self.is_given else []
         silent += ["threshold"] if self.is_given and not (self.predictions and self.predictions.tune) else []
+        if self.is_given and "endpoint" in found:
+            found["endpoint"] = [without_variants(one) for one in found["endpoint"]]
         return {key: value for key, value in found.items() if key not in (*tables, *silent)}
 
     @model_validator(mode="after")

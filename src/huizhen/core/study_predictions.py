@@ -7,8 +7,8 @@ judged, is the same.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -23,6 +23,7 @@ __all__ = [
     "ReadTable",
     "given_problems",
     "key_name",
+    "without_variants",
 ]
 
 LEFT_OUT = ("modality", "site", "split", "network", "training", "federation", "privacy", "active")
@@ -122,6 +123,15 @@ def key_name(column: str) -> str:
     ('p _ AI', 'AI_v2', 'risk')
     """
     return re.sub(r"[/|~]", "_", column.strip())
+
+
+def without_variants(endpoint: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an endpoint without the models that only a study that makes its own has.
+
+    >>> without_variants({"metric": "auc", "model": "cman", "against": None})
+    {'metric': 'auc'}
+    """
+    return {key: value for key, value in endpoint.items() if key not in ("model", "against")}
 
 
 def given_problems(study: Study) -> list[str]:

@@ -16,13 +16,17 @@ from numpy.typing import NDArray
 
 from huizhen.core.study import Task
 from huizhen.core.study_wording import nearest
+from huizhen.core.table_csv import parse_csv
 from huizhen.core.table_text import cell_equals, columns_of, numbered_rows
-from huizhen.errors import DataError
+from huizhen.errors import DataError, UnreadableFileError
 
-__all__ = ["MISSING", "Columns", "classes_of", "numbers_of", "read_columns", "refuse_formulas"]
+__all__ = ["MISSING", "Columns", "classes_of", "header_of", "numbers_of", "read_columns", "refuse_formulas"]
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "#n/a"})
 """What an empty cell is written as, in small letters."""
+
+BEGINNING = 1 << 20
+"""How many bytes of a CSV are read to find its columns."""
 
 MOST_SHOWN = 6
 """How many values of an outcome column an error shows."""
@@ -49,6 +53,22 @@ class Columns:
         return len(lines), lines[0] if lines else 0
 
 
+def header_of(path: Path, *, encoding: str | None) -> list[str]:
+    """Return the column names of a table; of a large CSV no more than its beginning is read for it.
+
+    Raises `UnreadableFileError` if that is broken.
+    """
+    with path.open("rb") as stream:
+        start = stream.read(BEGINNING + 1)
+    whole = len(start) <= BEGINNING or start.startswith((b"PAR1", b"\x1f\x8b", b"\xff\xfe", b"\xfe\xff"))
+    if not whole:
+        try:
+            return list(parse_csv(start[: start.rfind(b"\n") + 1], path, encoding=encoding).header)
+        except UnreadableFileError:  # cut within a quoted cell, or broken: the whole tells
+            pass
+    return columns_of(path, encoding=encoding)
+
+
 def read_columns(path: Path, wanted: Iterable[str], *, encoding: str | None) -> Columns:
     """Return the `wanted` columns of a CSV or Parquet table.
 
@@ -56,7 +76,7 @@ def read_columns(path: Path, wanted: Iterable[str], *, encoding: str | None) -> 
     `UnreadableFileError` on a broken table.
     """
     names = list(dict.fromkeys(wanted))
-    held = columns_of(path, encoding=encoding)
+    held = header_of(path, encoding=encoding)
     for name in names:
         if held.count(name) != 1:
             raise _absent(name, held, path.name)

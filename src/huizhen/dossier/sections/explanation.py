@@ -25,6 +25,7 @@ from huizhen.dossier.estimates import DASH, detail_of, estimate_cell, methods_of
 from huizhen.dossier.figures.intervals import IntervalAxis
 from huizhen.dossier.labels import cohort_name, metric_name, modality_name
 from huizhen.dossier.record import Measured, Record
+from huizhen.dossier.sections.given import not_provided
 from huizhen.dossier.wording import Text, join, say
 
 LOCALISATION = ("pointing_game", "energy_in_lesion")
@@ -35,7 +36,8 @@ MOST_CASES = 16
 
 def explanation(record: Record) -> Section:
     """Return the section on the heatmaps."""
-    blocks: list[Block] = [Paragraph(content=(say("explanation.caution"),), tone="note")]
+    blocks = not_provided(record, "explanation")
+    blocks += [] if record.given else [Paragraph(content=(say("explanation.caution"),), tone="note")]
     blocks += _localisation(record)
     blocks += _heatmaps(record)
     return Section(

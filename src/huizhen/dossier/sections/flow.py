@@ -17,7 +17,7 @@ from huizhen.dossier.labels import column_name, value_name
 from huizhen.dossier.record import Measured
 from huizhen.dossier.wording import Text, join, listed, say, say_or
 
-COUNTS = ("patients", "images")
+COUNTS = ("patients", "images", "rows")
 LABEL_REASONS = frozenset({"missing_label", "other_class"})
 LATE_REASONS = frozenset({"two_sites", "exact_duplicate", "near_duplicate", "conflicting_label"})
 """Why patients with an outcome leave: only known when the patients of all sites are compared."""
@@ -56,7 +56,8 @@ def _part(name: str, allocation: Measured, outcomes: Measured | None) -> FlowSte
     if outcomes and (events := _sum(outcomes, "parts", "positive", part=name)):
         content += [Text(" (", "（"), events, Text.both(" "), say("flow.events"), Text(")", "）")]
     sites = [str(row.get("site", "")) for row in _rows(allocation, "parts") if row.get("part") == name]
-    content += [Text("; ", "；"), listed([Text.both(site) for site in sites])]
+    if sites != ["all"]:
+        content += [Text("; ", "；"), listed([Text.both(site) for site in sites])]
     return FlowStep(name=say_or(f"allocation.{name}", name), content=tuple(content))
 
 

@@ -8,7 +8,8 @@ from huizhen.dossier.details import generic_table
 from huizhen.dossier.estimates import estimate_of, reason_of
 from huizhen.dossier.labels import label_of
 from huizhen.dossier.record import Measured, Record
-from huizhen.dossier.sections.order import broken_rules, cite_kind
+from huizhen.dossier.sections.given import taken_on_trust
+from huizhen.dossier.sections.order import broken_rules, cite_kind, rule_text
 from huizhen.dossier.wording import Text, say, say_or
 
 
@@ -18,6 +19,7 @@ def limits(record: Record) -> Section:
         [Paragraph(content=(say("phantom.limit"),), tone="phantom")] if record.phantom else []
     )
     blocks += [Paragraph(content=(say("limits.general"),))]
+    blocks += taken_on_trust(record)
     blocks += _rules(record)
     blocks += _failed(record)
     blocks += _not_assessed(record)
@@ -28,7 +30,7 @@ def limits(record: Record) -> Section:
 def _rules(record: Record) -> list[Block]:
     return [
         Paragraph(
-            content=(Mark(rule.held.value, say(f"order.held.{rule.held.value}")), say(f"order.{rule.key}")),
+            content=(Mark(rule.held.value, say(f"order.held.{rule.held.value}")), rule_text(record, rule)),
             tone="fail" if rule.held.value == "fail" else "note",
         )
         for rule in broken_rules(record)

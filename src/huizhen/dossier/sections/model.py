@@ -24,6 +24,7 @@ from huizhen.dossier.estimates import DASH, detail_of, estimate_of
 from huizhen.dossier.figures.training import draw_training
 from huizhen.dossier.labels import column_name, label_of, model_name, part_name
 from huizhen.dossier.record import Measured, Record
+from huizhen.dossier.sections.given import not_provided
 from huizhen.dossier.sections.labelling import labelling
 from huizhen.dossier.wording import Text, join, say
 from huizhen.ledger.records import Entry
@@ -43,6 +44,7 @@ def model(record: Record) -> Section:
     blocks += labelling(record)
     if training := record.family("training"):
         blocks += [Heading(id="training", text=say("heading.training")), *_training(training, record.main)]
+    blocks += not_provided(record, "model")
     return Section(id="model", title=say("section.model"), blocks=tuple(blocks), phantom=record.phantom)
 
 
@@ -83,7 +85,7 @@ def _developed(entry: Entry) -> list[tuple[Text, Cell]]:
 
 def _lock(entry: Entry) -> Block:
     """Return what a lock fixed: digests, and the decision of every model and fold."""
-    digests = ("model_digest", "study_digest")
+    digests = ("model_digest", "study_digest", "table")
     fixed = [
         (say(f"fact.lock_{field}"), (cite(entry, say(f"fact.lock_{field}"), f"/{field}"),))
         for field in digests
@@ -137,6 +139,9 @@ def _thresholds(found: Sequence[Measured], main: str) -> Table:
     folds = list(dict.fromkeys("/".join(m.parts[1:]) for m in found))
     groups = by_model(found, main)
 
+    fields = tuple(f for f in TUNED if any(f in m.evidence.detail for m in found))
+    ruled = any("rule" in m.evidence.detail for m in found)
+
     def row(name: str, group: list[Measured]) -> Row:
         at = {"/".join(m.parts[1:]): m for m in group}
         cells = [
@@ -146,18 +151,18 @@ def _thresholds(found: Sequence[Measured], main: str) -> Table:
         first = group[0]
         rule = tuple(c for field in ("rule", "target") if (c := detail_of(first, field)))
         spaced = (rule[0], Text.both(" "), rule[1]) if len(rule) == 2 else rule
-        told = [tuple(_over_folds(group, field)) or (DASH,) for field in TUNED]
+        told = [tuple(_over_folds(group, field)) or (DASH,) for field in fields]
         return Row(
-            cells=((model_name(name),), *cells, spaced or (Text.both("–"),), *told),
+            cells=((model_name(name),), *cells, *([spaced or (DASH,)] if ruled else []), *told),
             strong=name == main,
             phantom=first.evidence.phantom,
         )
 
-    head = (say("head.model"), *map(_fold_name, folds), say("head.rule_target"))
-    head += tuple(say(f"head.{field}") for field in TUNED)
+    head = (say("head.model"), *map(_fold_name, folds), *([say("head.rule_target")] if ruled else []))
+    head += tuple(say(f"head.{field}") for field in fields)
     return Table(
         id="table-thresholds",
-        caption=say("table.thresholds"),
+        caption=say("table.thresholds" if ruled else "table.thresholds_fixed"),
         head=head,
         rows=tuple(row(name, group) for name, group in groups.items()),
         note=(say("note.thresholds"),),

@@ -10,7 +10,7 @@ from huizhen.dossier.citations import Cited, cite, pointer, when
 from huizhen.dossier.labels import cohort_name
 from huizhen.dossier.openings import check_openings, named, sealed_counts
 from huizhen.dossier.record import Record
-from huizhen.dossier.wording import Text, say
+from huizhen.dossier.wording import Text, known, say
 from huizhen.errors import VerificationError
 from huizhen.ledger.records import Entry
 
@@ -199,7 +199,7 @@ def order_table(record: Record) -> Table:
         rows=tuple(
             Row(
                 cells=(
-                    (say(f"order.{rule.key}"),),
+                    (rule_text(record, rule),),
                     (Mark(rule.held.value, say(f"order.held.{rule.held.value}")),),
                     _entries(rule.shown_by),
                 )
@@ -207,6 +207,12 @@ def order_table(record: Record) -> Table:
             for rule in rules(record)
         ),
     )
+
+
+def rule_text(record: Record, rule: Rule) -> Text:
+    """Return a rule in words; a table that was made elsewhere has no model to lock and no split."""
+    key = f"order.given.{rule.key}"
+    return say(key) if record.given and known(key) else say(f"order.{rule.key}")
 
 
 def _entries(entries: tuple[Entry, ...]) -> Cell:
@@ -232,14 +238,21 @@ TIMELINE = ("study", "intake", "commit", "lock", "predictions", "unseal")
 def timeline(record: Record) -> Timeline:
     """Return when the study was signed, the model locked, the test set opened and the last entry written."""
     marked = [e for e in record.entries if e.kind in TIMELINE]
-    points = [(say(f"timeline.{e.kind}"), (cite_time(e),), (_what(e),)) for e in marked]
+    points = [(_marked(record, e), (cite_time(e),), (_what(record, e),)) for e in marked]
     last = record.entries[-1]
     return Timeline(points=(*points, (say("timeline.last"), (cite_time(last),), (cite_kind(last),))))
 
 
-def _what(entry: Entry) -> Phrase | Cited:
+def _marked(record: Record, entry: Entry) -> Text:
+    """Return what an entry marks."""
+    key = f"timeline.given.{entry.kind}"
+    return say(key) if record.given and known(key) else say(f"timeline.{entry.kind}")
+
+
+def _what(record: Record, entry: Entry) -> Phrase | Cited:
     if entry.kind in ("intake", "predictions", "commit"):
-        return phrase(f"timeline.{entry.kind}_what", entry=cite_kind(entry))
+        of = "given." if record.given else ""
+        return phrase(f"timeline.{of}{entry.kind}_what", entry=cite_kind(entry))
     fields = {
         "study": ("timeline.study_what", "digest", "/digest"),
         "lock": ("timeline.lock_what", "digest", "/model_digest"),

@@ -7,6 +7,7 @@ from huizhen.dossier.details import detail_facts, generic_table, table_of_rows
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.sections.cohort import site_table
 from huizhen.dossier.sections.flow import flow_by_site, flow_diagram, tallies
+from huizhen.dossier.sections.given import not_provided
 from huizhen.dossier.sections.order import cite_kind
 from huizhen.dossier.wording import say
 
@@ -15,7 +16,7 @@ CHECKS = ("leakage", "data_damage", "split")
 
 def participants(record: Record) -> Section:
     """Return the section on the participants."""
-    blocks: list[Block] = []
+    blocks = not_provided(record, "participants")
     allocation, outcomes = (next(iter(record.about(name)), None) for name in ("allocation", "outcomes"))
     for measured in record.about("flow"):
         made = (flow_diagram(measured, allocation, outcomes), flow_by_site(measured), tallies(measured))

@@ -10,6 +10,7 @@ from huizhen.dossier.citations import Cited, cite, pointer, readable
 from huizhen.dossier.details import cite_leaf, detail_facts, leaves
 from huizhen.dossier.labels import column_name, metric_name, model_name
 from huizhen.dossier.record import Record
+from huizhen.dossier.sections.given import given_facts
 from huizhen.dossier.sections.order import order_table, timeline
 from huizhen.dossier.wording import Text, listed, say
 
@@ -34,9 +35,9 @@ def study(record: Record) -> Section:
     """Return the section on the study as it was signed."""
     blocks: tuple[Block, ...] = (
         Facts(rows=(*_facts(record), *_signature(record))),
+        *given_facts(record),
         *_endpoints(record),
-        _modalities(record),
-        _sites(record),
+        *(() if record.given else (_modalities(record), _sites(record))),
         Heading(id="when", text=say("heading.when")),
         timeline(record),
         order_table(record),
@@ -87,7 +88,7 @@ def _cell(
 
 def _endpoints(record: Record) -> list[Block]:
     endpoints = record.study.get("endpoint") or []
-    columns = ("metric", "model", "against", "cohort", "at_least", "on")
+    columns = ("metric", "model", "against", "comparator", "cohort", "at_least", "on")
     shows = {
         "metric": lambda v: metric_name(str(v)),
         "model": lambda v: model_name(str(v)),
@@ -103,9 +104,8 @@ def _endpoints(record: Record) -> list[Block]:
     if not endpoints:
         return []
     rows = tuple(row(k, endpoint) for k, endpoint in enumerate(endpoints))
-    return [
-        Table(id="table-plan", caption=say("table.plan"), head=tuple(map(column_name, columns)), rows=rows)
-    ]
+    head = tuple(map(column_name, columns))
+    return [_without_empty(Table(id="table-plan", caption=say("table.plan"), head=head, rows=rows))]
 
 
 def _modalities(record: Record) -> Table:

@@ -11,6 +11,7 @@ from huizhen.dossier.details import verdict_mark
 from huizhen.dossier.estimates import estimate_cell, estimate_of
 from huizhen.dossier.labels import cohort_name, metric_name, model_name
 from huizhen.dossier.record import Measured, Record
+from huizhen.dossier.sections.given import taken_on_trust
 from huizhen.dossier.sections.order import (
     COMMITMENTS,
     Held,
@@ -177,8 +178,10 @@ def _cards(record: Record, cohort: str) -> Cards | None:
 def _order(record: Record) -> list[Block]:
     """Return whether the order was kept, what was fixed before it, and how many outcomes were sealed."""
     kept = [rule for rule in rules(record) if rule.key not in COMMITMENTS]
-    blocks: list[Block] = [_told("order.all", [rule.held for rule in kept])]
-    blocks.append(_told("order.committed", [rule.held for rule in commitment_rules(record)]))
+    of = "_given" if record.given else ""
+    blocks: list[Block] = [_told(f"order.all{of}", [rule.held for rule in kept])]
+    blocks.append(_told(f"order.committed{of}", [rule.held for rule in commitment_rules(record)]))
+    blocks += taken_on_trust(record)
     if notes := sealed_notes(record):
         spaced = [x for note in notes for x in (note, Text.both(" "))]
         blocks.append(Paragraph(content=tuple(spaced[:-1]), tone="note"))

@@ -123,7 +123,7 @@ class Evaluation:
         """Raise `NotEstimableError` if the scores of `model` only order patients, and are no risks."""
         if model in self.predictions.ranked:
             raise NotEstimableError(
-                f"the scores of {model} are no probabilities: they only order patients",
+                "the scores only order patients: they are no probabilities",
                 remedy="give risks, or log-odds as such",
             )
 
