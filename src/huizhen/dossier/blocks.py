@@ -104,9 +104,13 @@ class Cards:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A table row, named by its first cell. `level` indents, `strong` stresses, `phantom` marks the line."""
+    """A table row, named by its first cell. `level` indents, `strong` stresses, `phantom` marks the line.
+
+    `id` is where links to the row lead.
+    """
 
     cells: tuple[Cell, ...]
+    id: str = ""
     level: int = 0
     strong: bool = False
     phantom: bool = False

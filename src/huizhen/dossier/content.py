@@ -9,12 +9,15 @@ from typing import Any
 from huizhen.dossier.blocks import Block, Fold, Heading, Place, Section
 from huizhen.dossier.citations import Cited
 from huizhen.dossier.details import generic_table
+from huizhen.dossier.item_states import given_form, item_states
 from huizhen.dossier.record import Record
 from huizhen.dossier.sections.appendix import appendix
 from huizhen.dossier.sections.explanation import explanation
+from huizhen.dossier.sections.items import evidence_items_section
 from huizhen.dossier.sections.limits import limits
 from huizhen.dossier.sections.model import model
 from huizhen.dossier.sections.participants import participants
+from huizhen.dossier.sections.reporting import reporting
 from huizhen.dossier.sections.results import results
 from huizhen.dossier.sections.study import study
 from huizhen.dossier.sections.summary import summary
@@ -43,9 +46,17 @@ def content_of(log: VerifiedLog) -> Content:
     told = [summary(record), study(record), participants(record), model(record), results(record)]
     told += [explanation(record), limits(record)]
     told = _with_rest(record, told)
-    sections = (*told, appendix(record, log.head))
+    sections = (*told, *_reported(record, tuple(s.id for s in told)), appendix(record, log.head))
     places = tuple(place for section in sections for place in places_in(section))
     return Content(title=_title(record), record=record, head=log.head, sections=sections, places=places)
+
+
+def _reported(record: Record, ids: tuple[str, ...]) -> tuple[Section, Section]:
+    """Return the sections on the evidence items and on the reporting guidelines that they answer."""
+    given = given_form(record)
+    states = item_states(record, given)
+    items = evidence_items_section(record, states, given, (*ids, "ledger"))
+    return items, reporting(record, states, given)
 
 
 def _title(record: Record) -> Text:

@@ -27,6 +27,7 @@ __all__ = [
     "By",
     "Checklist",
     "ChecklistItem",
+    "Kind",
     "checklist_from_json",
     "checklist_problems",
     "read_checklist",
@@ -59,6 +60,17 @@ class By(StrEnum):
     PERSON = "person"
 
 
+class Kind(StrEnum):
+    """What a guideline is for; checklists are shown in this order."""
+
+    OWN = "own"
+    """A checklist of the study's own."""
+    REPORTING = "reporting"
+    REGULATION = "regulation"
+    LABEL = "label"
+    PRIVACY = "privacy"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChecklistItem:
     """One item: its number in the guideline, its topic, the evidence that feeds it, and by whom."""
@@ -74,6 +86,7 @@ class Checklist:
     """A guideline, with the edition that its items were taken from."""
 
     id: str
+    kind: Kind
     title: Text
     edition: str
     date: str
@@ -129,6 +142,7 @@ def checklist_from_json(body: Mapping[str, Any]) -> Checklist:
 def _checklist(table: Mapping[str, Any]) -> Checklist:
     return Checklist(
         id=table["id"],
+        kind=Kind(table.get("kind", Kind.OWN)),
         title=_both(table, "title"),
         rights=_both(table, "rights"),
         items=tuple(_item(row) for row in table["item"]),
@@ -148,13 +162,19 @@ def _item(row: Mapping[str, Any]) -> ChecklistItem:
 def checklist_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
     """Yield everything wrong with a checklist's table."""
     for key in raw:
-        if key not in (*HEAD, "id", "item", "schema_version"):
+        if key not in (*HEAD, "id", "kind", "item", "schema_version"):
             yield Problem(field=key[:64], reason="is an unknown key", remedy="take it out")
     if not isinstance(raw.get("id"), str) or not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", raw["id"]):
         yield Problem(
             field="id",
             reason="is not a plain name",
             remedy="use small letters, digits and dashes, at most 64",
+        )
+    if raw.get("kind", Kind.OWN) not in list(Kind):
+        yield Problem(
+            field="kind",
+            reason="is none of the words that it can be",
+            remedy=f"choose one of: {', '.join(Kind)}",
         )
     for key, longest in HEAD.items():
         if problem := text_problem(key, raw.get(key, ""), longest):

@@ -162,6 +162,11 @@ def _digest(entry: Entry) -> Text:
     return Text.both(f"{str(digest)[:16]}…" if digest else "")
 
 
+def _checklist(entry: Entry) -> Text:
+    table = entry.body.get("checklist")
+    return Text.both(str(table.get("title", "")) if isinstance(table, Mapping) else "")
+
+
 def _unseal(entry: Entry) -> Text:
     return say("timeline.unseal_what", lock=f"#{entry.body.get('lock_entry', '?')}")
 
@@ -178,4 +183,6 @@ _SUMMARIES: Mapping[str, Callable[[Entry], Text]] = {
     "model": _digest,
     "lock": _digest,
     "unseal": _unseal,
+    "form": _digest,
+    "checklist": _checklist,
 }
