@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from huizhen.core.cohort import Part
 from huizhen.core.digests import digest_file
 from huizhen.core.evidence import Evidence
+from huizhen.core.predictions import Predictions
 from huizhen.core.study import Role, Study
 from huizhen.data.readers.paths import find_path
 from huizhen.pipeline.opened import COHORT_WORDS, Opened
@@ -32,18 +34,7 @@ def assess_stage(run: Run, opened: Opened) -> Stage:
     """Validate each cohort's predictions, and say what is not assessed."""
 
     def body(folder: Path) -> Made:
-        evidence: list[Evidence] = []
-        for predictions in opened.predictions.values():
-            evidence += assess(predictions, run.study, phantom=run.study.phantom)
-        done = {COHORT_WORDS[part] for part in opened.predictions}
-        for cohort in COHORT_WORDS.values():
-            if cohort not in done:
-                evidence += endpoints_not_assessed(
-                    run.study,
-                    cohort=cohort,
-                    reason="no such patients in the study",
-                    phantom=run.study.phantom,
-                )
+        evidence = assessed(run.study, opened.predictions)
         if run.study.phantom_truth:
             from huizhen.pipeline.phantom_truth import against_truth
 
@@ -51,12 +42,26 @@ def assess_stage(run: Run, opened: Opened) -> Stage:
         return Made(evidence=[*evidence, *not_assessed(run.study, evidence)])
 
     keys = ("endpoint", "evaluation", "subgroup", "seed", "phantom", "phantom_truth")
+    keys += ("robustness",) if run.study.robustness is not None else ()
     settings = run.study.model_dump(mode="json", include=set(keys))
     made_from = {opened.stage.name: opened.stage.digest, **study_part(run.study, *keys)}
     if run.study.phantom_truth:
         path = find_path(run.study.phantom_truth, run.roots, field="phantom_truth")
         made_from["latent truth of the phantoms"] = digest_file(path)
     return run.stage("assess", [opened.stage.digest, settings], body, made_from=made_from)
+
+
+def assessed(study: Study, predictions: Mapping[Part, Predictions]) -> list[Evidence]:
+    """Return the evidence of every tested part, and the endpoints of those without patients."""
+    evidence: list[Evidence] = []
+    for table in predictions.values():
+        evidence += assess(table, study, phantom=study.phantom)
+    done = {COHORT_WORDS[part] for part in predictions}
+    reason = "no such patients in the study"
+    for cohort in COHORT_WORDS.values():
+        if cohort not in done:
+            evidence += endpoints_not_assessed(study, cohort=cohort, reason=reason, phantom=study.phantom)
+    return evidence
 
 
 def not_assessed(study: Study, evidence: Iterable[Evidence]) -> list[Evidence]:
@@ -75,6 +80,19 @@ def not_assessed(study: Study, evidence: Iterable[Evidence]) -> list[Evidence]:
     ]
 
 
+def _untried(study: Study) -> Iterator[tuple[str, str]]:
+    """Yield what of robustness isn't tried, though the study asks for it or readers look for it."""
+    apart = study.federation is not None
+    if study.robustness is None and study.image_modalities:
+        yield "robustness", "no disturbed image was tried"
+    elif study.robustness is not None and apart:
+        yield "robustness", "images lie at the sites, and a federated run doesn't ask for disturbed ones"
+    elif study.robustness is not None and study.robustness.label_flips:
+        yield "label_noise_training", "no model was trained again with wrong labels"
+    if study.conformal is not None and apart:
+        yield "conformal", "tuning scores lie at the sites, and prediction sets aren't fitted from sums"
+
+
 def _left_out(study: Study) -> Iterator[tuple[str, str]]:
     """Yield what these stages don't measure, each with the reason that holds for `study`."""
     if study.is_given:
@@ -90,9 +108,8 @@ def _left_out(study: Study) -> Iterator[tuple[str, str]]:
     if study.privacy is None:
         yield "differential_privacy", "training was not differentially private"
     yield "attacks", "no attack on privacy or integrity was run"
-    if images:
-        yield "robustness", "no disturbed image was tried"
-    else:
+    yield from _untried(study)
+    if not images:
         yield "explanation", "the study has no images to draw heatmaps over"
     yield "subgroups", "no subgroup other than sites and modality subsets was compared"
     yield "decision_curve", "no net benefit was computed"

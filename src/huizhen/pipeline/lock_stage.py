@@ -12,30 +12,23 @@ import numpy as np
 
 from huizhen.core.cohort import Part
 from huizhen.core.digests import Digest
-from huizhen.core.evidence import Evidence
 from huizhen.core.files import write_json
 from huizhen.core.study import Role, Variant
-from huizhen.errors import NotEstimableError
 from huizhen.models.bundle import load_bundle, save_bundle
 from huizhen.models.card import check_card
 from huizhen.pipeline.cohort_stage import OpenCohort
 from huizhen.pipeline.decisions import (
     DECISIONS,
-    Decision,
     Decisions,
-    decide,
-    no_threshold,
     plain_decisions,
     read_decisions,
-    threshold_evidence,
 )
 from huizhen.pipeline.fit_stage import TUNE, WEIGHTS, FittedModel
 from huizhen.pipeline.material import encodings_of
 from huizhen.pipeline.model_bundle import MODEL, card_values, frozen_encoders, write_card
 from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage, study_part
+from huizhen.pipeline.tuned import decided
 from huizhen.pipeline.tuning_file import TUNING, Tuned, write_tuning
-from huizhen.validate.assessments.interface import FEW
-from huizhen.validate.calibration import apply_platt
 
 FORM = 2
 """The form of the stage's folder: another one is made anew."""
@@ -55,7 +48,7 @@ def lock_stage(run: Run, cohort: OpenCohort, fits: Sequence[FittedModel]) -> Loc
 
     def body(folder: Path) -> Made:
         tuned = _tuned(cohort, fits)
-        decisions, evidence = _decide(run, tuned)
+        decisions, evidence = decided(run.study, tuned)
         write_tuning(folder / ARTEFACTS / TUNING, tuned, phantom=run.study.phantom)
         plain = plain_decisions(decisions)
         write_json(folder / DECISIONS, plain)
@@ -100,38 +93,6 @@ def _tuned(cohort: OpenCohort, fits: Sequence[FittedModel]) -> list[Tuned]:
         truth = np.array([outcome[p] == 1 for p in chosen], bool)
         found.append(Tuned(model=name, fold=fold, patient=chosen, outcome=truth, log_odds=mean))
     return found
-
-
-def _decide(run: Run, tuned: Sequence[Tuned]) -> tuple[dict[str, dict[int, Decision]], list[Evidence]]:
-    """Return every model's decision in every fold, with its evidence."""
-    decisions: dict[str, dict[int, Decision]] = defaultdict(dict)
-    evidence: list[Evidence] = []
-    for one in tuned:
-        name, fold, mean, truth = one.model, one.fold, one.log_odds, one.outcome
-        key = f"threshold/{name}/fold{fold}"
-        try:
-            decision = decide(run.study, mean, truth)
-        except NotEstimableError as error:
-            evidence.append(no_threshold(key, error))
-            continue
-        decisions[name][fold] = decision
-        evidence.append(_threshold_evidence(run, key, decision, one))
-    return decisions, evidence
-
-
-def _threshold_evidence(run: Run, key: str, decision: Decision, tuned: Tuned) -> Evidence:
-    """Return a threshold as evidence, with what it attained on the patients that it was chosen from."""
-    truth = tuned.outcome
-    called = apply_platt(decision.platt, tuned.log_odds) >= decision.threshold
-    events = int(truth.sum())
-    more: dict[str, Any] = {
-        "tuning_events": events,
-        "attained_sensitivity": float(called[truth].mean()),
-        "attained_specificity": float((~called[~truth]).mean()),
-    }
-    if min(events, len(truth) - events) < FEW:
-        more["small"] = True
-    return threshold_evidence(run.study, key, decision, n=len(truth), n_events=events, more=more)
 
 
 def _weights(run: Run, fits: Sequence[FittedModel]) -> dict[str, Any]:

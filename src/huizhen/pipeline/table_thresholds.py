@@ -5,7 +5,7 @@ Never on the tested one: a threshold that was chosen where it is judged looks be
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from scipy.stats import rankdata
 from huizhen.core.digests import digest_file
 from huizhen.core.evidence import Evidence
 from huizhen.core.files import write_json
-from huizhen.core.study import ThresholdRule
+from huizhen.core.study import Study, ThresholdRule
 from huizhen.core.study_predictions import key_name
 from huizhen.data.readers.paths import find_path
 from huizhen.errors import DataError, LeakageError, NotEstimableError
@@ -28,7 +28,7 @@ from huizhen.pipeline.tuning_file import TUNING, Tuned, write_tuning
 from huizhen.validate.assessments.interface import FEW
 from huizhen.validate.thresholds import choose_threshold
 
-__all__ = ["Cuts", "cut_of", "cuts_of", "thresholds_stage"]
+__all__ = ["Cuts", "cut_of", "cuts_of", "thresholds_stage", "tuned_again"]
 
 CUTS = "cuts.json"
 FORM = 1
@@ -97,17 +97,17 @@ def _fixed(run: Run) -> tuple[dict[str, float], list[Evidence]]:
     given = given_of(run.study)
     cuts = {} if given.threshold is None else {given.model: given.threshold}
     cuts |= {key_name(name): cut for name, cut in given.compare_thresholds.items()}
-    return cuts, [_evidence(run, f"threshold/{name}/fixed", cut) for name, cut in cuts.items()]
+    return cuts, [_evidence(run.study, f"threshold/{name}/fixed", cut) for name, cut in cuts.items()]
 
 
-def _evidence(run: Run, key: str, cut: float, **more: Any) -> Evidence:
+def _evidence(study: Study, key: str, cut: float, **more: Any) -> Evidence:
     return Evidence(
         key=key,
         metric="threshold",
         stage="lock",
         estimate=cut,
         descriptive=True,
-        phantom=run.study.phantom,
+        phantom=study.phantom,
         **more,
     )
 
@@ -119,21 +119,28 @@ def _chosen(run: Run, path: Path, table: Stage, folder: Path) -> tuple[dict[str,
     """Return the thresholds that the rule chooses on the tuning table; its scores are kept beside."""
     tuning = read_predictions_of(run.study, path, secret=run.key.derive_secret("pseudonyms"))
     _check_other_patients(run, path, table, tuning)
-    cuts: dict[str, float] = {}
-    evidence: list[Evidence] = []
-    for score in tuning.scores:
-        key = f"threshold/{score.name}/tuned"
-        known = ~np.isnan(score.raw)
-        truth, raw = tuning.outcome[known], score.raw[known]
-        try:
-            cuts[score.name] = cut_of(truth, raw, run.study.threshold)
-        except NotEstimableError as error:
-            evidence.append(_not_chosen(run, key, error))
-            continue
-        evidence.append(_told(run, key, cuts[score.name], truth, raw))
     tuned = [_tuned(tuning, score) for score in tuning.scores]
     write_tuning(folder / ARTEFACTS / TUNING, tuned, phantom=run.study.phantom, column="score")
+    evidence = tuned_again(run.study, tuned)
+    cuts = {e.key.split("/")[1]: e.estimate for e in evidence if e.estimate is not None}
     return cuts, evidence
+
+
+def tuned_again(study: Study, tuned: Sequence[Tuned]) -> list[Evidence]:
+    """Return the threshold of each score that the study's rule chooses, or why there is none."""
+    found: list[Evidence] = []
+    for one in tuned:
+        key = f"threshold/{one.model}/tuned"
+        try:
+            cut = cut_of(one.outcome, one.log_odds, study.threshold)
+            found.append(_told(study, key, cut, one))
+        except NotEstimableError as error:
+            found.append(
+                Evidence.not_assessed(
+                    key=key, metric="threshold", stage="lock", reason=error.message, phantom=study.phantom
+                )
+            )
+    return found
 
 
 def _check_other_patients(run: Run, path: Path, table: Stage, tuning: GivenPredictions) -> None:
@@ -159,25 +166,20 @@ def _check_other_patients(run: Run, path: Path, table: Stage, tuning: GivenPredi
         )
 
 
-def _told(run: Run, key: str, cut: float, truth: NDArray[np.bool_], raw: Floats) -> Evidence:
+def _told(study: Study, key: str, cut: float, tuned: Tuned) -> Evidence:
     """Return a threshold as evidence, with what it attained where it was chosen."""
-    called, events = raw >= cut, int(truth.sum())
+    truth = tuned.outcome
+    called, events = tuned.log_odds >= cut, int(truth.sum())
     detail: dict[str, Any] = {
-        "rule": run.study.threshold.rule,
-        "target": run.study.threshold.target,
+        "rule": study.threshold.rule,
+        "target": study.threshold.target,
         "tuning_n": int(truth.size),
         "tuning_events": events,
         "attained_sensitivity": float(called[truth].mean()),
         "attained_specificity": float((~called[~truth]).mean()),
     }
     detail |= {"small": True} if min(events, truth.size - events) < FEW else {}
-    return _evidence(run, key, cut, n=int(truth.size), n_events=events, detail=detail)
-
-
-def _not_chosen(run: Run, key: str, error: NotEstimableError) -> Evidence:
-    return Evidence.not_assessed(
-        key=key, metric="threshold", stage="lock", reason=error.message, phantom=run.study.phantom
-    )
+    return _evidence(study, key, cut, n=int(truth.size), n_events=events, detail=detail)
 
 
 def _tuned(tuning: GivenPredictions, score: Score) -> Tuned:

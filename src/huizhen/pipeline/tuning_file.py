@@ -27,6 +27,25 @@ class Tuned:
     log_odds: NDArray[np.float64]
 
 
+def read_tuning(path: Path, *, column: str = "log_odds") -> list[Tuned]:
+    """Return what `write_tuning` wrote, models and folds in the order of the file."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    found: list[Tuned] = []
+    for model, fold in dict.fromkeys((row["model"], row["fold"]) for row in rows):
+        own = [row for row in rows if (row["model"], row["fold"]) == (model, fold)]
+        found.append(
+            Tuned(
+                model=model,
+                fold=int(fold),
+                patient=[row["patient"] for row in own],
+                outcome=np.array([row["outcome"] == "1" for row in own]),
+                log_odds=np.array([float(row[column]) for row in own]),
+            )
+        )
+    return found
+
+
 def write_tuning(path: Path, found: Sequence[Tuned], *, phantom: bool, column: str = "log_odds") -> None:
     """Write a row a patient, model and fold: log-odds before calibration, exact to the last bit.
 
