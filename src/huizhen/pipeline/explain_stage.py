@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +17,6 @@ from huizhen.core.digests import Digest
 from huizhen.core.evidence import Evidence
 from huizhen.core.predictions import Predictions
 from huizhen.core.study import ImageModality, Variant
-from huizhen.data.tables import TableEncoding
 from huizhen.explain.heatmaps import heatmaps, upsample
 from huizhen.explain.localisation import (
     LocalisationRow,
@@ -26,18 +25,16 @@ from huizhen.explain.localisation import (
     localisation_evidence,
     pointing_hit,
 )
-from huizhen.models.encoders.interface import Encoder
-from huizhen.models.network import Network
+from huizhen.pipeline.asked import Asked, asked_networks, encoders_below
 from huizhen.pipeline.cohort_stage import OpenCohort
 from huizhen.pipeline.explain_gallery import Heat, Scene, gallery, gallery_rows
-from huizhen.pipeline.fit_stage import FittedModel, load_network
+from huizhen.pipeline.fit_stage import FittedModel
 from huizhen.pipeline.localisation_file import LOCALISATION, row_of, write_rows
 from huizhen.pipeline.lock_stage import Locked
-from huizhen.pipeline.material import Columns, Material, Readers, encodings_of, open_readers
+from huizhen.pipeline.material import Columns, Material, Readers, open_readers
 from huizhen.pipeline.opened import COHORT_WORDS, Opened
 from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage
 from huizhen.train.arrays import CaseData
-from huizhen.train.features import frozen_encoder
 
 BATCH = 16
 
@@ -53,16 +50,6 @@ class Shown:
     readers: Readers
     model_digest: Digest
     made_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """One network that heat is asked of: its modalities, its fold and the fold's table encodings."""
-
-    network: Network
-    modalities: tuple[str, ...]
-    fold: int
-    encodings: Mapping[str, TableEncoding]
 
 
 def explain_stage(run: Run, opened: Opened, fits: Sequence[FittedModel], locked: Locked) -> Stage | None:
@@ -83,7 +70,7 @@ def explain_stage(run: Run, opened: Opened, fits: Sequence[FittedModel], locked:
             model_digest=locked.model_digest,
             made_at=made_at,
         )
-        evidence, found = explained(shown, _networks(run, opened.cohort, asked), folder)
+        evidence, found = explained(shown, asked_networks(run, opened.cohort, asked), folder)
         lines = [row_of(one, m, COHORT_WORDS[part]) for (part, m), rows in found.items() for one in rows]
         write_rows(folder / ARTEFACTS / LOCALISATION, lines, phantom=run.study.phantom)
         return Made(evidence=evidence)
@@ -95,18 +82,6 @@ def explain_stage(run: Run, opened: Opened, fits: Sequence[FittedModel], locked:
         **{f.stage.name: f.stage.digest for f in asked},
     }
     return run.stage("explain", [opened.stage.digest, locked.stage.digest], body, made_from=made_from)
-
-
-def _networks(run: Run, cohort: OpenCohort, fits: Sequence[FittedModel]) -> Iterator[Asked]:
-    """Yield the fitted networks, one after the other."""
-    for fitted in fits:
-        encodings = encodings_of(run, cohort.cases, cohort.folds[fitted.fold])
-        yield Asked(
-            network=load_network(run, fitted, encodings),
-            modalities=fitted.model.modalities,
-            fold=fitted.fold,
-            encodings=encodings,
-        )
 
 
 def explained(
@@ -139,7 +114,7 @@ def _all_heat(shown: Shown, networks: Iterable[Asked]) -> Heat:
     run, cohort = shown.run, shown.cohort
     sums: Heat = defaultdict(dict)
     sizes = {m.name: m.size for m in run.study.image_modalities}
-    encoders = _frozen_encoders(run)
+    encoders = encoders_below(run)
     expected = len(cohort.folds) * run.study.training.members
     with run.progress.track("explain", expected) as advance:
         for asked_of in networks:
@@ -195,13 +170,6 @@ def _wanted(shown: Shown) -> set[str]:
         if case.outcome == 1 and any(record.has_mask for bag in case.images.values() for record in bag)
     }
     return kept | measured
-
-
-def _frozen_encoders(run: Run) -> dict[str, Encoder]:
-    """Return the encoders that networks over cached features don't hold; none for fine-tuned networks."""
-    if run.study.training.mode != "frozen":
-        return {}
-    return {m.name: frozen_encoder(m, run.study.seed) for m in run.study.image_modalities}
 
 
 def _with_pixels(data: CaseData, columns: Columns) -> CaseData:

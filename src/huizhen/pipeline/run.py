@@ -16,6 +16,7 @@ from huizhen.pipeline.lock_stage import lock_stage
 from huizhen.pipeline.model_bundle import MODEL
 from huizhen.pipeline.predict_stage import predict_stage
 from huizhen.pipeline.protocol import protocol_stage
+from huizhen.pipeline.robustness_stages import robustness_stages
 from huizhen.pipeline.stage import Run, Stage
 from huizhen.pipeline.table_run import given_stages
 
@@ -48,8 +49,9 @@ def _stages(run: Run, study_file: Path) -> tuple[list[Stage], Path | None]:
     opened = predict_stage(run, cohort, fits, locked)
     assessed = assess_stage(run, opened)
     explained = explain_stage(run, opened, fits, locked)
+    tried = robustness_stages(run, opened, fits, locked)
     _enter_damage(run)
-    found = [protocol, cohort.stage, locked.stage, opened.stage, assessed, explained]
+    found = [protocol, cohort.stage, locked.stage, opened.stage, assessed, explained, *tried]
     return [stage for stage in found if stage is not None], locked.stage.folder / MODEL
 
 

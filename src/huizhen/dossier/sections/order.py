@@ -33,6 +33,10 @@ TEST_FAMILIES = frozenset(
         "best_reachable_auc",
         "threshold_target",
         "outcomes",
+        "robustness",
+        "label_noise",
+        "shortcut",
+        "conformal",
     ]
 )
 """Evidence that needs the outcomes of test patients."""
