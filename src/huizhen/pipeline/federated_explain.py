@@ -15,7 +15,7 @@ from huizhen.federate.lead import Lead
 from huizhen.federate.statistics.localisation import Localisation, Localised, Share
 from huizhen.federate.statistics.runner import conduct
 from huizhen.pipeline.decisions import Decisions
-from huizhen.pipeline.federated_plan import calibrated, folds_of
+from huizhen.pipeline.federated_plan import calibrated, folds_of, smallest_count_of
 from huizhen.pipeline.opened import COHORT_WORDS
 from huizhen.pipeline.predict_stage import log_odds
 from huizhen.pipeline.stage import Made, Run, Stage
@@ -66,7 +66,7 @@ def _both(
 ) -> list[Evidence]:
     """Return the evidence of both games over one modality of one cohort."""
     exchange = lead.exchange(f"{EXPLAIN}/{part.value}/{modality}", secure=True, sites=sites)
-    smallest = run.study.federation.smallest_count if run.study.federation else 1
+    smallest = smallest_count_of(run.study)
     keys = [f"{game}/{modality}/{COHORT_WORDS[part]}" for game in GAMES]
     try:
         found = conduct(Localisation(), calibrated(exchange, how), smallest_count=smallest).result

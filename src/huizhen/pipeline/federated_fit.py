@@ -18,7 +18,7 @@ from huizhen.federate.rounds import Round, Training
 from huizhen.federate.strategies.interface import Weights
 from huizhen.pipeline.federated_cohort import Sites, patients_of
 from huizhen.pipeline.federated_labelling import asking_rounds, labelled
-from huizhen.pipeline.federated_plan import FederatedModel
+from huizhen.pipeline.federated_plan import FederatedModel, smallest_count_of
 from huizhen.pipeline.federated_regression import (
     FittedTables,
     fitted_or_reason,
@@ -91,7 +91,7 @@ def _regression(run: Run, lead: Lead, model: FederatedModel, ground: Ground) -> 
     sites = ground.sites.development
     counts = patients_of(lead, model.name, sites)
     each = counts[f"{Part.TRAIN.value}/0"], counts[f"{Part.TRAIN.value}/1"]
-    smallest = run.study.federation.smallest_count if run.study.federation else 1
+    smallest = smallest_count_of(run.study)
     encodings = ground.plan.encodings[model.fold]
     return fitted_or_reason(lead, model, encodings, sites, each, smallest=smallest)
 

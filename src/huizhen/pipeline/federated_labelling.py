@@ -18,22 +18,23 @@ from huizhen.core.study_active import Active
 from huizhen.errors import FederationError, NotEstimableError, PolicyError
 from huizhen.federate import messages as wire
 from huizhen.federate.lead import Lead
+from huizhen.federate.orders import done_at, order
 from huizhen.federate.site.learner import WAITING
 from huizhen.federate.statistics.agreement import Kappa
-from huizhen.federate.statistics.asking import Asking, Share
+from huizhen.federate.statistics.asking import Share
 from huizhen.federate.statistics.counts import Categories
 from huizhen.federate.statistics.delong import DeLong
 from huizhen.federate.statistics.runner import conduct
 from huizhen.federate.strategies.interface import Weights
-from huizhen.pipeline.federated_plan import FederatedModel, federated_models
+from huizhen.pipeline.federated_plan import FederatedModel
 from huizhen.pipeline.labelling_evidence import labelling_evidence
-from huizhen.pipeline.site_labelling import development_sites
+from huizhen.pipeline.labelling_plan import FIRST, GIVEN, LABELLED, asking_model, asking_of
 from huizhen.pipeline.site_models import digest_weights
 from huizhen.pipeline.stage import Run, Stage
 
 __all__ = ["FederatedLabelling", "asking_rounds", "labelled", "learnt_from"]
 
-FIRST, LAST, LEARNT = "typiclust", "last", "learnt.json"
+LAST, LEARNT = "last", "learnt.json"
 FEWEST = 5
 """Agreement over fewer cases isn't told."""
 Record = dict[str, Any]
@@ -44,7 +45,7 @@ def asking_rounds(
 ) -> FederatedLabelling | None:
     """Return the query rounds that `model` is trained with; None unless it is the one that asks."""
     active = run.study.active
-    if active is None or model.name != federated_models(run.study)[0].name:
+    if active is None or model.name != asking_model(run.study).name:
         return None
     return FederatedLabelling(
         run=run, lead=lead, active=active, model=model.name, sites=sites, folder=_folder(run, cohort)
@@ -92,7 +93,7 @@ class FederatedLabelling:
         """Return the evidence of all query rounds; writes into `folder` how many were learnt from."""
         if not self._file(LAST).exists():
             digest = self._hold(weights)
-            counts = self._count("labelled", len(self.active.budgets) + 1, (0.0, 1.0))
+            counts = self._count("labelled", len(self.active.budgets) + 1, LABELLED)
             record = {"counts": counts, "reached": self._reached(len(self.active.budgets) + 1, digest)}
             if self.active.readers > 1:
                 record["agreement"] = self._agreement()
@@ -104,9 +105,9 @@ class FederatedLabelling:
 
     def _first(self) -> Record:
         """Have each site begin with its first labels; there is no model, and nothing to share out."""
-        before = sum(self._count("labelled", 0, (0.0, 1.0)))
+        before = sum(self._count("labelled", 0, LABELLED))
         self._ask(0, None)
-        return {"query": 0, "rule": FIRST, "before": before, **self._given(0)}
+        return {"query": 0, "rule": FIRST.value, "before": before, **self._given(0)}
 
     def _next(self, query: int, weights: Weights) -> Record:
         """Hold one query round with the model as it stands."""
@@ -130,17 +131,12 @@ class FederatedLabelling:
     def _hold(self, weights: Weights) -> str:
         """Send the model as it stands, and return the beginning of its weights' digest."""
         hold = wire.Hold(study=self.lead.study.digest, sender=wire.LEAD, model=self.model)
-        answers = self.lead.ask(dict.fromkeys(self.sites, hold), self.lead.patience_s, weights)
-        self.lead.enough([s for s, a in answers.items() if isinstance(a.message, wire.Done)], self.sites)
+        order(self.lead, hold, self.sites, weights)
         return digest_weights(weights)[:16]
 
     def _share(self, query: int, digest: str) -> Share | None:
         """Return from which score on cases are asked; None when no open case is left anywhere."""
-        statistic = Asking(
-            budget=self.active.budgets[query - 1],
-            sites=development_sites(self.run.study),
-            floor_share=self.active.floor_share,
-        )
+        statistic = asking_of(self.run.study, self.active, query)
         subject = f"asking/{query}/{digest}/{self.model}"
         try:
             return conduct(statistic, self.lead.exchange(subject, secure=True, sites=self.sites)).result
@@ -166,27 +162,26 @@ class FederatedLabelling:
                 "again: it goes on here",
                 field="active",
             )
-        self.lead.enough([s for s, a in answers.items() if isinstance(a.message, wire.Done)], self.sites)
+        self.lead.enough(done_at(answers), self.sites)
 
     def _given(self, query: int) -> Record:
         """Return the labels of a query round: over all sites, and of each where it shows them."""
-        whole = self._count("given", query, (0.0,))
-        return {"spent": whole[0] if whole else 0, "sites": {s: self._shown(query, s) for s in self.sites}}
+        whole = self._count("given", query, GIVEN)
+        return {"spent": whole[0], "sites": {s: self._shown(query, s) for s in self.sites}}
 
     def _shown(self, query: int, site: str) -> int | None:
         """Return one site's labels of a query round; None where it doesn't show them."""
-        statistic = Categories(column="given", codes=(0.0,))
         exchange = self.lead.exchange(f"given/{query}", secure=False, sites=(site,))
         try:
-            return conduct(statistic, exchange).n
+            return conduct(GIVEN, exchange).n
         except NotEstimableError:
             return 0
         except FederationError:  # its policy shows no count so small, or it is away: the run goes on without
             return None
 
-    def _count(self, kind: str, query: int, codes: tuple[float, ...]) -> list[int]:
+    def _count(self, kind: str, query: int, statistic: Categories) -> list[int]:
         """Return counts over all sites by code; zeros when there is nobody."""
-        statistic = Categories(column="outcome" if len(codes) > 1 else "given", codes=codes)
+        codes = statistic.codes
         exchange = self.lead.exchange(f"{kind}/{query}", secure=True, sites=self.sites)
         try:
             return [int(n) for n in conduct(statistic, exchange).result.counts[: len(codes)]]

@@ -16,6 +16,7 @@ from huizhen.core.study import Variant
 from huizhen.errors import NotEstimableError
 from huizhen.federate import messages as wire
 from huizhen.federate.lead import Lead
+from huizhen.federate.orders import order
 from huizhen.federate.statistics.runner import conduct
 from huizhen.federate.statistics.scores import ScoreDistribution, Scores
 from huizhen.pipeline.decisions import (
@@ -46,8 +47,7 @@ def federated_lock(
     weights = {m.name: load_file(f.folder / WEIGHTS) for m, f in zip(models, fits, strict=True)}
     for model, found in weights.items():
         hold = wire.Hold(study=run.study.digest, sender=wire.LEAD, model=model)
-        answers = lead.ask(dict.fromkeys(lead.taking_part, hold), lead.patience_s, found)
-        lead.enough([s for s, a in answers.items() if isinstance(a.message, wire.Done)], lead.taking_part)
+        order(lead, hold, lead.taking_part, found)
 
     def body(folder: Path) -> Made:
         decisions, evidence = _all_decided(run, lead, models, sites)
@@ -74,8 +74,7 @@ def federated_lock(
     inputs = [[f.digest for f in fits], run.study.threshold.model_dump(mode="json"), run.study.digest]
     locked = run.stage("lock", inputs, body, made_from={f.name: f.digest for f in fits})
     lock = wire.Lock(study=run.study.digest, sender=wire.LEAD, digest=locked.digest)
-    heard = lead.ask(dict.fromkeys(lead.taking_part, lock), lead.patience_s)
-    lead.enough([s for s, a in heard.items() if isinstance(a.message, wire.Done)], lead.taking_part)
+    order(lead, lock, lead.taking_part)
     return locked
 
 

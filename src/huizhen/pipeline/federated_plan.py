@@ -53,6 +53,11 @@ def folds_of(study: Study) -> int:
     return study.split.folds if study.split.method == "folds" else 1
 
 
+def smallest_count_of(study: Study) -> int:
+    """Return how many patients a number must be of to be shown."""
+    return study.federation.smallest_count if study.federation else 1
+
+
 def federated_models(study: Study) -> list[FederatedModel]:
     """Return the models of a federated study, CMAN first."""
     folds = folds_of(study)

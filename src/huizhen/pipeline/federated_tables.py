@@ -29,10 +29,11 @@ from huizhen.data.tables import (
 from huizhen.errors import FederationError, InvalidInputError, NotEstimableError
 from huizhen.federate import messages as wire
 from huizhen.federate.lead import Lead
+from huizhen.federate.orders import order
 from huizhen.federate.statistics.levels import FoundLevels, Levels
 from huizhen.federate.statistics.moments import Moments, Summary
 from huizhen.federate.statistics.runner import conduct
-from huizhen.pipeline.federated_plan import folds_of
+from huizhen.pipeline.federated_plan import folds_of, smallest_count_of
 from huizhen.pipeline.stage import Made, Run, Stage
 
 ENCODINGS = "encodings.json"
@@ -152,8 +153,7 @@ def tables_stage(
 def _send(lead: Lead, plan: TablePlan) -> None:
     """Have every site that takes part fix the plan. Raises `FederationError` below the quorum."""
     lead.plan = wire.Plan(study=lead.study.digest, sender=wire.LEAD, definition=plan.to_text())
-    answers = lead.ask(dict.fromkeys(lead.taking_part, lead.plan), lead.patience_s)
-    lead.enough([s for s, a in answers.items() if isinstance(a.message, wire.Done)], lead.taking_part)
+    order(lead, lead.plan, lead.taking_part)
 
 
 def _encoding(
@@ -163,7 +163,7 @@ def _encoding(
     place = f"{fold}/{modality.name}"
     try:
         exchange = lead.exchange(f"{MOMENTS}/{place}", secure=True, sites=sites)
-        moments = conduct(moments_of(modality), exchange, smallest_count=_smallest(study)).result
+        moments = conduct(moments_of(modality), exchange, smallest_count=smallest_count_of(study)).result
     except NotEstimableError:  # no training patient has the table at any site: as of no row
         return TableEncoding.fit([], modality)
     columns: list[ColumnEncoding] = []
@@ -181,10 +181,6 @@ def _encoding(
         n = int(moments.present[k])
         columns.append(categorical_column(name, levels, start=start, n=n, other=other))
     return TableEncoding(modality=modality.name, columns=tuple(columns), missing_codes=modality.missing_codes)
-
-
-def _smallest(study: Study) -> int:
-    return study.federation.smallest_count if study.federation else 1
 
 
 def _numeric(moments: Summary, k: int, start: int) -> ColumnEncoding:
@@ -207,7 +203,7 @@ def _evidence(run: Run, encodings: Encodings, fold: int) -> list[Evidence]:
             phantom=run.study.phantom,
             detail={
                 "columns": [_described(column) for column in encoding.columns],
-                "smallest_count": _smallest(run.study),
+                "smallest_count": smallest_count_of(run.study),
                 "pooled_levels": [column.name for column in encoding.columns if column.other],
             },
         )

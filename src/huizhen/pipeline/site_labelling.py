@@ -20,34 +20,29 @@ from scipy.special import expit
 from huizhen.core.cohort import Case
 from huizhen.core.files import write_json
 from huizhen.core.streams import stream_seed
-from huizhen.core.study import Role, Study
+from huizhen.core.study import Study
 from huizhen.core.study_active import Active, Annotator
 from huizhen.errors import FederationError
 from huizhen.federate.site.learner import WAITING, Labelling
 from huizhen.federate.statistics.agreement import Kappa, Read
-from huizhen.federate.statistics.asking import Asking, Ranking
-from huizhen.federate.statistics.counts import Categories
+from huizhen.federate.statistics.asking import Ranking
 from huizhen.federate.statistics.data import Scored, Table, scored, table_of
 from huizhen.federate.statistics.delong import DeLong
 from huizhen.models.network import Network
-from huizhen.pipeline.federated_plan import FederatedModel, federated_models
+from huizhen.pipeline.federated_plan import FederatedModel
+from huizhen.pipeline.labelling_plan import FIRST, GIVEN, LABELLED, asking_model, asking_of, development_sites
 from huizhen.pipeline.site_annotators import Annotators
 from huizhen.pipeline.site_pool import Order, first_order, next_order, pool_features
 from huizhen.pipeline.site_questions import QUEUE
 from huizhen.train.arrays import CaseData
 from huizhen.train.fit import predict_logits
 
-__all__ = ["KINDS", "SiteLabelling", "development_sites"]
+__all__ = ["KINDS", "SiteLabelling"]
 
 KINDS: Final = ("agreement", "asking", "curve", "given", "labelled")
 """The kinds of subject that a site that asks for labels knows."""
 Held = Callable[[], tuple[Network, str]]
 """Gives the network that the lead last sent, and the digest of its weights."""
-
-
-def development_sites(study: Study) -> int:
-    """Return over how many sites the study shares a budget out."""
-    return sum(site.role is Role.DEVELOPMENT for site in study.site)
 
 
 @dataclass(kw_only=True)
@@ -73,8 +68,8 @@ class SiteLabelling:
 
     @property
     def model(self) -> FederatedModel:
-        """The network that asks; the others train when all labels are there."""
-        return federated_models(self.study)[0]
+        """The network that asks."""
+        return asking_model(self.study)
 
     # --- what is labelled by when ---
 
@@ -238,23 +233,15 @@ class SiteLabelling:
         if kind == "asking":
             weights, _, model = more.partition("/")
             self._check(model, query)
-            return self._asking(query), self._ranking(query, self._order(query, self._held_as(weights)))
+            asking = asking_of(self.study, self.active, query)
+            return asking, self._ranking(query, self._order(query, self._held_as(weights)))
         if kind == "curve":
             return DeLong(models=1), self._tuned(more.partition("/")[0])
         if kind == "agreement":
             return Kappa(), Read.of(self._annotators.ratings())
         if kind == "given":
-            return Categories(column="given", codes=(0.0,)), _column("given", [0] * len(self.given(query)))
-        return Categories(column="outcome", codes=(0.0, 1.0)), _column(
-            "outcome", list(self.labels(query).values())
-        )
-
-    def _asking(self, query: int) -> Asking:
-        return Asking(
-            budget=self._budget(query),
-            sites=development_sites(self.study),
-            floor_share=self.active.floor_share,
-        )
+            return GIVEN, _column(GIVEN.column, [0] * len(self.given(query)))
+        return LABELLED, _column(LABELLED.column, list(self.labels(query).values()))
 
     def _tuned(self, weights: str) -> Scored:
         """Return the tuning patients' outcomes and risks by the model that the lead last sent."""
@@ -289,7 +276,7 @@ class SiteLabelling:
         return self.active.budgets[query - 1]
 
     def _rule(self, query: int) -> str:
-        return self.active.rule.value if query else "typiclust"
+        return (self.active.rule if query else FIRST).value
 
     def _seed(self, query: int) -> int:
         return stream_seed(self.study.seed, "query", query, self.site)
