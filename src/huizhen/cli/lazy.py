@@ -19,6 +19,7 @@ __all__ = ["COMMANDS", "LazyGroup", "localise", "show_help_alone"]
 COMMANDS: Mapping[str, tuple[str, ...]] = {
     "huizhen": (
         "study",
+        "form",
         "run",
         "validate",
         "verify",
@@ -30,6 +31,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
         "federation",
     ),
     "study": ("new", "check"),
+    "form": ("new", "check"),
     "data": ("import", "describe"),
     "site": ("init", "join", "status", "policy", "approve", "outbox", "queue", "label", "serve"),
     "federation": ("key", "provision", "start", "stop", "status", "lead"),

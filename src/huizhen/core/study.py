@@ -21,6 +21,7 @@ from pydantic import (
 
 from huizhen.core.digests import Digest, digest_value
 from huizhen.core.study_active import Active, active_problems
+from huizhen.core.study_dossier import DossierPlan
 from huizhen.core.study_base import Frozen, Name
 from huizhen.core.study_endpoints import Endpoint as Endpoint
 from huizhen.core.study_endpoints import ThresholdRule as ThresholdRule
@@ -272,12 +273,14 @@ class Study(Frozen):
     """Present: what the sites learn from any one patient is bounded (differential privacy)."""
     active: Active | None = None
     """Present: labels are asked for between rounds, where they teach most (active learning)."""
+    dossier: DossierPlan | None = None
+    """Present: what the dossier reports beyond results."""
 
     @model_serializer(mode="wrap")
     def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what the study says nothing of, so that nothing of it is signed."""
         found: dict[str, Any] = handler(self)
-        optional = ("predictions", "reads", "robustness", "conformal")
+        optional = ("predictions", "reads", "robustness", "conformal", "dossier")
         tables = [key for key in optional if getattr(self, key) is None]
         silent = [*LEFT_OUT, "phantom_truth"] if self.is_given else []
         silent += ["threshold"] if self.is_given and not (self.predictions and self.predictions.tune) else []

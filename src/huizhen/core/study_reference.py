@@ -21,6 +21,7 @@ from pydantic.fields import FieldInfo
 from huizhen.core import study
 from huizhen.core.digests import canonical_json
 from huizhen.core.study_active import Active
+from huizhen.core.study_dossier import DossierPlan
 from huizhen.core.study_evaluation import ErrorCosts, EvaluationPlan, PartialArea, Subgroup
 from huizhen.core.study_federation import Federation
 from huizhen.core.study_privacy import Privacy
@@ -50,6 +51,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[federation]", Federation),
     ("[privacy]", Privacy),
     ("[active]", Active),
+    ("[dossier]", DossierPlan),
 )  # fmt: skip
 
 HEAD = """\

@@ -36,6 +36,7 @@ from huizhen.pipeline.federated_tables import tables_stage
 from huizhen.pipeline.finish import RunResult, default_home, finished
 from huizhen.pipeline.model_bundle import MODEL
 from huizhen.pipeline.protocol import protocol_stage
+from huizhen.pipeline.reporting import NOTHING, Reporting, added_entries
 from huizhen.pipeline.stage import Run, Stage
 
 
@@ -48,6 +49,7 @@ def run_federated(
     home: Path | None,
     progress: Progress,
     language: Language,
+    reporting: Reporting = NOTHING,
 ) -> RunResult:
     """Run a federated study over `engine` to a verified dossier in `out`; goes on where it stood.
 
@@ -56,6 +58,7 @@ def run_federated(
     started = time.monotonic()
     study = load_study(study_file)
     federation = federation_of(study)
+    added = added_entries(study, study_file, reporting)
     if missing := sorted({site.name for site in study.site} - set(peers)):
         raise FederationError(
             f"no public key is known of: {', '.join(missing)}",
@@ -77,7 +80,7 @@ def run_federated(
             quorum=federation.quorum,
         )
         stages, model = _stages(run, lead, federation, study_file)
-        return finished(run, stages, model=model, language=language, started=started)
+        return finished(run, stages, model=model, language=language, started=started, added=added)
 
 
 def federation_of(study: Study) -> Federation:

@@ -18,6 +18,7 @@ from huizhen.dossier.build import build_dossier
 from huizhen.dossier.verification import verify_dossier
 from huizhen.ledger.log import Log
 from huizhen.ledger.signing import SigningKey
+from huizhen.pipeline.reporting import NOTHING, Added, Reporting, added_entries, enter_added
 from huizhen.pipeline.stage import ARTEFACTS, Run, Stage, artefacts
 
 __all__ = ["RunResult", "conduct", "default_home", "finished", "headline", "make_dossier"]
@@ -48,15 +49,17 @@ def conduct(
     home: Path | None,
     progress: Progress,
     language: Language,
+    reporting: Reporting = NOTHING,
 ) -> RunResult:
     """Run the stages of `study_file` to a verified dossier in `out` (default: <study>.run beside it).
 
     Goes on where an earlier run of the same study stood. Relative paths are looked up in `roots`, then beside
-    the study file; `home` holds the signing key. Raises `StudyError` when the file is wrong or differs from
-    the study that `out` was signed for, and what the stages raise.
+    the study file; `home` holds the signing key; `reporting` names a form and checklists. Raises `StudyError`
+    when a file is wrong or differs from the study that `out` was signed for, and what the stages raise.
     """
     started = time.monotonic()
     study = load_study(study_file)
+    added = added_entries(study, study_file, reporting)
     folder = out or study_file.with_suffix(".run")
     key = SigningKey.create_or_load((home or default_home()) / "signing_key.pem")
     with Log.open(folder / "ledger", key) as log:
@@ -70,13 +73,23 @@ def conduct(
             progress=progress,
         )
         stages, model = stages_of(run, study_file)
-        return finished(run, stages, model=model, language=language, started=started)
+        return finished(run, stages, model=model, language=language, started=started, added=added)
 
 
 def finished(
-    run: Run, stages: Sequence[Stage], *, model: Path | None, language: Language, started: float
+    run: Run,
+    stages: Sequence[Stage],
+    *,
+    model: Path | None,
+    language: Language,
+    started: float,
+    added: Sequence[Added] = (),
 ) -> RunResult:
-    """Return the result of a run that `started` then (monotonic seconds), its dossier built and verified."""
+    """Return the result of a run that `started` then (monotonic seconds), its dossier built and verified.
+
+    What people `added` enters the ledger first.
+    """
+    enter_added(run.log, added)
     dossier = make_dossier(run, stages, language)
     verified = verify_dossier(dossier, expected_key_id=run.key.key_id)
     return RunResult(

@@ -143,11 +143,19 @@ def running_sites(sites: Mapping[str, SiteFolder], socket: Path, logs: Path) -> 
 
 
 def run_local(
-    study_file: Path, study: Study, *, out: Path, data: Path, home: Path, arguments: Sequence[str]
+    study_file: Path,
+    study: Study,
+    *,
+    out: Path,
+    data: Path,
+    home: Path,
+    arguments: Sequence[str],
+    options: Sequence[str] = (),
 ) -> int:
     """Run a federated study on this machine and return the lead's exit code.
 
-    `arguments`: the global options (language, json) that the lead's process is given too.
+    `arguments`: the global options (language, json) that the lead's process is given too; `options`: those of
+    its command.
     """
     private_folder(out)
     lead = SigningKey.create_or_load(home / "signing_key.pem")
@@ -157,7 +165,7 @@ def run_local(
         socket = Path(scratch) / "lead.sock"
         with running_sites(sites, socket, out / "logs"):
             command = [*HUIZHEN, *arguments, "federation", "lead", str(study_file)]
-            command += ["--out", str(out), "--peers", str(out / PEERS), "--socket", str(socket)]
+            command += ["--out", str(out), "--peers", str(out / PEERS), "--socket", str(socket), *options]
             env = {name: value for name, value in os.environ.items() if name not in HIDDEN}
             env["HUIZHEN_HOME"] = str(home)
             with subprocess.Popen(command, env=env, stdin=subprocess.PIPE) as process:

@@ -16,6 +16,7 @@ from huizhen.pipeline.lock_stage import lock_stage
 from huizhen.pipeline.model_bundle import MODEL
 from huizhen.pipeline.predict_stage import predict_stage
 from huizhen.pipeline.protocol import protocol_stage
+from huizhen.pipeline.reporting import NOTHING, Reporting
 from huizhen.pipeline.robustness_stages import robustness_stages
 from huizhen.pipeline.stage import Run, Stage
 from huizhen.pipeline.table_run import given_stages
@@ -29,6 +30,7 @@ def run_study(
     home: Path | None,
     progress: Progress,
     language: Language,
+    reporting: Reporting = NOTHING,
 ) -> RunResult:
     """Run `study_file` to a verified dossier in `out` (default: <study>.run beside it).
 
@@ -36,7 +38,14 @@ def run_study(
     """
     stages = given_stages if load_study(study_file).is_given else _stages
     return conduct(
-        study_file, stages, out=out, roots=[data_root], home=home, progress=progress, language=language
+        study_file,
+        stages,
+        out=out,
+        roots=[data_root],
+        home=home,
+        progress=progress,
+        language=language,
+        reporting=reporting,
     )
 
 

@@ -13,6 +13,7 @@ from huizhen.ledger.reading import ENTRIES_FILE, read_log
 from huizhen.pipeline.assess_stage import assess_stage
 from huizhen.pipeline.finish import RunResult, conduct
 from huizhen.pipeline.protocol import protocol_stage
+from huizhen.pipeline.reporting import NOTHING, Reporting
 from huizhen.pipeline.stage import Run, Stage
 from huizhen.pipeline.table_stages import fixed_stage, table_stage, unsealed_stage
 from huizhen.pipeline.table_thresholds import cuts_of, thresholds_stage
@@ -28,6 +29,7 @@ def run_given(
     home: Path | None,
     progress: Progress,
     language: Language,
+    reporting: Reporting = NOTHING,
 ) -> RunResult:
     """Judge the table of `study_file` and return the run, its verified dossier in `out`.
 
@@ -43,6 +45,7 @@ def run_given(
             roots=roots,
             home=home,
             progress=progress,
+            reporting=reporting,
             language=language,
         )
     except HuizhenError:

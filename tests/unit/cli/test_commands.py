@@ -15,6 +15,7 @@ from huizhen.core.words import Language
 from huizhen.errors import StageError, VerificationError
 from huizhen.ledger.log import Log
 from huizhen.ledger.signing import SigningKey
+from huizhen.pipeline.reporting import Reporting
 
 AUC = {
     "key": "auc/cman/internal/all", "metric": "auc", "stage": "validate", "estimate": 0.91234, "n": 80,
@@ -81,10 +82,18 @@ def test_run_passes_paths_language_and_progress_on(invoke, called, tmp_path, mon
     arguments, named = called["run"]
     assert arguments == (Path("s.toml"),)
     assert isinstance(named.pop("progress"), Silent)
+    assert named.pop("reporting") == Reporting()
     assert named == {
         "out": Path("o"), "data_root": tmp_path, "home": tmp_path / "home", "language": Language.ZH,
     }  # fmt: skip
     assert "卷宗" in result.stdout
+
+
+def test_run_passes_a_form_and_checklists_on(invoke, called):
+    result = invoke("run", "s.toml", "--form", "f.toml", "--checklist", "a.toml", "--checklist", "b.toml")
+    assert result.exit_code == 0, result.output
+    named = called["run"][1]["reporting"]
+    assert named == Reporting(form=Path("f.toml"), checklists=(Path("a.toml"), Path("b.toml")))
 
 
 def test_run_prints_key_numbers_with_interval_n_and_verdict(invoke, called, tmp_path):

@@ -30,11 +30,14 @@ def command(
     peers: Annotated[Path, typer.Option("--peers")],
     socket: Annotated[Path | None, typer.Option("--socket")] = None,
     flare: Annotated[Path | None, typer.Option("--flare")] = None,
+    form: Annotated[Path | None, typer.Option("--form")] = None,
+    checklist: Annotated[list[Path] | None, typer.Option("--checklist")] = None,
 ) -> None:
     """Run a federated study as its lead."""
     screen = screen_of(context)
     from huizhen.pipeline.federated_run import run_federated
     from huizhen.pipeline.local_sites import read_peers
+    from huizhen.pipeline.reporting import Reporting
 
     known = read_peers(peers)
     engine = _engine(socket, flare, known)
@@ -48,6 +51,7 @@ def command(
             home=paths.home(),
             progress=screen.progress(),
             language=screen.language,
+            reporting=Reporting(form=form, checklists=tuple(checklist or ())),
         )
     finally:
         engine.close()

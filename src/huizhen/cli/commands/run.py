@@ -21,6 +21,8 @@ def command(
     file: Annotated[Path, typer.Argument()],
     out: Annotated[Path | None, typer.Option("--out")] = None,
     data: Annotated[Path | None, typer.Option("--data")] = None,
+    form: Annotated[Path | None, typer.Option("--form")] = None,
+    checklist: Annotated[list[Path] | None, typer.Option("--checklist")] = None,
 ) -> None:
     """Run the study and print where its dossier is."""
     screen = screen_of(context)
@@ -29,16 +31,27 @@ def command(
 
     study = load_study(file)
     if study.federation is not None:
-        raise typer.Exit(_run_federation(file, study, out, root, screen))
+        options = [*(["--form", str(form)] if form else [])]
+        options += [part for path in checklist or () for part in ("--checklist", str(path))]
+        raise typer.Exit(_run_federation(file, study, out, root, screen, options))
+    from huizhen.pipeline.reporting import Reporting
     from huizhen.pipeline.run import run_study
 
     result = run_study(
-        file, out=out, data_root=root, home=paths.home(), progress=screen.progress(), language=screen.language
+        file,
+        out=out,
+        data_root=root,
+        home=paths.home(),
+        progress=screen.progress(),
+        language=screen.language,
+        reporting=Reporting(form=form, checklists=tuple(checklist or ())),
     )
     outcome.show_run(result, screen)
 
 
-def _run_federation(file: Path, study: Study, out: Path | None, root: Path | None, screen: Screen) -> int:
+def _run_federation(
+    file: Path, study: Study, out: Path | None, root: Path | None, screen: Screen, options: list[str]
+) -> int:
     """Run a federated study with a process for each site on this machine; return the lead's exit code."""
     from huizhen.pipeline.finish import default_home
     from huizhen.pipeline.local_sites import run_local
@@ -53,4 +66,5 @@ def _run_federation(file: Path, study: Study, out: Path | None, root: Path | Non
         data=root or file.parent,
         home=paths.home() or default_home(),
         arguments=arguments,
+        options=options,
     )

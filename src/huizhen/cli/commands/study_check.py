@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from huizhen.cli import paths
+from huizhen.cli.problem_lines import show_problems
 from huizhen.cli.screen import Screen, screen_of
-from huizhen.errors import visible
 
 if TYPE_CHECKING:
     from huizhen.core.study_file import Problem
@@ -32,7 +32,7 @@ def command(
     if not problems:
         problems, notes = look_inside(file, root)
     if problems:
-        _show(problems, file, screen)
+        show_problems(problems, file, screen)
         raise typer.Exit(StudyError.exit_code)
     digest = load_study(file).digest
     screen.answer({"problems": [], "notes": [note.to_json() for note in notes], "digest": digest})
@@ -45,9 +45,11 @@ def look_inside(file: Path, data_root: Path | None) -> tuple[list[Problem], list
     from huizhen.cli.dicom_check import check_headers
     from huizhen.core.study_file import load_study, study_roots, study_text, with_lines
     from huizhen.core.study_notes import study_notes
+    from huizhen.pipeline.reporting import reporting_problems
 
     study, roots, text = load_study(file), study_roots(file, data_root), study_text(file)
     problems, notes = check_headers(study, roots)
+    problems = [*problems, *reporting_problems(study, file)]
     return with_lines(problems, text), with_lines([*study_notes(study, roots), *notes], text)
 
 
@@ -57,16 +59,3 @@ def _show_notes(notes: list[Problem], file: Path, screen: Screen) -> None:
         place = f"{file}:{note.line}" if note.line else f"{file}"
         screen.plain(f"{place}: {screen.text('check.note')} {note.field}: {screen.told(note.reason)}")
         screen.plain(f"    {screen.told(note.remedy)}")
-
-
-def _show(problems: list[Problem], file: Path, screen: Screen) -> None:
-    """Print the problems: a list for a machine, lines that an editor can follow for a person."""
-    if screen.settings.json:
-        screen.answer({"ok": False, "problems": [problem.to_json() for problem in problems]})
-        return
-    for problem in problems:
-        place = visible(f"{file}:{problem.line}" if problem.line else f"{file}")
-        field = typer.style(visible(problem.field), bold=True)
-        typer.echo(f"{place}: {field}: {visible(screen.told(problem.reason))}")
-        typer.echo(f"    {screen.text('failure.remedy')} {visible(screen.told(problem.remedy))}")
-    screen.say("check.bad" if len(problems) > 1 else "check.bad_one", count=len(problems))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,6 +15,14 @@ from huizhen.cli.validation_plan import Chosen, Flags, chosen_columns, plan_text
 __all__ = ["command"]
 
 PLAN = "plan.toml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Added:
+    """What people add to the dossier."""
+
+    form: Path | None
+    checklists: tuple[Path, ...]
 
 
 def command(
@@ -45,6 +54,8 @@ def command(
     study: Annotated[Path | None, typer.Option("--study")] = None,
     plan_only: Annotated[bool, typer.Option("--plan-only")] = False,
     out: Annotated[Path | None, typer.Option("--out")] = None,
+    form: Annotated[Path | None, typer.Option("--form")] = None,
+    checklist: Annotated[list[Path] | None, typer.Option("--checklist")] = None,
 ) -> None:
     """Judge the table by the flags, or by the plan of --study."""
     screen = screen_of(context)
@@ -73,12 +84,13 @@ def command(
         encoding=encoding,
         phantom=phantom,
     )
+    added = Added(form=form, checklists=tuple(checklist or ()))
     if study is not None:
-        _of_plan(study, table, flags, out, screen)
+        _of_plan(study, table, flags, out, added, screen)
     elif plan_only:
         _plan_only(_required(table), flags, out, screen)
     else:
-        _of_flags(_required(table), flags, out, screen)
+        _of_flags(_required(table), flags, out, added, screen)
 
 
 def _required(table: Path | None) -> Path:
@@ -92,7 +104,7 @@ def _required(table: Path | None) -> Path:
     return table
 
 
-def _of_flags(table: Path, flags: Flags, out: Path | None, screen: Screen) -> None:
+def _of_flags(table: Path, flags: Flags, out: Path | None, added: Added, screen: Screen) -> None:
     """Write the plan that the flags ask for into the run's folder, and judge the table by it."""
     from huizhen.core.files import write_text
 
@@ -103,7 +115,7 @@ def _of_flags(table: Path, flags: Flags, out: Path | None, screen: Screen) -> No
     _show_plan(chosen, flags, screen)
     write_text(folder / PLAN, text)
     roots = [table.parent, *([flags.tune.parent] if flags.tune else [])]
-    _judge(folder / PLAN, folder, roots, screen)
+    _judge(folder / PLAN, folder, roots, added, screen)
 
 
 def _plan_only(table: Path, flags: Flags, out: Path | None, screen: Screen) -> None:
@@ -123,7 +135,9 @@ def _plan_only(table: Path, flags: Flags, out: Path | None, screen: Screen) -> N
     screen.say("validate.planned", file=file)
 
 
-def _of_plan(study: Path, table: Path | None, flags: Flags, out: Path | None, screen: Screen) -> None:
+def _of_plan(
+    study: Path, table: Path | None, flags: Flags, out: Path | None, added: Added, screen: Screen
+) -> None:
     """Judge the table that a plan names, by that plan alone."""
     from huizhen.core.study_file import load_study
     from huizhen.errors import InvalidInputError, StudyError
@@ -139,7 +153,7 @@ def _of_plan(study: Path, table: Path | None, flags: Flags, out: Path | None, sc
             "has neither [predictions] nor [reads]", remedy="run it with huizhen run", file=str(study)
         )
     root = paths.data_root(None)
-    _judge(study, out or study.with_suffix(".run"), [root] if root else [], screen)
+    _judge(study, out or study.with_suffix(".run"), [root] if root else [], added, screen)
 
 
 def _check(text: str, file: Path) -> None:
@@ -150,8 +164,9 @@ def _check(text: str, file: Path) -> None:
         raise study_error(file, problems)
 
 
-def _judge(plan: Path, folder: Path, roots: list[Path], screen: Screen) -> None:
+def _judge(plan: Path, folder: Path, roots: list[Path], added: Added, screen: Screen) -> None:
     """Run the plan and show the result."""
+    from huizhen.pipeline.reporting import Reporting
     from huizhen.pipeline.table_run import run_given
 
     result = run_given(
@@ -161,6 +176,7 @@ def _judge(plan: Path, folder: Path, roots: list[Path], screen: Screen) -> None:
         home=paths.home(),
         progress=screen.progress(),
         language=screen.language,
+        reporting=Reporting(form=added.form, checklists=added.checklists),
     )
     outcome.show_run(result, screen)
 
