@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
         "validate",
         "verify",
         "show",
+        "export",
         "predict",
         "demo",
         "data",

@@ -189,6 +189,23 @@ def test_verify_passes_key_and_head_on_and_says_which_key(invoke, as_json, calle
     assert as_json(invoke("verify", "d", "--json"))["verified"] is True
 
 
+def test_export_passes_language_key_and_fonts_on(invoke, monkeypatch, tmp_path):
+    from huizhen.dossier.printing import export
+
+    seen = []
+
+    def replacement(*arguments, **named):
+        seen.append((arguments, named))
+        return 2_500_000
+
+    monkeypatch.setattr(export, "export_dossier", replacement)
+    result = invoke("export", "d", "r.pdf", "--key", "ab", "--fonts", str(tmp_path), "--lang", "zh")
+    assert result.exit_code == 0
+    named = {"language": Language.ZH, "key_id": "ab", "fonts": tmp_path}
+    assert seen == [((Path("d"), Path("r.pdf")), named)]
+    assert "2.5 MB" in result.output
+
+
 def test_verify_of_nothing_exits_51(invoke, tmp_path):
     assert invoke("verify", tmp_path / "none").exit_code == 51
 
