@@ -11,7 +11,11 @@ from huizhen.errors import DossierError
 
 __all__ = ["claim_text", "find_page", "headline_of", "key_numbers"]
 
-FAMILIES = ("auc", "auc_difference", "share_of_best", "sensitivity", "specificity", "endpoint")
+READERS = ("reader_auc", "reader_auc_difference")
+FAMILIES = (
+    *("auc", "auc_difference", "share_of_best", "sensitivity", "specificity", "endpoint"),
+    *READERS,
+)
 """The families of claims that are shown, by the first piece of their key."""
 
 LEDGERS = ("ledger", ".")
@@ -52,7 +56,9 @@ def key_numbers(records: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def _is_shown(key: str) -> bool:
     """Tell whether a claim is a key number."""
     family, *parts = key.split("/")
-    return family == "endpoint" or (family in FAMILIES and parts[-1:] == ["all"] and "|" not in key)
+    if family in ("endpoint", "reader_auc_difference"):
+        return True
+    return family in FAMILIES and parts[-1:] == ["all"] and "|" not in key
 
 
 def find_page(path: Path) -> Path:
@@ -86,5 +92,5 @@ def _piece(piece: str, language: Language) -> str:
     elif piece in FAMILIES:
         text = labels.metric_name(piece)
     else:
-        text = labels.cohort_name(piece) if piece in labels.COHORTS else labels.model_name(piece)
+        text = labels.part_name(piece)
     return text.en if language is Language.EN else text.zh

@@ -67,6 +67,7 @@ class Flags:
     reader: str | None = None
     rating: str | None = None
     arm: str | None = None
+    reference: str | None = None
     margin: float | None = None
     model: str | None = None
     title: str | None = None
@@ -215,6 +216,7 @@ def _reads(table: Path, flags: Flags, column: Mapping[str, str], beside: Path) -
         *(f"{key} = {_quoted(column[key])}" for key in ("patient", "outcome", "reader", "rating")),
         *_given("arm", column["arm"]),
         *([f"threshold = {cuts['']!r}"] if "" in cuts else []),
+        *_given("reference", flags.reference),
         *([f"margin = {flags.margin!r}"] if flags.margin is not None else []),
     ]
 

@@ -108,12 +108,14 @@ class ReadTable(Frozen):
     """The column of the rating, larger for events: a probability, or a category as a number."""
     arm: str | None = None
     """The column of how the case was read, such as without and with AI; without it one arm is described."""
+    reference: str | None = None
+    """The arm that others are compared with; the last by name where it is left out."""
     threshold: float | None = None
     """A rating of at least this is a positive call. Fixed beforehand."""
     generalise: Literal["readers and cases", "cases", "readers"] = "readers and cases"
     """What the result speaks for: readers and cases like these; these readers; or these cases."""
     margin: Annotated[float, Field(ge=0, lt=1)] | None = None
-    """Non-inferiority margin of the difference in AUC between arms, fixed beforehand."""
+    """Non-inferiority margin of the difference in AUC from the reference, fixed beforehand."""
 
 
 def key_name(column: str) -> str:

@@ -29,7 +29,7 @@ from huizhen.pipeline.table_columns import (
     refuse_formulas,
 )
 
-__all__ = ["GivenPredictions", "Score", "given_of", "read_predictions_of"]
+__all__ = ["GivenPredictions", "Score", "given_of", "pseudonyms", "read_predictions_of"]
 
 MOST_SITES = 200
 PSEUDONYM_DIGITS = 16
@@ -99,7 +99,7 @@ def read_predictions_of(study: Study, path: Path, *, secret: bytes) -> GivenPred
     _check_repeats(columns, given, patients, nameless)
     kept = ~nameless & (classes >= 0)
     rows = np.flatnonzero(kept)
-    names = _pseudonyms([patients[row] for row in rows.tolist()], secret)
+    names = pseudonyms([patients[row] for row in rows.tolist()], secret)
     return GivenPredictions(
         patient=_row_names(names) if given.clustered else np.array(names),
         cluster=np.array(names) if given.clustered else None,
@@ -193,7 +193,7 @@ def _check_repeats(
             )
 
 
-def _pseudonyms(patients: Sequence[str], secret: bytes) -> list[str]:
+def pseudonyms(patients: Sequence[str], secret: bytes) -> list[str]:
     """Return "P-" and the first digits of HMAC-SHA256(secret, patient). Raises `DataError` on a collision."""
     if not secret:
         raise StageError("the pseudonym secret is empty", remedy="make one with secrets.token_bytes(32)")

@@ -13,6 +13,7 @@ from huizhen.ledger.reading import ENTRIES_FILE, read_log
 from huizhen.pipeline.assess_stage import assess_stage
 from huizhen.pipeline.finish import RunResult, conduct
 from huizhen.pipeline.protocol import protocol_stage
+from huizhen.pipeline.reader_stage import reads_stage
 from huizhen.pipeline.reporting import NOTHING, Reporting
 from huizhen.pipeline.stage import Run, Stage
 from huizhen.pipeline.table_stages import fixed_stage, table_stage, unsealed_stage
@@ -64,6 +65,8 @@ def _was_opened(folder: Path) -> bool:
 def given_stages(run: Run, study_file: Path) -> tuple[list[Stage], Path | None]:
     """Run all stages of a study that judges a table; return those with files for the dossier; no model."""
     protocol = protocol_stage(run, study_file)
+    if run.study.reads is not None:
+        return [protocol, reads_stage(run)], None
     table = table_stage(run)
     locked = thresholds_stage(run, table)
     fixed = fixed_stage(run, table, locked, cuts_of(locked))

@@ -61,7 +61,7 @@ def _again(dossier: Path) -> Recomputed:
 def _show(again: Recomputed, screen: Screen) -> None:
     """Print what agreed and what differs; exit with the code of `VerificationError` if anything does."""
     for one in again.differing[:MOST_SHOWN]:
-        screen.say("verify.differs", key=one.key, field=one.field, signed=one.signed, again=one.again)
+        screen.say("verify.differs", claim=one.key, field=one.field, signed=one.signed, again=one.again)
     if again.left:
         screen.say("verify.left", count=len(again.left), keys=", ".join(again.left[:MOST_SHOWN]))
     if again.differing:

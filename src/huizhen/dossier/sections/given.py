@@ -8,13 +8,14 @@ from huizhen.dossier.blocks import Block, Cell, Facts, Paragraph
 from huizhen.dossier.citations import Scalar, cite, pointer, readable
 from huizhen.dossier.details import cite_leaf
 from huizhen.dossier.record import Record
-from huizhen.dossier.wording import Text, say
+from huizhen.dossier.wording import Text, known, say
 
 __all__ = ["given_facts", "not_provided", "taken_on_trust"]
 
 FIELDS = (
     *("table", "patient", "outcome", "score", "model", "compare", "scale", "threshold", "compare_thresholds"),
-    *("tune", "site", "clustered", "cohort", "reader", "rating", "arm", "generalise", "margin"),
+    *("tune", "site", "clustered", "cohort", "reader", "rating", "arm", "reference"),
+    *("generalise", "margin"),
 )
 """The keys of [predictions] and [reads] that are told, in this order."""
 
@@ -65,7 +66,11 @@ def _table(record: Record) -> list[tuple[Text, Cell]]:
 
 def not_provided(record: Record, topic: str) -> list[Block]:
     """Return a paragraph that says what of `topic` came with no table; nothing for other studies."""
-    return [Paragraph(content=(say(f"not_provided.{topic}"),), tone="note")] if record.given else []
+    if not record.given:
+        return []
+    of_reads = f"not_provided.{topic}_of_reads"
+    key = of_reads if record.study.get("reads") and known(of_reads) else f"not_provided.{topic}"
+    return [Paragraph(content=(say(key),), tone="note")]
 
 
 def taken_on_trust(record: Record) -> list[Block]:

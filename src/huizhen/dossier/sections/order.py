@@ -61,6 +61,8 @@ class Rule:
 
 def rules(record: Record) -> tuple[Rule, ...]:
     """Return the rules of the order and whether the ledger shows that they were kept."""
+    if record.study.get("reads"):
+        return _rules_of_reads(record)
     studies, locks, unseals = (record.kind(kind) for kind in ("study", "lock", "unseal"))
     results = tuple(m.entry for m in record.measured if TEST_FAMILIES & {m.family, m.evidence.metric})
     return (
@@ -82,6 +84,20 @@ def rules(record: Record) -> tuple[Rule, ...]:
             shown_by=(*unseals[:1], *results[:1]),
         ),
         *commitment_rules(record),
+    )
+
+
+def _rules_of_reads(record: Record) -> tuple[Rule, ...]:
+    """Return the rules of a study of readers' ratings, which has nothing to lock: its plan says all."""
+    studies, opened = record.kind("study"), record.kind("intake")
+    once = _yes(len({e.body["digest"] for e in studies}) == 1)
+    return (
+        Rule(key="study_once", held=once, shown_by=studies[:1]),
+        Rule(
+            key="plan_before_table",
+            held=_before(studies[-1:], opened),
+            shown_by=(*studies[-1:], *opened[:1]),
+        ),
     )
 
 

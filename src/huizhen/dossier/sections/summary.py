@@ -26,7 +26,8 @@ KEY_NUMBERS = ("auc", "sensitivity", "specificity", "calibration_slope")
 
 def summary(record: Record) -> Section:
     """Return the summary."""
-    blocks: list[Block] = [*_phantom(record), *_question(record), *_answers(record), *_verdict(record)]
+    blocks: list[Block] = [*_phantom(record), *_question(record), *_answers(record)]
+    blocks += [*_reader_answers(record), *_verdict(record)]
     blocks += _targets(record)
     if endpoints := _endpoint_table(record):
         blocks.append(endpoints)
@@ -67,6 +68,17 @@ def _answer(record: Record, found: Measured, cohort: str) -> Text | Phrase:
         outcome=outcome,
         number=number,
     )
+
+
+def _reader_answers(record: Record) -> list[Block]:
+    """Return a sentence for each difference in the readers' AUC."""
+    found: list[Block] = []
+    for m in record.family("reader_auc_difference"):
+        first, _, second = m.parts[0].partition("~")
+        if (number := estimate_of(m)) is not None:
+            line = phrase("answer.readers", first=Text.both(first), second=Text.both(second), number=number)
+            found.append(Paragraph(content=(line,), tone="lead"))
+    return found
 
 
 def _verdict(record: Record) -> list[Block]:
@@ -178,9 +190,10 @@ def _cards(record: Record, cohort: str) -> Cards | None:
 def _order(record: Record) -> list[Block]:
     """Return whether the order was kept, what was fixed before it, and how many outcomes were sealed."""
     kept = [rule for rule in rules(record) if rule.key not in COMMITMENTS]
-    of = "_given" if record.given else ""
+    of = "_reads" if record.study.get("reads") else "_given" if record.given else ""
     blocks: list[Block] = [_told(f"order.all{of}", [rule.held for rule in kept])]
-    blocks.append(_told(f"order.committed{of}", [rule.held for rule in commitment_rules(record)]))
+    if of != "_reads":
+        blocks.append(_told(f"order.committed{of}", [rule.held for rule in commitment_rules(record)]))
     blocks += taken_on_trust(record)
     if notes := sealed_notes(record):
         spaced = [x for note in notes for x in (note, Text.both(" "))]
