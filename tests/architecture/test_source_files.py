@@ -14,6 +14,7 @@ ELSEWHERE: dict[str, str] = {
     "huizhen.cli.__main__": "tests/architecture/test_imports.py",
     "huizhen.cli.commands.data_describe": COMMANDS,
     "huizhen.cli.commands.demo": COMMANDS,
+    "huizhen.cli.commands.export": COMMANDS,
     "huizhen.cli.commands.show": COMMANDS,
     "huizhen.cli.commands.verify": COMMANDS,
 }
