@@ -22,6 +22,7 @@ __all__ = [
     "LEAST_SLOPE",
     "Decision",
     "Decisions",
+    "chosen_by",
     "decide",
     "no_threshold",
     "plain_decisions",
@@ -69,28 +70,26 @@ def decide(study: Study, logits: NDArray[np.float64], truth: NDArray[np.bool_]) 
     )
 
 
-def threshold_evidence(
-    study: Study, key: str, decision: Decision, *, n: int, n_events: int, more: Mapping[str, Any]
-) -> Evidence:
-    """Return a threshold as evidence, chosen from `n` tuning patients; `more` goes with its detail."""
+def threshold_evidence(study: Study, key: str, threshold: float, **more: Any) -> Evidence:
+    """Return a threshold as evidence; `more` are fields of it."""
     return Evidence(
         key=key,
         metric="threshold",
         stage="lock",
-        estimate=decision.threshold,
-        n=n,
-        n_events=n_events,
+        estimate=threshold,
         descriptive=True,
         phantom=study.phantom,
-        detail={
-            "rule": study.threshold.rule,
-            "target": study.threshold.target,
-            "tuning_n": n,
-            "calibration_intercept": decision.platt.intercept,
-            "calibration_slope": decision.platt.slope,
-            **more,
-        },
+        **more,
     )
+
+
+def chosen_by(study: Study, n: int, decision: Decision | None = None) -> dict[str, Any]:
+    """Return as detail the rule that a threshold was chosen by from `n` patients, and the calibration."""
+    rule = {"rule": study.threshold.rule, "target": study.threshold.target, "tuning_n": n}
+    if decision is None:
+        return rule
+    platt = decision.platt
+    return {**rule, "calibration_intercept": platt.intercept, "calibration_slope": platt.slope}
 
 
 def no_threshold(key: str, error: NotEstimableError) -> Evidence:

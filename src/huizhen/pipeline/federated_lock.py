@@ -22,6 +22,7 @@ from huizhen.federate.statistics.scores import ScoreDistribution, Scores
 from huizhen.pipeline.decisions import (
     DECISIONS,
     Decision,
+    chosen_by,
     decide,
     no_threshold,
     plain_decisions,
@@ -101,7 +102,9 @@ def _decided(run: Run, lead: Lead, name: str, fold: int, sites: Sites) -> tuple[
     except NotEstimableError as error:
         return None, no_threshold(key, error)
     n, n_events = len(scores.outcome), int(scores.outcome.sum())
-    return decision, threshold_evidence(run.study, key, decision, n=n, n_events=n_events, more={})
+    detail = chosen_by(run.study, n, decision)
+    told = threshold_evidence(run.study, key, decision.threshold, n=n, n_events=n_events, detail=detail)
+    return decision, told
 
 
 def tuning_scores(run: Run, lead: Lead, model: str, fold: int, sites: tuple[str, ...]) -> ScoreDistribution:

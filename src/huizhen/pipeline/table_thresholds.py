@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +21,11 @@ from huizhen.core.study_predictions import key_name
 from huizhen.data.readers.paths import find_path
 from huizhen.errors import DataError, LeakageError, NotEstimableError
 from huizhen.pipeline.cohort_stage import SEALED
+from huizhen.pipeline.decisions import chosen_by, threshold_evidence
 from huizhen.pipeline.prediction_table import GivenPredictions, Score, given_of, read_predictions_of
 from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage, study_part
+from huizhen.pipeline.tuned import attained
 from huizhen.pipeline.tuning_file import TUNING, Tuned, write_tuning
-from huizhen.validate.assessments.interface import FEW
 from huizhen.validate.thresholds import choose_threshold
 
 __all__ = ["Cuts", "cut_of", "cuts_of", "thresholds_stage", "tuned_again"]
@@ -97,19 +97,7 @@ def _fixed(run: Run) -> tuple[dict[str, float], list[Evidence]]:
     given = given_of(run.study)
     cuts = {} if given.threshold is None else {given.model: given.threshold}
     cuts |= {key_name(name): cut for name, cut in given.compare_thresholds.items()}
-    return cuts, [_evidence(run.study, f"threshold/{name}/fixed", cut) for name, cut in cuts.items()]
-
-
-def _evidence(study: Study, key: str, cut: float, **more: Any) -> Evidence:
-    return Evidence(
-        key=key,
-        metric="threshold",
-        stage="lock",
-        estimate=cut,
-        descriptive=True,
-        phantom=study.phantom,
-        **more,
-    )
+    return cuts, [threshold_evidence(run.study, f"threshold/{name}/fixed", cut) for name, cut in cuts.items()]
 
 
 # --- chosen on another table ---------------------------------------------------------------------------
@@ -168,18 +156,9 @@ def _check_other_patients(run: Run, path: Path, table: Stage, tuning: GivenPredi
 
 def _told(study: Study, key: str, cut: float, tuned: Tuned) -> Evidence:
     """Return a threshold as evidence, with what it attained where it was chosen."""
-    truth = tuned.outcome
-    called, events = tuned.log_odds >= cut, int(truth.sum())
-    detail: dict[str, Any] = {
-        "rule": study.threshold.rule,
-        "target": study.threshold.target,
-        "tuning_n": int(truth.size),
-        "tuning_events": events,
-        "attained_sensitivity": float(called[truth].mean()),
-        "attained_specificity": float((~called[~truth]).mean()),
-    }
-    detail |= {"small": True} if min(events, truth.size - events) < FEW else {}
-    return _evidence(study, key, cut, n=int(truth.size), n_events=events, detail=detail)
+    n, events, reached = attained(tuned.log_odds >= cut, tuned.outcome)
+    detail = {**chosen_by(study, n), **reached}
+    return threshold_evidence(study, key, cut, n=n, n_events=events, detail=detail)
 
 
 def _tuned(tuning: GivenPredictions, score: Score) -> Tuned:
