@@ -25,27 +25,29 @@ class Cells:
     """Kinds of patients: what one adds to each sum, `rows` (k, 2 + 8 p), and how many there are (k,).
 
     The first two sums are exams with the event and without; then for each policy and each of `QUANTITIES` the
-    exams with the event of which it holds, and those without.
+    exams with the event of which it holds, and those without. With several `draws` of readers each patient is
+    there once a draw: sums are means over the draws, and a resample is one trial of as many patients.
     """
 
     rows: Floats
     counts: NDArray[np.int64]
+    draws: int = 1
 
     @property
     def units(self) -> int:
         """How many patients there are."""
-        return int(self.counts.sum())
+        return int(self.counts.sum()) // self.draws
 
     @property
     def sums(self) -> Floats:
         """The sample's own sums (1, q)."""
-        return (self.counts @ self.rows)[np.newaxis]
+        return np.asarray((self.counts @ self.rows)[np.newaxis] / self.draws)
 
     def resampled(self, draw: np.random.Generator, resamples: int) -> Floats:
         """Return the sums (b, q) of bootstrap samples of the patients. Reference: as `resampling`."""
         if resamples < 1:
             raise InvalidInputError("no resample", remedy="use 2000", field="resamples")
-        block, share = max(1, _COUNTS // len(self.counts)), self.counts / self.units
+        block, share = max(1, _COUNTS // len(self.counts)), self.counts / self.counts.sum()
         sizes = [min(block, resamples - done) for done in range(0, resamples, block)]
         return np.concatenate([draw.multinomial(self.units, share, size=size) @ self.rows for size in sizes])
 
@@ -53,10 +55,10 @@ class Cells:
 def cells_of(
     outcome: NDArray[np.bool_], courses: Sequence[Course], *, cluster: ArrayLike | None = None
 ) -> Cells:
-    """Return the cells of exams with `outcome` (n,) under each course; with several draws (r, n) their mean.
+    """Return the cells of exams with `outcome` (n,) under each course (r, n).
 
     `cluster` (n,) names the patient of each exam, where patients may have several. Raises `InvalidInputError`
-    on shapes that differ.
+    on shapes that differ, or on more than 15 courses.
 
     >>> flag = np.array([[True, False, False]])
     >>> cells = cells_of(np.array([True, False, False]), [Course(recalled=flag, first=flag, second=flag,
@@ -65,27 +67,28 @@ def cells_of(
     ([2, 1], [[1.0, 2.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0, 1.0, 0.0]])
     """
     parts = [getattr(course, name) for course in courses for name in QUANTITIES]
-    if any(part.ndim != 2 or part.shape != (len(parts[0]), outcome.size) for part in parts):
+    shape = (len(parts[0]), outcome.size) if parts else (0, 0)
+    if any(part.shape != shape for part in parts) or not 1 <= len(courses) <= _MOST_CODED:
         raise InvalidInputError("courses differ in shape", remedy="give those of the same exams")
-    if len(parts[0]) == 1 and cluster is None and len(courses) <= _MOST_CODED:
-        return _coded(outcome, parts)
-    means = np.stack([part.mean(axis=0) for part in parts], axis=1)  # (n, 4 p)
-    rows = _by_class(outcome, means)
-    if cluster is not None:
-        group = checked_clusters(cluster, outcome.size)
-        rows = np.stack([np.bincount(group, weights=column) for column in rows.T], axis=1)
-    kinds, counts = np.unique(rows, axis=0, return_counts=True)
-    return Cells(rows=kinds, counts=counts.astype(np.int64))
-
-
-def _coded(outcome: NDArray[np.bool_], parts: Sequence[NDArray[np.bool_]]) -> Cells:
-    """Return the cells of single draws: an exam's flags are the bits of one number."""
-    code = outcome.astype(np.int64)
-    for place, part in enumerate(parts, start=1):
-        code |= part[0].astype(np.int64) << place
-    kinds, counts = np.unique(code, return_counts=True)
+    code = np.broadcast_to(outcome, shape).astype(np.int64)
+    for place, part in enumerate(parts, start=1):  # an exam's flags are the bits of one number
+        code |= part.astype(np.int64) << place
+    kinds, kind, counts = np.unique(code, return_inverse=True, return_counts=True)
     bits = (kinds[:, np.newaxis] >> np.arange(1, len(parts) + 1)) & 1
-    return Cells(rows=_by_class((kinds & 1) == 1, bits.astype(np.float64)), counts=counts.astype(np.int64))
+    rows = _by_class((kinds & 1) == 1, bits.astype(np.float64))
+    if cluster is not None:
+        return _of_patients(rows[kind.reshape(shape)], checked_clusters(cluster, outcome.size))
+    return Cells(rows=rows, counts=counts.astype(np.int64), draws=shape[0])
+
+
+def _of_patients(rows: Floats, group: NDArray[np.intp]) -> Cells:
+    """Return the cells of patients, each the sum of its exams' rows (r, n, q)."""
+    patients = int(group.max()) + 1
+    sums = np.zeros((len(rows), patients, rows.shape[2]))
+    for place, drawn in enumerate(rows):
+        np.add.at(sums[place], group, drawn)
+    kinds, counts = np.unique(sums.reshape(-1, rows.shape[2]), axis=0, return_counts=True)
+    return Cells(rows=kinds, counts=counts.astype(np.int64), draws=len(rows))
 
 
 def _by_class(outcome: NDArray[np.bool_], values: Floats) -> Floats:

@@ -82,8 +82,8 @@ def compare_policies(
     """Return the measures of each policy with percentile intervals over patients, the first as reference.
 
     At `prevalence`, or at the sample's own if None. The same resamples serve all policies, so that
-    differences are paired. With several draws of readers each patient counts with the mean over the draws:
-    intervals are then over patients, not over single reads. Where all patients agree a share's interval is
+    differences are paired. With several draws of readers estimates are means over them, and intervals are
+    those of one trial of as many patients, each read once. Where all patients agree a share's interval is
     Clopper and Pearson's on patients, a difference's Tango's; what a policy fixes (each exam is read twice)
     has an interval without width. Raises `NotEstimableError` unless there are two events and two others.
 

@@ -7,6 +7,8 @@ References: Tango, Stat Med 17:891-908 (1998); Farrington & Manning, Stat Med 9:
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,10 +17,9 @@ from scipy.special import ndtr
 
 from huizhen.core.evidence import Interval
 from huizhen.errors import InvalidInputError, NotEstimableError
+from huizhen.validate.clusters import checked_clusters
 from huizhen.validate.estimates import normal_quantile
-from huizhen.validate.margins import MarginTest, non_inferior
-from huizhen.validate.samples import checked_outcome
-from huizhen.validate.share_differences import tango_limit
+from huizhen.validate.margins import MarginTest
 
 Floats = NDArray[np.float64]
 
@@ -32,11 +33,14 @@ def paired_score(only_new: ArrayLike, only_reference: ArrayLike, n: ArrayLike, m
     2.261
     """
     b, c, size = (np.asarray(part, dtype=np.float64) for part in (only_new, only_reference, n))
-    d = -_checked(margin)
-    linear = -b - c + (2 * size - b + c) * d
-    restricted = (np.sqrt(np.maximum(linear**2 + 8 * size * c * d * (1 - d), 0)) - linear) / (4 * size)
-    variance = size * (2 * restricted + d * (1 - d))
-    return _ratio(b - c - size * d, variance)
+    return _tango(b, c, size, -_checked(margin))
+
+
+def _tango(b: Floats, c: Floats, n: Floats, d: float) -> Floats:
+    """Return the score of paired shares that differ by `d` in (-1, 1)."""
+    linear = -b - c + (2 * n - b + c) * d
+    restricted = (np.sqrt(np.maximum(linear**2 + 8 * n * c * d * (1 - d), 0)) - linear) / (4 * n)
+    return _ratio(b - c - n * d, n * (2 * restricted + d * (1 - d)))
 
 
 def unpaired_score(
@@ -66,61 +70,59 @@ def unpaired_score(
 
 
 def paired_detection(
-    new: NDArray[Any], reference: NDArray[Any], *, margin: float, alpha: float = 0.025
-) -> MarginTest:
-    """Return the test on the same events (n,), each boolean: which of them either policy recalled.
-
-    The interval is Tango's at 1 - 2 alpha; the test passes exactly when its lower limit is above -`margin`.
-    Raises `InvalidInputError` on wrong input, `NotEstimableError` without an event.
-
-    >>> found = paired_detection(np.arange(100) < 88, np.arange(100) < 90, margin=0.1)
-    >>> found.passed, round(found.estimate, 2), round(found.interval.low, 3)
-    (True, -0.02, -0.07)
-    """
-    one, two = checked_outcome(new, name="new"), checked_outcome(reference, name="reference")
-    if one.shape != two.shape:
-        raise InvalidInputError(f"{one.size} and {two.size} events", remedy="give the same events")
-    b, c = int(np.count_nonzero(one & ~two)), int(np.count_nonzero(two & ~one))
-    p = float(ndtr(-paired_score(b, c, one.size, margin)))
-    reach = normal_quantile(1 - 2 * alpha)
-    low, high = (tango_limit(b, c, one.size, side * reach) for side in (1, -1))
-    interval = Interval(low=low, high=high, method="Tango", level=1 - 2 * alpha)
-    gap = (b - c) / one.size
-    return MarginTest(estimate=gap, interval=interval, margin=margin, p=p, passed=p <= alpha)
-
-
-def averaged_detection(
-    new: Floats,
-    reference: Floats,
+    new: NDArray[Any],
+    reference: NDArray[Any],
     *,
     margin: float,
     cluster: ArrayLike | None = None,
     alpha: float = 0.025,
 ) -> MarginTest:
-    """Return the test where each event (n,) counts with the share of draws that recalled it, within [0, 1].
+    """Return the test on the same events (n,): whether either policy recalled them.
 
-    The ratio estimator over patients, normal: for simulated readers, and for patients with several events.
-    Raises `InvalidInputError` on wrong input, `NotEstimableError` on fewer than two patients, or where no
-    patient differs so that no variance is seen. Reference: Cochran, Sampling Techniques (1977), section 6.3.
+    Booleans, or shares in [0, 1] over draws of simulated readers: the counts are then means over the draws,
+    and the test is that of one trial of this size which came out so. `cluster` (n,) names the patients of
+    events; counts are then divided by the design effect (Rao & Scott, Biometrics 48:577-585, 1992), at least
+    1. The interval is Tango's at 1 - 2 alpha; the test passes exactly when its lower limit is above
+    -`margin`. Raises `InvalidInputError` on wrong input, `NotEstimableError` without an event.
 
-    >>> new, reference = np.tile([0.5, 1.0, 0.9], 20), np.tile([0.6, 1.0, 0.8], 20)
-    >>> averaged_detection(new, reference, margin=0.05).passed
-    True
+    >>> found = paired_detection(np.arange(100) < 88, np.arange(100) < 90, margin=0.1)
+    >>> found.passed, round(found.estimate, 2), round(found.interval.low, 3)
+    (True, -0.02, -0.07)
     """
-    gaps = np.asarray(new, dtype=np.float64) - np.asarray(reference, dtype=np.float64)
-    if gaps.ndim != 1 or np.isnan(gaps).any():
+    gaps = _gaps(new, reference)
+    size = np.asarray(gaps.size / _design_effect(gaps, cluster), dtype=np.float64)
+    b, c = (np.asarray(size * np.maximum(side * gaps, 0).mean()) for side in (1, -1))
+    p = float(ndtr(-_tango(b, c, size, -_checked(margin))))
+    reach = normal_quantile(1 - 2 * alpha)
+    low, high = (_limit(partial(_tango, b, c, size), side * reach) for side in (1, -1))
+    method = "Tango" if cluster is None else "Tango, effective counts over patients"
+    interval = Interval(low=low, high=high, method=method, level=1 - 2 * alpha)
+    return MarginTest(estimate=float(gaps.mean()), interval=interval, margin=margin, p=p, passed=p <= alpha)
+
+
+def _gaps(new: NDArray[Any], reference: NDArray[Any]) -> Floats:
+    """Return new - reference (n,). Raises as `paired_detection`."""
+    shares = [np.asarray(part, dtype=np.float64) for part in (new, reference)]
+    if shares[0].ndim != 1 or shares[0].shape != shares[1].shape:
         raise InvalidInputError("no shares (n,) of the same events", remedy="check them", field="new")
-    names = np.arange(gaps.size) if cluster is None else np.asarray(cluster)
-    _, group = np.unique(names, return_inverse=True)
-    units = int(group.max(initial=-1)) + 1
-    if units < 2:
-        raise NotEstimableError("fewer than two patients have an event", remedy="gather patients")
-    mean = float(gaps.mean())
-    parts = np.bincount(group, weights=gaps - mean)
-    variance = units / (units - 1) * float(np.sum(parts**2)) / gaps.size**2
-    if not variance > 0:
-        raise NotEstimableError("no patient differs between the policies", remedy="test single reads")
-    return non_inferior(mean, float(np.sqrt(variance)), margin=_checked(margin), alpha=alpha)
+    if not all(((part >= 0) & (part <= 1)).all() for part in shares):
+        raise InvalidInputError("shares leave [0, 1], or are NaN", remedy="check them", field="new")
+    if not shares[0].size:
+        raise NotEstimableError("there is no event", remedy="gather events")
+    return np.asarray(shares[0] - shares[1])
+
+
+def _design_effect(gaps: Floats, cluster: ArrayLike | None) -> float:
+    """Return how much larger the variance of the mean is because patients have several events."""
+    if cluster is None:
+        return 1.0
+    group = checked_clusters(cluster, gaps.size)
+    patients = int(group.max()) + 1
+    rest = gaps - gaps.mean()
+    alone = float(rest @ rest)
+    if not alone > 0:
+        return gaps.size / patients
+    return max(1.0, float(np.sum(np.bincount(group, weights=rest) ** 2)) / alone)
 
 
 def unpaired_detection(
@@ -139,20 +141,19 @@ def unpaired_detection(
         if not 0 <= count <= size or size < 1:
             raise InvalidInputError(f"{count} of {size} is no share", remedy="check the counts")
     reach = normal_quantile(1 - 2 * alpha)
-    low, high = (_score_limit(new, reference, side * reach) for side in (1, -1))
+    low, high = (_limit(partial(_signed_score, new, reference), side * reach) for side in (1, -1))
     p = float(ndtr(-unpaired_score(*new, *reference, _checked(margin))))
     gap = new[0] / new[1] - reference[0] / reference[1]
     interval = Interval(low=low, high=high, method="Farrington-Manning", level=1 - 2 * alpha)
     return MarginTest(estimate=gap, interval=interval, margin=margin, p=p, passed=p <= alpha)
 
 
-def _score_limit(new: tuple[int, int], reference: tuple[int, int], z: float) -> float:
-    """Return the difference at which the score is `z`, by bisection: the score falls in the difference."""
+def _limit(score: Callable[[float], Floats | float], z: float) -> float:
+    """Return the difference at which `score`, which falls in the difference, is `z`, by bisection."""
     low, high = -1.0, 1.0
     for _ in range(60):
         middle = (low + high) / 2
-        score = _signed_score(new, reference, middle)
-        low, high = (middle, high) if score > z else (low, middle)
+        low, high = (middle, high) if score(middle) > z else (low, middle)
     return (low + high) / 2
 
 

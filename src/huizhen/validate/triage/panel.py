@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 from scipy.stats import rankdata
 
 from huizhen.errors import InvalidInputError
@@ -24,6 +24,9 @@ from huizhen.validate.triage.reads import Reads
 
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
+_NODES = 101
+_HELD = 4_000_000
+"""Numbers held at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,29 +135,72 @@ def _follows(draw: np.random.Generator, chance: float, shape: tuple[int, int]) -
     return draw.random(shape) < chance if chance else np.zeros(shape, dtype=np.bool_)
 
 
-def completed_reads(seen: tuple[Floats, Floats, Floats], drawn: Reads) -> Reads:
-    """Return reads as seen (each (n,): 1, 0, or NaN where it didn't take place), else as `drawn`.
+def complete_reads(
+    draw: np.random.Generator,
+    panel: Panel,
+    outcome: NDArray[np.bool_],
+    ai: Floats,
+    seen: tuple[Floats, Floats, Floats],
+    *,
+    draws: int = 1,
+) -> Reads:
+    """Return reads as seen (each (n,): 1, 0, or NaN where it didn't take place), the others drawn given them.
 
     A policy may need a reading that nobody did, such as a consensus on what no reader flagged; such readings
-    are marked as simulated. Raises `InvalidInputError` on other values or lengths.
+    are marked as simulated. They are drawn given what was seen: an exam that the first reader missed is
+    harder for the second too. What readers share beside the AI, c, is drawn from its distribution given the
+    AI's deviates `ai` (n,) and the reads that were seen, on 101 equally likely values. Raises
+    `InvalidInputError` on other values or lengths.
 
     >>> reader = Reader(sensitivity=0.8, specificity=0.9)
     >>> panel = Panel(first=reader, second=reader, consensus=reader)
-    >>> drawn = simulate_reads(np.random.default_rng(1), panel, np.array([True, False]), np.zeros(2))
     >>> one, gap = np.array([1.0, 0.0]), np.array([1.0, np.nan])
-    >>> completed_reads((one, one, gap), drawn).simulated.tolist()
-    [[False, False], [False, False], [False, True]]
+    >>> found = complete_reads(np.random.default_rng(1), panel, one == 1, np.zeros(2), (one, one, gap))
+    >>> found.simulated.tolist(), found.first.tolist()
+    ([[False, False], [False, False], [False, True]], [[True, False]])
     """
-    shape, parts = drawn.first.shape, (drawn.first, drawn.second, drawn.consensus)
     for column in seen:
-        if column.shape != shape[1:] or not np.isin(column[~np.isnan(column)], (0, 1)).all():
+        if column.shape != outcome.shape or not np.isin(column[~np.isnan(column)], (0, 1)).all():
             raise InvalidInputError("a read is neither 1, 0 nor NaN", remedy="check the reads", field="seen")
-    flags = [np.where(np.isnan(column), part, column == 1) for column, part in zip(seen, parts, strict=True)]
+    size = max(1, _HELD // (draws * _NODES))
+    blocks = [slice(start, start + size) for start in range(0, outcome.size, size)]
+    drawn = [
+        _given(draw, panel, outcome[block], ai[block], [column[block] for column in seen], draws)
+        for block in blocks
+    ]
+    flags = np.concatenate(drawn, axis=2)  # (3, r, n)
+    follows = [_follows(draw, panel.follow, (draws, outcome.size)) for _ in range(2)]
     return Reads(
         first=flags[0],
         second=flags[1],
         consensus=flags[2],
-        follows_first=drawn.follows_first,
-        follows_second=drawn.follows_second,
+        follows_first=follows[0],
+        follows_second=follows[1],
         simulated=np.stack([np.isnan(column) for column in seen]),
+    )
+
+
+def _given(
+    draw: np.random.Generator, panel: Panel, outcome: Flags, ai: Floats, seen: list[Floats], draws: int
+) -> Flags:
+    """Return the three reads (3, r, k) of a block of exams, those not seen drawn given the others."""
+    node = ndtri((np.arange(_NODES) + 0.5) / _NODES)
+    rest = math.sqrt(max(panel.between_readers - panel.with_ai**2, 0.0))
+    shared = panel.with_ai * ai[:, np.newaxis] + rest * node  # (k, nodes)
+    own = math.sqrt(1 - panel.between_readers)
+    weight = np.ones_like(shared)
+    chances = []
+    for reader, column in zip(panel.readers, seen, strict=True):
+        threshold = np.where(outcome, *reversed(reader.thresholds))[:, np.newaxis]
+        chance = ndtr((shared - threshold) / own)
+        flag = column[:, np.newaxis]
+        weight *= np.where(np.isnan(flag), 1.0, np.where(flag == 1, chance, 1 - chance))
+        chances.append(chance)
+    reached = np.cumsum(weight + 1e-300, axis=1)
+    point = draw.random((draws, outcome.size)) * reached[:, -1]
+    place = np.minimum((reached < point[..., np.newaxis]).sum(axis=2), _NODES - 1)  # (r, k)
+    exam = np.arange(outcome.size)
+    flags = [draw.random(place.shape) < chance[exam, place] for chance in chances]
+    return np.stack(
+        [np.where(np.isnan(column), flag, column == 1) for column, flag in zip(seen, flags, strict=True)]
     )

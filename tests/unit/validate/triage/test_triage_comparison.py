@@ -141,6 +141,21 @@ def test_doubling_every_exam_of_a_patient_leaves_the_interval() -> None:
     assert naive.interval.high - naive.interval.low == pytest.approx(width / np.sqrt(2), rel=0.1)
 
 
+def test_draws_make_one_trial_of_as_many_patients() -> None:
+    many = compare_policies(exams_of(600, 0.3, 8, draws=40), POLICIES[:2], resamples=3000)[1].measures
+    value, interval = many["sensitivity"].value, many["sensitivity"].interval
+    plain = 2 * 1.96 * np.sqrt(value * (1 - value) / 180)
+    assert interval.high - interval.low == pytest.approx(plain, rel=0.1)
+    exams = exams_of(50, 0.3, 9, draws=3)
+    courses = [carried_out(policy, exams) for policy in POLICIES]
+    single, patients = (
+        cells_of(exams.outcome, courses),
+        cells_of(exams.outcome, courses, cluster=np.arange(50)),
+    )
+    assert single.units == patients.units == 50
+    assert single.sums == pytest.approx(patients.sums)
+
+
 def test_where_all_agree_the_interval_still_has_a_width() -> None:
     truth = np.arange(40) < 10
     flags = observed_reads(truth, truth, truth)
@@ -174,6 +189,8 @@ def test_what_has_no_measure_is_refused() -> None:
             compare_policies(exams, keys.pop("policies", POLICIES), **keys)
     with pytest.raises(InvalidInputError):
         Minutes(first=-1.0)
+    with pytest.raises(InvalidInputError):
+        cells_of(exams.outcome, [])
     with pytest.raises(InvalidInputError):
         cells_of(np.ones(3, dtype=np.bool_), [carried_out(DoubleReading(), exams)])
 

@@ -9,7 +9,6 @@ from scipy.optimize import minimize_scalar
 from huizhen.errors import InvalidInputError, NotEstimableError
 from huizhen.validate.share_differences import tango_limit
 from huizhen.validate.triage.noninferiority import (
-    averaged_detection,
     paired_detection,
     paired_score,
     unpaired_detection,
@@ -73,34 +72,39 @@ def test_paired_detection_counts_who_differs() -> None:
     assert paired_detection(reference, reference, margin=0.05).passed
 
 
-def test_averaged_detection_is_over_patients() -> None:
+def test_paired_detection_is_over_patients() -> None:
     draw = np.random.default_rng(2)
-    new, reference = draw.random(100), draw.random(100)
-    alone = averaged_detection(new, reference, margin=0.1)
-    gaps = new - reference
-    assert alone.interval.high - alone.interval.low == pytest.approx(
-        2 * 1.959964 * np.std(gaps, ddof=1) / 10, rel=1e-6
-    )
-    twice = averaged_detection(
-        np.repeat(new, 2), np.repeat(reference, 2), margin=0.1, cluster=np.repeat(np.arange(100), 2)
-    )
+    new, reference = draw.random(100) < 0.8, draw.random(100) < 0.85
+    alone = paired_detection(new, reference, margin=0.1)
+    of_two = np.repeat(np.arange(100), 2)
+    twice = paired_detection(np.repeat(new, 2), np.repeat(reference, 2), margin=0.1, cluster=of_two)
     assert [twice.interval.low, twice.interval.high] == pytest.approx(
         [alone.interval.low, alone.interval.high]
     )
+    naive = paired_detection(np.repeat(new, 2), np.repeat(reference, 2), margin=0.1)
+    assert naive.interval.low > twice.interval.low
+    same = paired_detection(np.ones(200), np.ones(200), margin=0.1, cluster=of_two)
+    once = paired_detection(np.ones(100), np.ones(100), margin=0.1)
+    assert same.interval.low == pytest.approx(once.interval.low)
+
+
+def test_shares_over_draws_count_as_one_trial_of_their_mean() -> None:
+    new, reference = np.full(100, 0.88), np.full(100, 0.9)
+    found = paired_detection(new, reference, margin=0.1)
+    whole = paired_detection(np.arange(100) < 88, np.arange(100) < 90, margin=0.1)
+    assert found.interval.low == pytest.approx(whole.interval.low)
+    assert found.p == pytest.approx(whole.p)
 
 
 def test_what_cannot_be_tested_is_refused() -> None:
     flags = np.array([True, False])
-    with pytest.raises(InvalidInputError):
-        paired_detection(flags, flags[:1], margin=0.1)
+    for pair in ((flags, flags[:1]), (np.array([np.nan]), np.ones(1)), (np.array([1.2]), np.ones(1))):
+        with pytest.raises(InvalidInputError):
+            paired_detection(*pair, margin=0.1)
     for margin in (-0.1, 1.5):
         with pytest.raises(InvalidInputError):
             paired_score(1, 1, 10, margin)
     with pytest.raises(InvalidInputError):
         unpaired_detection((11, 10), (1, 10), margin=0.1)
     with pytest.raises(NotEstimableError):
-        averaged_detection(np.ones(3), np.ones(3), margin=0.1)
-    with pytest.raises(NotEstimableError):
-        averaged_detection(np.ones(1), np.zeros(1), margin=0.1)
-    with pytest.raises(InvalidInputError):
-        averaged_detection(np.array([np.nan]), np.ones(1), margin=0.1)
+        paired_detection(flags[:0], flags[:0], margin=0.1)
