@@ -31,7 +31,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
         "site",
         "federation",
     ),
-    "study": ("new", "check"),
+    "study": ("new", "check", "lock"),
     "form": ("new", "check"),
     "data": ("import", "describe"),
     "site": ("init", "join", "status", "policy", "approve", "outbox", "queue", "label", "serve"),

@@ -21,8 +21,8 @@ from pydantic import (
 
 from huizhen.core.digests import Digest, digest_value
 from huizhen.core.study_active import Active, active_problems
-from huizhen.core.study_dossier import DossierPlan
 from huizhen.core.study_base import Frozen, Name
+from huizhen.core.study_dossier import DossierPlan
 from huizhen.core.study_endpoints import Endpoint as Endpoint
 from huizhen.core.study_endpoints import ThresholdRule as ThresholdRule
 from huizhen.core.study_endpoints import Variant as Variant
@@ -39,6 +39,7 @@ from huizhen.core.study_predictions import (
     without_variants,
 )
 from huizhen.core.study_privacy import Privacy, privacy_problems
+from huizhen.core.study_protocol import ProtocolPlan
 from huizhen.core.study_robustness import Conformal, Robustness, robustness_problems
 
 
@@ -256,6 +257,8 @@ class Study(Frozen):
     """Present, instead of sites and modalities: a table of predictions made elsewhere is what is tested."""
     reads: ReadTable | None = None
     """Present, instead of sites and modalities: a table of readers' ratings is what is tested."""
+    protocol: ProtocolPlan | None = None
+    """Present: what must be done before a run."""
     threshold: ThresholdRule = ThresholdRule()
     endpoint: list[Endpoint] = Field(default_factory=list)
     evaluation: EvaluationPlan = EvaluationPlan()
@@ -280,7 +283,7 @@ class Study(Frozen):
     def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what the study says nothing of, so that nothing of it is signed."""
         found: dict[str, Any] = handler(self)
-        optional = ("predictions", "reads", "robustness", "conformal", "dossier")
+        optional = ("predictions", "reads", "protocol", "robustness", "conformal", "dossier")
         tables = [key for key in optional if getattr(self, key) is None]
         silent = [*LEFT_OUT, "phantom_truth"] if self.is_given else []
         silent += ["threshold"] if self.is_given and not (self.predictions and self.predictions.tune) else []
@@ -292,8 +295,14 @@ class Study(Frozen):
     def _names_agree(self) -> Self:
         problems: list[str] = [*given_problems(self), *evaluation_problems(self)]
         problems += robustness_problems(self)
-        if self.is_given:
-            return self._without(problems)
+        problems += [] if self.is_given else self._between_parts()
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _between_parts(self) -> list[str]:
+        """Return what doesn't go together in a study that makes its own model."""
+        problems: list[str] = []
         for what, names in (
             ("modality", [m.name for m in self.modality]),
             ("site", [s.name for s in self.site]),
@@ -316,13 +325,7 @@ class Study(Frozen):
         problems += [*federation_problems(self), *privacy_problems(self), *active_problems(self)]
         if Variant.TABLE_LR in self.network.variants and not self.table_modalities:
             problems.append("variant table_lr needs a table modality")
-        return self._without(problems)
-
-    def _without(self, problems: list[str]) -> Self:
-        """Return the study if it has no problems."""
-        if problems:
-            raise ValueError("; ".join(problems))
-        return self
+        return problems
 
     @property
     def is_given(self) -> bool:

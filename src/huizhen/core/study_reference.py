@@ -24,7 +24,9 @@ from huizhen.core.study_active import Active
 from huizhen.core.study_dossier import DossierPlan
 from huizhen.core.study_evaluation import ErrorCosts, EvaluationPlan, PartialArea, Subgroup
 from huizhen.core.study_federation import Federation
+from huizhen.core.study_predictions import PredictionTable, ReadTable
 from huizhen.core.study_privacy import Privacy
+from huizhen.core.study_protocol import ProtocolPlan
 from huizhen.core.study_robustness import Conformal, Robustness
 
 __all__ = ["section", "study_reference"]
@@ -37,6 +39,9 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[[site]]", study.Site),
     ("[[site.source]]", study.Source),
     ("columns of [[site.source]]", study.Columns),
+    ("[predictions]", PredictionTable),
+    ("[reads]", ReadTable),
+    ("[protocol]", ProtocolPlan),
     ("[threshold]", study.ThresholdRule),
     ("[[endpoint]]", study.Endpoint),
     ("[evaluation]", EvaluationPlan),

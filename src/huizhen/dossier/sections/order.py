@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from huizhen.dossier.blocks import Cell, Mark, Phrase, Row, Table, Timeline, phrase
-from huizhen.dossier.citations import Cited, cite, pointer, when
+from huizhen.dossier.citations import Cited, cite, pointer, readable, when
 from huizhen.dossier.labels import cohort_name
 from huizhen.dossier.openings import check_openings, named, sealed_counts
 from huizhen.dossier.record import Record
@@ -84,7 +84,19 @@ def rules(record: Record) -> tuple[Rule, ...]:
             shown_by=(*unseals[:1], *results[:1]),
         ),
         *commitment_rules(record),
+        *_protocol_rule(record),
     )
+
+
+def _protocol_rule(record: Record) -> tuple[Rule, ...]:
+    """Return whether the protocol was locked before outcomes were opened, where it was or had to be."""
+    locked = record.kind("protocol_lock")
+    wanted = (record.study.get("protocol") or {}).get("lock") is True
+    if not (locked or wanted):
+        return ()
+    opened = record.kind("unseal") or record.kind("intake")
+    held = _before(locked[:1], opened) if locked else Held.NO
+    return (Rule(key="protocol_locked", held=held, shown_by=(*locked[:1], *opened[:1])),)
 
 
 def _rules_of_reads(record: Record) -> tuple[Rule, ...]:
@@ -98,6 +110,7 @@ def _rules_of_reads(record: Record) -> tuple[Rule, ...]:
             held=_before(studies[-1:], opened),
             shown_by=(*studies[-1:], *opened[:1]),
         ),
+        *_protocol_rule(record),
     )
 
 
@@ -252,7 +265,7 @@ def cite_time(entry: Entry) -> Cited:
     return Cited(entry=entry.index, label=Text.both(entry.kind), text=when(entry.time), values={})
 
 
-TIMELINE = ("study", "intake", "commit", "lock", "predictions", "unseal")
+TIMELINE = ("study", "protocol_lock", "intake", "commit", "lock", "predictions", "unseal")
 
 
 def timeline(record: Record) -> Timeline:
@@ -275,13 +288,14 @@ def _what(record: Record, entry: Entry) -> Phrase | Cited:
         return phrase(f"timeline.{of}{entry.kind}_what", entry=cite_kind(entry))
     fields = {
         "study": ("timeline.study_what", "digest", "/digest"),
+        "protocol_lock": ("timeline.protocol_lock_what", "time", "/locks/0/time"),
         "lock": ("timeline.lock_what", "digest", "/model_digest"),
         "unseal": ("timeline.unseal_what", "lock", "/lock_entry"),
     }
     key, name, path = fields[entry.kind]
-    if path[1:] not in entry.body:
+    if path.split("/")[1] not in entry.body:
         return cite_kind(entry)
-    show = _short if name == "digest" else _number
+    show = {"digest": _short, "time": readable}.get(name, _number)
     return phrase(key, **{name: cite(entry, say(f"timeline.{entry.kind}"), path, show=show)})
 
 

@@ -12,6 +12,7 @@ from huizhen.dossier.labels import column_name, metric_name, model_name
 from huizhen.dossier.record import Record
 from huizhen.dossier.sections.given import given_facts
 from huizhen.dossier.sections.order import order_table, timeline
+from huizhen.dossier.sections.protocol import protocol_lock
 from huizhen.dossier.wording import Text, listed, say
 
 FACTS = (
@@ -41,6 +42,7 @@ def study(record: Record) -> Section:
         Heading(id="when", text=say("heading.when")),
         timeline(record),
         order_table(record),
+        *protocol_lock(record),
         Fold(summary=say("fold.whole_study"), blocks=(detail_facts(record.study_entry, "study"),)),
     )
     return Section(id="study", title=say("section.study"), blocks=blocks, phantom=record.phantom)

@@ -19,6 +19,7 @@ from huizhen.dossier.sections.order import (
     rules,
     sealed_notes,
 )
+from huizhen.dossier.sections.protocol import deviation_note
 from huizhen.dossier.wording import Text, join, say
 
 KEY_NUMBERS = ("auc", "sensitivity", "specificity", "calibration_slope")
@@ -28,7 +29,7 @@ def summary(record: Record) -> Section:
     """Return the summary."""
     blocks: list[Block] = [*_phantom(record), *_question(record), *_answers(record)]
     blocks += [*_reader_answers(record), *_verdict(record)]
-    blocks += _targets(record)
+    blocks += [*deviation_note(record), *_targets(record)]
     if endpoints := _endpoint_table(record):
         blocks.append(endpoints)
     for cohort in ("internal", "external"):
