@@ -17,6 +17,7 @@ from huizhen.core.study import Role, Variant
 from huizhen.models.bundle import load_bundle, save_bundle
 from huizhen.models.card import check_card
 from huizhen.pipeline.cohort_stage import OpenCohort
+from huizhen.pipeline.conformal_cuts import CONFORMAL, conformal_cuts
 from huizhen.pipeline.decisions import (
     DECISIONS,
     Decisions,
@@ -57,6 +58,9 @@ def lock_stage(run: Run, cohort: OpenCohort, fits: Sequence[FittedModel]) -> Loc
         checked = check_card(card, file="card.json")
         write_card(folder, checked)
         lock = {"model_digest": digest, "study_digest": run.study.digest, "decisions": plain}
+        if cuts := conformal_cuts(run.study, cohort.cases, tuned, decisions):
+            write_json(folder / CONFORMAL, cuts)
+            lock["conformal"] = cuts
         return Made(
             evidence=evidence,
             entries=[("model", {"card": checked.model_dump(mode="json"), "digest": digest}), ("lock", lock)],

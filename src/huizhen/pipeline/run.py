@@ -9,6 +9,7 @@ from huizhen.core.study_file import load_study
 from huizhen.core.words import Language
 from huizhen.pipeline.assess_stage import assess_stage
 from huizhen.pipeline.cohort_stage import cohort_stage
+from huizhen.pipeline.conformal_stage import conformal_stage
 from huizhen.pipeline.explain_stage import explain_stage
 from huizhen.pipeline.finish import RunResult, conduct
 from huizhen.pipeline.fit_stage import fit_stages
@@ -58,9 +59,10 @@ def _stages(run: Run, study_file: Path) -> tuple[list[Stage], Path | None]:
     opened = predict_stage(run, cohort, fits, locked)
     assessed = assess_stage(run, opened)
     explained = explain_stage(run, opened, fits, locked)
+    sets = conformal_stage(run, opened, locked)
     tried = robustness_stages(run, opened, fits, locked)
     _enter_damage(run)
-    found = [protocol, cohort.stage, locked.stage, opened.stage, assessed, explained, *tried]
+    found = [protocol, cohort.stage, locked.stage, opened.stage, assessed, explained, sets, *tried]
     return [stage for stage in found if stage is not None], locked.stage.folder / MODEL
 
 

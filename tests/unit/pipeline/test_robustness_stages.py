@@ -234,6 +234,25 @@ def test_the_dossier_holds_them(finished: Finished) -> None:
     assert 'id="table-robustness"' in page
 
 
+def test_prediction_sets_are_fixed_with_the_lock_and_counted_after_it(finished: Finished) -> None:
+    [lock] = [body for kind, body in entries(finished) if kind == "lock"]
+    assert set(lock["conformal"]["0"]) == {"north", "pooled"}
+    found = evidence(finished)
+    for cohort, site, cuts in (("internal", "north", "north"), ("external", "far", "pooled")):
+        whole = found[f"conformal/coverage/{cohort}/all/any"]
+        parts = [found[f"conformal/coverage/{cohort}/{site}/{which}"] for which in ("event", "other")]
+        assert whole["detail"]["count"] == sum(part["detail"]["count"] for part in parts)
+        assert {part["detail"]["cuts"] for part in parts} == {cuts}
+        single = found[f"conformal/single/{cohort}/all"]["detail"]
+        assert single["of"] == single["count"] + single["double"] + single.get("empty", 0)
+    with (finished.result.dossier / "files" / "conformal_internal.csv").open(encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+    held = [row["event"] if row["outcome"] == "1" else row["other"] for row in rows]
+    assert held.count("1") == found["conformal/coverage/internal/all/any"]["detail"]["count"]
+    page = (finished.result.dossier / "index.html").read_text(encoding="utf-8")
+    assert 'id="table-conformal"' in page
+
+
 @pytest.mark.parametrize(
     ("events", "others", "most", "drawn"),
     [(50, 200, 40, (20, 20)), (5, 200, 40, (5, 35)), (200, 5, 40, (35, 5)), (8, 9, 40, (8, 9))],

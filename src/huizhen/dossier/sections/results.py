@@ -6,6 +6,7 @@ from huizhen.dossier.blocks import Block, Heading, Section
 from huizhen.dossier.labels import COHORTS, cohort_name
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.sections.calibration import calibration
+from huizhen.dossier.sections.conformal import conformal
 from huizhen.dossier.sections.decisions import decisions
 from huizhen.dossier.sections.discrimination import discrimination, roc_figures
 from huizhen.dossier.sections.places import other_models_by_site, sites
@@ -36,6 +37,7 @@ def results(record: Record) -> Section:
     for cohort in cohorts(record.family("subset_auc")):
         blocks += _titled(subsets(record, cohort), "subsets", cohort)
     blocks += best_shares(record)
+    blocks += conformal(record)
     blocks += robustness(record)
     return Section(id="results", title=say("section.results"), blocks=tuple(blocks), phantom=record.phantom)
 

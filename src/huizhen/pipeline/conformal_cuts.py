@@ -1,0 +1,48 @@
+"""Cuts of prediction sets, fixed on tuning patients together with calibration and thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from huizhen.core.cohort import Case
+from huizhen.core.study import Study, Variant
+from huizhen.pipeline.decisions import Decisions
+from huizhen.pipeline.tuning_file import Tuned
+from huizhen.validate.conformal import fit_cuts, fits_alone
+
+__all__ = ["CONFORMAL", "POOLED", "conformal_cuts"]
+
+CMAN: Final = Variant.CMAN.value
+CONFORMAL: Final = "conformal.json"
+POOLED: Final = "pooled"
+"""The cuts of all tuning patients together: for external sites, and for those with too few of a class."""
+
+
+def conformal_cuts(
+    study: Study, cases: Sequence[Case], tuned: Sequence[Tuned], decisions: Decisions
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return CMAN's cuts in each fold, by site and pooled, as plain values; nothing without [conformal].
+
+    A site has cuts of its own where it has enough tuning patients of each class.
+    """
+    if study.conformal is None:
+        return {}
+    level, site_of = study.conformal.level, {case.pseudonym: case.site for case in cases}
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for one in tuned:
+        if one.model != CMAN or one.fold not in decisions.get(CMAN, {}):
+            continue
+        platt = decisions[CMAN][one.fold].platt
+        odds = platt.intercept + platt.slope * one.log_odds
+        sites = np.array([site_of[name] for name in one.patient])
+        own = {POOLED: fit_cuts(one.outcome, odds, level).to_json()}
+        for site in sorted(set(sites.tolist())):
+            here = sites == site
+            events = int(one.outcome[here].sum())
+            if site != POOLED and fits_alone(events, int(here.sum()) - events, level):
+                own[site] = fit_cuts(one.outcome[here], odds[here], level).to_json()
+        found[str(one.fold)] = own
+    return found
