@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, model_validator
@@ -68,6 +69,14 @@ class Federation(Frozen):
     smallest_count: Annotated[int, Field(ge=1)] = 5
     """A level of a table's column that fewer training patients have, over all sites, is pooled with other
     such levels and its name leaves no site; measures over fewer patients are not assessed."""
+
+    def stays(self, name: str) -> bool:
+        """Tell whether the weight `name` stays at its site.
+
+        >>> Federation(site_specific=("*norm*",)).stays("encoder.norm1.weight")
+        True
+        """
+        return any(fnmatchcase(name, pattern) for pattern in self.site_specific)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -9,7 +9,6 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, assert_never
 
@@ -73,7 +72,7 @@ class Training:
             for number in range(last.number + 1, total):
                 if self.before is not None:
                     self.before(number, last.weights)
-                shared = {n: w for n, w in last.weights.items() if not self._stays(n)}
+                shared = {n: w for n, w in last.weights.items() if not self.federation.stays(n)}
                 sent = {**shared, **strategy.broadcast(last.state, shared)}
                 change, sites = self._change(number, sent)
                 share = len(sites) / len(self.sites)
@@ -87,10 +86,6 @@ class Training:
                 save_round(self.folder, last)
                 advance(1)
         return last
-
-    def _stays(self, name: str) -> bool:
-        """Tell whether a weight stays at its site."""
-        return any(fnmatchcase(name, pattern) for pattern in self.federation.site_specific)
 
     def _change(self, number: int, sent: Weights) -> tuple[Weights, tuple[str, ...]]:
         """Return the mean change of one round, and the sites it is of."""

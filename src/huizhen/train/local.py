@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -91,7 +90,7 @@ class LocalFit:
 
     def _begin(self, network: Network, sent: Arrays, kept: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Put `sent` and the site's own weights into the network; return the shared ones as they came."""
-        shared = {n: w for n, w in shared_weights(network).items() if not self.stays(n)}
+        shared = {n: w for n, w in shared_weights(network).items() if not self.federation.stays(n)}
         given = {name: value for name, value in sent.items() if not name.startswith(CONTROL)}
         if {n: v.shape for n, v in given.items()} != {n: tuple(w.shape) for n, w in shared.items()}:
             raise ModelError(
@@ -103,10 +102,6 @@ class LocalFit:
         own = {name[len(KEPT) :]: value for name, value in kept.items() if name.startswith(KEPT)}
         network.load_state_dict({**network.state_dict(), **own, **begin})
         return begin
-
-    def stays(self, name: str) -> bool:
-        """Tell whether a weight stays at its site."""
-        return any(fnmatchcase(name, pattern) for pattern in self.federation.site_specific)
 
     def _correction(
         self,
@@ -162,7 +157,7 @@ class LocalFit:
         """
         tensors = optimiser_tensors(optimiser)
         tensors |= {OWN + name: value for name, value in own.items()}
-        tensors |= {KEPT + name: w for name, w in network.state_dict().items() if self.stays(name)}
+        tensors |= {KEPT + name: w for name, w in network.state_dict().items() if self.federation.stays(name)}
         data = save({name: value.detach().contiguous() for name, value in tensors.items()})
         files = kept_files(self.folder)
         earlier = [file for file in files if _number(file) < number]

@@ -131,8 +131,8 @@ def test_grouped_median_sums_by_group(tmp_path):
 
 def test_site_specific_weights_do_not_travel(tmp_path):
     one = toy(tmp_path, {"rounds": 1, "site_specific": ["nothing*"]})
-    assert training(one, tmp_path)._stays("nothing.bias")
-    assert not training(one, tmp_path)._stays("bias")
+    assert training(one, tmp_path).federation.stays("nothing.bias")
+    assert not training(one, tmp_path).federation.stays("bias")
 
 
 def test_a_statistic_over_secure_sums_is_the_pooled_one(tmp_path):

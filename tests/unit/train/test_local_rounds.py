@@ -148,7 +148,7 @@ def test_the_leads_optimisers_leave_the_sites_steps_as_they_are(local, study, ma
 def test_weights_that_stay_neither_leave_nor_arrive_and_last(local, study, make_network):
     one = local(site_specific=("joint.*",))
     whole = weights_of(make_network(study))
-    stay = {name for name in whole if one.stays(name)}
+    stay = {name for name in whole if one.federation.stays(name)}
     assert stay
     assert stay < set(whole)
     sent = {name: value for name, value in whole.items() if name not in stay}
@@ -178,7 +178,7 @@ def test_a_round_repeated_gives_the_same_change(local, study, make_network):
 def test_a_missed_round_loses_neither_variates_nor_weights_that_stay(local, study, make_network):
     """A site that was away for a round goes on from what it had."""
     one = local(strategy=StrategyKind.SCAFFOLD, site_specific=("joint.*",))
-    sent = {n: w for n, w in weights_of(make_network(study)).items() if not one.stays(n)}
+    sent = {n: w for n, w in weights_of(make_network(study)).items() if not one.federation.stays(n)}
     sent |= {CONTROL + name: np.full_like(value, 1e-3) for name, value in sent.items()}
     one.round(make_network(study), 0, sent)
     before = own_weights(one.folder)
@@ -192,7 +192,7 @@ def test_a_missed_round_loses_neither_variates_nor_weights_that_stay(local, stud
 
 def test_a_damaged_file_is_passed_over_for_the_one_before(local, study, make_network):
     one = local(site_specific=("joint.*",))
-    sent = {n: w for n, w in weights_of(make_network(study)).items() if not one.stays(n)}
+    sent = {n: w for n, w in weights_of(make_network(study)).items() if not one.federation.stays(n)}
     for number in range(2):
         one.round(make_network(study), number, sent)
     first, second = kept_files(one.folder)
