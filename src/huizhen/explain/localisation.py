@@ -13,11 +13,11 @@ from huizhen.core.digests import Digest
 from huizhen.core.evidence import Evidence, Interval
 from huizhen.core.streams import stream
 from huizhen.errors import InvalidInputError
+from huizhen.federate.statistics.localisation import wilson_interval
 
 RESAMPLES = 2000
 FEW = 20
 """Results of fewer patients are marked."""
-Z_95 = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,10 +178,7 @@ def wilson(successes: NDArray[np.float64]) -> Interval:
     >>> round(interval.low, 3), round(interval.high, 3)
     (0.596, 0.982)
     """
-    n, p = len(successes), float(successes.mean())
-    centre = (p + Z_95**2 / (2 * n)) / (1 + Z_95**2 / n)
-    half = Z_95 / (1 + Z_95**2 / n) * math.sqrt(p * (1 - p) / n + Z_95**2 / (4 * n**2))
-    return Interval(low=max(centre - half, 0.0), high=min(centre + half, 1.0), method="Wilson")
+    return wilson_interval(float(successes.mean()), len(successes))
 
 
 def bootstrap(values: NDArray[np.float64], *, seed: int, key: str) -> Interval:

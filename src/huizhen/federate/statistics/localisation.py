@@ -18,7 +18,7 @@ from huizhen.errors import InvalidInputError, MessageError
 from huizhen.federate.statistics.aggregate import Aggregate, Layout, count, real
 from huizhen.federate.statistics.interface import Ask, Done, Query
 
-__all__ = ["Localisation", "Pointing", "Share"]
+__all__ = ["Localisation", "Pointing", "Share", "wilson_interval"]
 
 Floats = NDArray[np.float64]
 Z_95 = 1.959963984540054
@@ -115,13 +115,13 @@ class Localisation:
     def update(self, ask: Ask, total: Aggregate) -> Ask | Done[Localised]:
         """Return both games."""
         n, (hit, energy, area) = total.n, total["sums"] / total.n
-        whole = int(total["partly"]) == 0
+        if int(total["partly"]) == 0:
+            hits: Interval | None = wilson_interval(round(float(hit) * n) / n, n)
+        else:
+            hits = _t(float(hit), total["squares"][0], n)
         return Done(
             Localised(
-                pointing=Share(
-                    mean=float(hit),
-                    interval=_wilson(float(hit), n) if whole else _t(float(hit), total["squares"][0], n),
-                ),
+                pointing=Share(mean=float(hit), interval=hits),
                 energy=Share(mean=float(energy), interval=_t(float(energy), total["squares"][1], n)),
                 chance=float(area),
                 n=n,
@@ -130,9 +130,15 @@ class Localisation:
         )
 
 
-def _wilson(p: float, n: int) -> Interval:
-    """Return Wilson's 95 % score interval of a proportion (Wilson, JASA 22:209-212, 1927)."""
-    p = round(p * n) / n
+def wilson_interval(p: float, n: int) -> Interval:
+    """Return Wilson's 95 % score interval of the share `p` in [0, 1] of `n` patients, n at least 1.
+
+    Reference: Wilson, JASA 22:209-212 (1927).
+
+    >>> interval = wilson_interval(0.9, 10)
+    >>> round(interval.low, 3), round(interval.high, 3)
+    (0.596, 0.982)
+    """
     centre = (p + Z_95**2 / (2 * n)) / (1 + Z_95**2 / n)
     half = Z_95 / (1 + Z_95**2 / n) * math.sqrt(p * (1 - p) / n + Z_95**2 / (4 * n**2))
     return Interval(low=max(centre - half, 0.0), high=min(centre + half, 1.0), method="Wilson")
