@@ -65,7 +65,8 @@ class Case:
 
     `covariates` maps a table modality to its row: column -> number, text or None (missing value).
     `outcome` is 1 (positive), 0 (negative) or None (unlabelled). `patient_id` never leaves the site;
-    reports show `pseudonym`.
+    reports show `pseudonym`. `groups` maps a subgroup's column to what a labels table says of the patient, ""
+    where it says nothing: no input of a model.
     """
 
     pseudonym: str
@@ -74,6 +75,7 @@ class Case:
     outcome: int | None
     images: Mapping[str, tuple[ImageRecord, ...]] = field(default_factory=dict)
     covariates: Mapping[str, Mapping[str, float | str | None]] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def modalities(self) -> frozenset[str]:

@@ -7,6 +7,18 @@ from collections.abc import Mapping
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.wording import Text, join, known, say, say_or
 
+OF_GROUPS = (
+    "grouping",
+    "subgroup",
+    "worst_group",
+    "equalised_odds",
+    "sensitivity_gap",
+    "specificity_gap",
+    "ppv_gap",
+    "demographic_parity",
+    "heterogeneity",
+)
+"""Families whose keys end with a column and perhaps a group, both as somebody else's tables name them."""
 COHORTS = ("internal", "external")
 
 
@@ -85,10 +97,23 @@ def split_difference(name: str) -> tuple[str, str]:
 def label_of(measured: Measured) -> Text:
     """Return a full label of an evidence, built from its key: what the search finds."""
     family, metric = measured.family, measured.evidence.metric
+    if family in OF_GROUPS:
+        model, cohort, *names = (*measured.parts, "", "")
+        parts = [part_name(model), part_name(cohort), *(value_name(unquoted(name)) for name in names if name)]
+        return join(metric_name(family), *parts, by=Text(", ", "，"))
     if known(f"metric.{family}"):
         return join(metric_name(family), *map(part_name, measured.parts), by=Text(", ", "，"))
     rest = [part for part in measured.parts if part != metric]
     return join(metric_name(metric), *map(part_name, rest), by=Text(", ", "，"))
+
+
+def unquoted(part: str) -> str:
+    """Return a name that stands in a key with its slashes escaped.
+
+    >>> unquoted("50%2F50 %25")
+    '50/50 %'
+    """
+    return part.replace("%2F", "/").replace("%25", "%")
 
 
 def part_name(part: str) -> Text:

@@ -66,7 +66,7 @@ def assessed(study: Study, predictions: Mapping[Part, Predictions]) -> list[Evid
 
 def not_assessed(study: Study, evidence: Iterable[Evidence]) -> list[Evidence]:
     """Return one line for everything that a reader would look for and `evidence` doesn't hold."""
-    held = {item.key.partition("/")[0] for item in evidence}
+    held = {item.key.partition("/")[0] for item in evidence} | ({"subgroups"} if study.subgroup else set())
     return [
         Evidence.not_assessed(
             key=f"not_assessed/{topic}",

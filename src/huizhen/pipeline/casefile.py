@@ -20,6 +20,7 @@ def case_to_json(case: Case, *, outcome: bool) -> dict[str, Any]:
         "outcome": case.outcome if outcome else None,
         "images": {name: [asdict(record) for record in bag] for name, bag in case.images.items()},
         "covariates": {name: dict(row) for name, row in case.covariates.items()},
+        "groups": dict(case.groups),
     }
 
 
@@ -36,6 +37,7 @@ def case_from_json(record: Mapping[str, Any], outcomes: Mapping[str, int]) -> Ca
             for name, bag in record["images"].items()
         },
         covariates=record["covariates"],
+        groups=record.get("groups", {}),
     )
 
 

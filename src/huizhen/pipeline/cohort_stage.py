@@ -20,6 +20,7 @@ from huizhen.core.digests import Digest, canonical_json, digest_file
 from huizhen.core.files import write_json
 from huizhen.core.study import Role
 from huizhen.data.flow import allocation_evidence, flow_evidence
+from huizhen.data.group_columns import with_groups
 from huizhen.data.intake import intake
 from huizhen.data.splits import Fold, check_leakage, split_cohort
 from huizhen.ledger.commitments import commitment
@@ -52,7 +53,7 @@ class OpenCohort:
 def cohort_stage(run: Run) -> OpenCohort:
     """Return the study's cohort and folds, made by intake unless sources and settings are unchanged."""
     study = run.study
-    keys = ("task", "modality", "site", "split", "seed", "phantom")
+    keys = ("task", "modality", "site", "split", "seed", "phantom", "subgroup")
     settings = study.model_dump(mode="json", include=set(keys))
     listed = listing_digest(study, run.roots)
 
@@ -67,9 +68,10 @@ def cohort_stage(run: Run) -> OpenCohort:
         folds = split_cohort(found.cohort, study, found.links)
         leakage = check_leakage(found.cohort, folds, found.fingerprints, study.split.near_duplicate_distance)
         sealed = sealed_cases(run, found.cohort.cases, folds)
+        cases = found.cohort.cases if study.federation else with_groups(study, found.cohort.cases, run.roots)
         write_json(
             folder / CASES,
-            [case_to_json(case, outcome=case.pseudonym not in sealed) for case in found.cohort.cases],
+            [case_to_json(case, outcome=case.pseudonym not in sealed) for case in cases],
         )
         write_json(folder / FOLDS, folds_to_json(folds))
         write_json(

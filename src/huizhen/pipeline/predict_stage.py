@@ -29,10 +29,11 @@ from huizhen.pipeline.lock_stage import Locked
 from huizhen.pipeline.material import Columns, Material, encodings_of
 from huizhen.pipeline.opened import Opened
 from huizhen.pipeline.predictions_file import read_predictions, write_predictions
-from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage
+from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage, study_part
 from huizhen.pipeline.subset_logits import subset_logits
 from huizhen.train.arrays import CaseData
 from huizhen.train.table_regression import table_features
+from huizhen.validate.grouping import groups_of
 
 Logits = NDArray[np.float64]
 
@@ -68,12 +69,15 @@ def _predicted(run: Run, cohort: OpenCohort, fits: Sequence[FittedModel], locked
             write_predictions(folder / file_name(part), predictions, phantom=run.study.phantom, outcome=False)
         return Made(entries=[("predictions", {"without_outcomes": _digests(folder, parts)})])
 
+    subgroups = run.study.model_dump(mode="json", include={"subgroup"})
     made_from = {
+        **study_part(run.study, "subgroup"),
         "lock": locked.stage.digest,
         "cohort": cohort.stage.digest,
         **{f.stage.name: f.stage.digest for f in fits},
     }
-    return run.stage("predict", [locked.stage.digest, cohort.stage.digest], body, made_from=made_from)
+    inputs = [locked.stage.digest, cohort.stage.digest, subgroups]
+    return run.stage("predict", inputs, body, made_from=made_from)
 
 
 def file_name(part: Part) -> str:
@@ -219,6 +223,11 @@ def _predictions(
         risk={name: values[chosen] for name, values in risk.items()},
         decision={name: values[chosen] for name, values in decision.items()},
         present={m.name: np.array([m.name in c.modalities for c in cases]) for m in run.study.modality},
+        groups={
+            one.column: groups_of(np.array([c.groups.get(one.column, "") for c in cases], np.str_), one)
+            for one in run.study.subgroup
+            if one.source in ("table", "scanner") and run.study.federation is None
+        },
     )
     return _with_single_specialists(table)
 

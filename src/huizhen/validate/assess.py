@@ -12,6 +12,9 @@ The keys, where cohort is "internal" or "external" and a group is "all" or a sit
   calibration_distance/cman/<cohort>/ici (e50, e90),
   expected_calibration_error/cman/<cohort>/equal_size (equal_width)
 - decision_curve/cman/<cohort>
+- grouping/cman/<cohort>/<column>, subgroup/cman/<cohort>/<column>/<group>,
+  worst_group/cman/<cohort>/<column>, and so equalised_odds, sensitivity_gap, specificity_gap, ppv_gap,
+  demographic_parity, heterogeneity
 - subset_auc/<subset>/<cohort>
 - endpoint/<number>/<metric>/<cohort>
 - threshold_target/cman/<cohort>
@@ -30,6 +33,7 @@ from huizhen.validate.assessments.decisions import decisions
 from huizhen.validate.assessments.discrimination import discrimination
 from huizhen.validate.assessments.endpoints import endpoints, endpoints_not_assessed
 from huizhen.validate.assessments.interface import Evaluation
+from huizhen.validate.assessments.subgroups import subgroups
 from huizhen.validate.assessments.subsets import subsets
 from huizhen.validate.assessments.targets import targets
 from huizhen.validate.assessments.utility import utility
@@ -44,6 +48,7 @@ FAMILIES: tuple[Callable[[Evaluation], list[Evidence]], ...] = (
     calibration,
     calibration_curves,
     utility,
+    subgroups,
     subsets,
 )
 """The families of claims, in the order in which their evidence is returned."""

@@ -71,7 +71,7 @@ def fairness(
 
     `outcome`, `decision` (n,) boolean, `group` (n,) names, `cluster` (n,) patients with several rows. The
     intervals are percentiles over patients. Raises `InvalidInputError` on wrong input, `NotEstimableError`
-    with under two such groups, or when a share has no value in a group (nobody called).
+    with under two such groups. A share that has no value in a group (PPV, where nobody is called) has no gap.
 
     >>> outcome, called = np.arange(80) % 2 == 0, np.arange(80) % 3 == 0
     >>> round(fairness(outcome, called, np.arange(80) // 40, resamples=50).demographic_parity.value, 3)
@@ -88,13 +88,11 @@ def fairness(
         )
     sums = _sums(stream(seed, "fairness"), cell, len(names), cluster, resamples)[:, kept]
     shares = _shares(sums)
-    own = np.array([table[0] for table in shares])
-    if np.isnan(own).any():
-        raise NotEstimableError("nobody is called in a group", remedy="merge groups", field="decision")
     labels = tuple(names[number] for number in kept)
     gaps = {
         name: _gap(table, labels, math.nan if cluster is not None else _alike(name, counts[kept]), level)
         for name, table in zip(SHARES, shares, strict=True)
+        if not np.isnan(table[0]).any()
     }
     odds = np.maximum(np.ptp(shares[0], axis=1), np.ptp(shares[1], axis=1))
     return Fairness(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -43,10 +44,11 @@ def checked_groups(group: ArrayLike, n: int) -> tuple[tuple[str, ...], NDArray[n
     >>> checked_groups(["b", "a", "b"], 3)[0]
     ('a', 'b')
     """
-    names = np.asarray(group, dtype=object)
+    names = np.asarray(group)
+    names = names if names.dtype.kind == "U" else names.astype(object)
     if names.shape != (n,):
         raise InvalidInputError(f"has shape {names.shape} for {n} cases", remedy="give n", field="group")
-    if any(name is None or name != name for name in names):
+    if names.dtype.kind != "U" and any(name is None or name != name for name in names):
         raise InvalidInputError("a case has no group", remedy='name it "unknown"', field="group")
     found, place = np.unique(names.astype(str), return_inverse=True)
     return tuple(str(name) for name in found), place
@@ -75,15 +77,19 @@ def subgroups(
     risk: ArrayLike,
     group: ArrayLike,
     *,
-    threshold: float,
+    threshold: float | None = None,
+    decision: NDArray[Any] | None = None,
+    calibrated: bool = True,
     least_events: int = 10,
     least_shown: int = 5,
     level: float = 0.95,
 ) -> tuple[Group, ...]:
     """Return every group with its AUC, sensitivity, specificity, PPV, NPV and calibration, with intervals.
 
-    `outcome` (n,) boolean, `risk` (n,) in [0, 1], called at `threshold` or above, fixed beforehand; `group`
-    (n,) names. PPV and NPV hold at the group's own prevalence. Raises `InvalidInputError` on wrong input.
+    `outcome` (n,) boolean, `risk` (n,) in [0, 1], called at `threshold` or above, or where `decision` (n,) is
+    true, fixed beforehand; without either nothing is said of decisions. `group` (n,) names. A risk that isn't
+    `calibrated` only orders patients. PPV and NPV hold at the group's own prevalence. Raises
+    `InvalidInputError` on wrong input.
 
     >>> outcome, risk = np.arange(80) % 2 == 0, (np.arange(80) % 7 + 1) / 8
     >>> found = subgroups(outcome, risk, ["a"] * 70 + ["b"] * 10, threshold=0.5)
@@ -93,14 +99,35 @@ def subgroups(
     truth = checked_outcome(outcome)
     values = checked_risk(risk, truth.size)
     names, place = checked_groups(group, truth.size)
-    if not 0 < threshold < 1 or least_events < 2 or least_shown < 0:
-        raise InvalidInputError("threshold or least counts out of range", remedy="check", field="threshold")
+    if least_events < 2 or least_shown < 0:
+        raise InvalidInputError("least counts out of range", remedy="check them", field="least_events")
+    called = _called(values, threshold, decision)
     hidden = _hidden(np.bincount(place), least_shown)
     made = []
     for number, name in enumerate(names):
         own = place == number
-        made.append(_group(name, truth[own], values[own], threshold, least_events, level, hidden[number]))
+        call = None if called is None else called[own]
+        ways = partial(_ways, truth[own], values[own], call, calibrated, level)
+        made.append(_group(name, truth[own], ways, least_events, bool(hidden[number])))
     return tuple(made)
+
+
+def _called(
+    risk: NDArray[np.float64], threshold: float | None, decision: NDArray[Any] | None
+) -> NDArray[np.bool_] | None:
+    """Return who is called (n,), or None where nothing says so."""
+    if threshold is not None and (decision is not None or not 0 < threshold < 1):
+        raise InvalidInputError(
+            "out of range, or beside decisions", remedy="give one within (0, 1)", field="threshold"
+        )
+    if decision is None:
+        return None if threshold is None else risk >= threshold
+    called = checked_outcome(decision, name="decision")
+    if called.size != risk.size:
+        raise InvalidInputError(
+            f"{called.size} decisions for {risk.size} cases", remedy="give one each", field="decision"
+        )
+    return called
 
 
 def _hidden(sizes: NDArray[np.intp], least: int) -> NDArray[np.bool_]:
@@ -113,40 +140,45 @@ def _hidden(sizes: NDArray[np.intp], least: int) -> NDArray[np.bool_]:
     return hidden
 
 
-def _group(
-    name: str,
+Ways = Mapping[str, Callable[[], Estimate | Proportion]]
+
+
+def _ways(
     truth: NDArray[np.bool_],
     risk: NDArray[np.float64],
-    threshold: float,
-    least_events: int,
+    called: NDArray[np.bool_] | None,
+    calibrated: bool,
     level: float,
-    hidden: bool,
+) -> Ways:
+    """Return how each measure of a group is reckoned."""
+    ways: dict[str, Callable[[], Estimate | Proportion]] = {
+        "auc": lambda: auc_interval(truth, risk, level=level, method="logit")
+    }
+    if called is not None:
+        table = confusion(truth, called)
+        shares = {"sensitivity": sensitivity, "specificity": specificity, "ppv": ppv, "npv": npv}
+        ways |= {name: partial(share, table, level=level) for name, share in shares.items()}
+    if calibrated:
+        ways |= {
+            "calibration_in_the_large": lambda: in_the_large(truth, risk, level=level),
+            "calibration_slope": lambda: recalibrate(truth, risk, level=level).slope,
+            "observed_expected": lambda: observed_expected(truth, risk, level=level),
+        }
+    return ways
+
+
+def _group(
+    name: str, truth: NDArray[np.bool_], ways: Callable[[], Ways], least_events: int, hidden: bool
 ) -> Group:
     """Return one group with what can be measured."""
     n, events = truth.size, int(np.count_nonzero(truth))
     if hidden or min(events, n - events) < least_events:
         why = "the group is too small to be shown" if hidden else f"fewer than {least_events} of a class"
-        return Group(
-            name=name,
-            n=None if hidden else n,
-            events=None if hidden else events,
-            measures={},
-            reasons={"all": why},
-        )
-    table = confusion(truth, risk >= threshold)
-    ways: dict[str, Callable[[], Estimate | Proportion]] = {
-        "auc": lambda: auc_interval(truth, risk, level=level, method="logit"),
-        "sensitivity": lambda: sensitivity(table, level=level),
-        "specificity": lambda: specificity(table, level=level),
-        "ppv": lambda: ppv(table, level=level),
-        "npv": lambda: npv(table, level=level),
-        "calibration_in_the_large": lambda: in_the_large(truth, risk, level=level),
-        "calibration_slope": lambda: recalibrate(truth, risk, level=level).slope,
-        "observed_expected": lambda: observed_expected(truth, risk, level=level),
-    }
+        shown = (None, None) if hidden else (n, events)
+        return Group(name=name, n=shown[0], events=shown[1], measures={}, reasons={"all": why})
     measures: dict[str, Estimate | Proportion] = {}
     reasons: dict[str, str] = {}
-    for measure, way in ways.items():
+    for measure, way in ways().items():
         try:
             measures[measure] = way()
         except NotEstimableError as error:

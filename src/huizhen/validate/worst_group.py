@@ -7,21 +7,26 @@ pull. Reference: Efron, JASA 106:1602-1614 (2011), on selection bias.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import expit, logit
 
 from huizhen.core.streams import stream
 from huizhen.errors import NotEstimableError
 from huizhen.validate.estimates import Estimate
-from huizhen.validate.placements import place
+from huizhen.validate.placements import Placements, place
 from huizhen.validate.resampling import percentile_interval, resampled_counts
 from huizhen.validate.samples import checked_outcome, checked_scores
 from huizhen.validate.subgroups import checked_groups
 
 Floats = NDArray[np.float64]
+LARGE = 20_000
+"""In groups beyond this many cases the AUC is drawn from the normal distribution that DeLong's variance gives
+on the logit scale: resampling them would take minutes and give the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +73,13 @@ def worst_group(
     own, drawn = np.empty(kept.size), np.empty((resamples, kept.size))
     for column, number in enumerate(kept):
         there = places == number
-        own[column] = place(truth[there], values[there][np.newaxis], least=2).aucs[0]
+        placed = place(truth[there], values[there][np.newaxis], least=2)
+        own[column] = placed.aucs[0]
         draw = stream(seed, "worst group", names[number])
-        drawn[:, column] = resampled_aucs(draw, truth[there], values[there], resamples=resamples)
+        if sizes[number] > LARGE and not placed.constant:
+            drawn[:, column] = _normal_aucs(draw, placed, resamples)
+        else:
+            drawn[:, column] = resampled_aucs(draw, truth[there], values[there], resamples=resamples)
     picked = np.nanargmin(np.where(np.isnan(drawn), np.inf, drawn), axis=1)
     lowest = drawn[np.arange(resamples), picked]
     worst = int(own.argmin())
@@ -83,6 +92,13 @@ def worst_group(
         chosen={names[number]: float(np.mean(picked == column)) for column, number in enumerate(kept)},
         left_out=tuple(name for number, name in enumerate(names) if number not in kept),
     )
+
+
+def _normal_aucs(draw: np.random.Generator, placed: Placements, resamples: int) -> Floats:
+    """Return AUCs (b,) from the normal distribution on the logit scale."""
+    value = float(placed.aucs[0])
+    error = math.sqrt(placed.covariance[0, 0]) / (value * (1 - value))
+    return np.asarray(expit(logit(value) + error * draw.standard_normal(resamples)))
 
 
 def resampled_aucs(

@@ -92,6 +92,12 @@ def study(**changes: Any) -> dict[str, Any]:
             },
             {**lower, "metric": "sensitivity", "cohort": "external", "at_least": 0.9},
         ],
+        "evaluation": {"net_benefit_range": [0.05, 0.5], "least_events": 10, "least_shown": 5},
+        "subgroup": [
+            {"column": "sex", "title": "Sex", "title_zh": "性别", "cross": ["present:MR"]},
+            {"column": "present:MR", "title": "", "title_zh": ""},
+            {"column": "density/BI-RADS", "title": "Density", "title_zh": ""},
+        ],
         "split": {"method": "folds", "test": 0.25, "tune": 0.15, "folds": 3, "near_duplicate_distance": 3},
         "network": {
             "variants": ["cman", "concatenation", "late_average", "single", "table_lr"],
@@ -273,6 +279,7 @@ def result_evidence(rng: np.random.Generator, cohort: str) -> list[Evidence]:
         *_targets(cohort),
         *_calibration(rng, cohort),
         *_utility(cohort),
+        *_subgroups(cohort),
         *_subsets(rng, cohort),
     ]
 
@@ -425,6 +432,65 @@ def _utility(cohort: str) -> list[Evidence]:
         detail |= {name: value.tolist()}
         detail |= {f"{name}_low": (value - 0.04).tolist(), f"{name}_high": (value + 0.04).tolist()}
     return [described(f"decision_curve/cman/{cohort}", "decision_curve", detail, n=n, n_events=events)]
+
+
+GROUPS = {
+    "sex": ("F", "M"),
+    "present:MR": ("present", "absent"),
+    "sex × present:MR": ("F · present", "F · absent", "M · present"),
+    "site": (),
+}
+"""Column -> groups; of sites there are no lines of their own."""
+
+
+def _subgroups(cohort: str) -> list[Evidence]:
+    """Return groups, one of them too small, and the gaps between them; of one column nothing is known."""
+    n, events = SIZES[cohort]
+    reason = "the predictions have no column density/BI-RADS"
+    key = f"grouping/cman/{cohort}/density%2FBI-RADS"
+    found = [Evidence.not_assessed(key=key, metric="grouping", stage="validate", reason=reason, phantom=True)]
+    for column, groups in GROUPS.items():
+        told = {"column": column, "planned": bool(groups), "groups": 3, "ungrouped": 2}
+        told |= {"least_events": 10, "least_shown": 5}
+        key = f"grouping/cman/{cohort}/{column}"
+        found.append(described(key, "grouping", told, n=n, n_events=events))
+        for k, group in enumerate(groups):
+            found.append(_group(f"subgroup/cman/{cohort}/{column}/{group}", column, group, k))
+        found += _gaps(cohort, column, groups or SITES["internal"])
+    return found
+
+
+def _group(key: str, column: str, group: str, k: int) -> Evidence:
+    """Return a group's measures; the third is too small to be shown, the fourth has few of a class."""
+    named: dict[str, Any] = {"column": column, "group": group}
+    if k == 2:
+        why = "the group is too small to be shown"
+        return Evidence.not_assessed(key=key, metric="subgroup", stage="validate", reason=why, phantom=True)
+    share = {"estimate": 0.8, "low": 0.7, "high": 0.88, "method": "Wilson", "count": 40, "of": 50}
+    line = {"estimate": -0.1, "low": -0.5, "high": 0.3, "method": "Wald"}
+    beside = dict.fromkeys(("sensitivity", "specificity", "ppv", "npv"), share)
+    beside |= dict.fromkeys(("calibration_in_the_large", "calibration_slope"), line)
+    return measured(key, 0.86 + 0.02 * k, 0.06, 90 - k, 30 - k, detail={**named, **beside})
+
+
+def _gaps(cohort: str, column: str, groups: tuple[str, ...]) -> list[Evidence]:
+    """Return the worst group and the gaps of a column; of sites how they vary."""
+    n, events = SIZES[cohort]
+    first, last = groups[0], groups[-1]
+    worst: dict[str, Any] = {"column": column, "group": first, "corrected": 0.87, "chosen": {first: 0.7}}
+    key = f"worst_group/cman/{cohort}/{column}"
+    found = [measured(key, 0.85, 0.05, n, events, method=BOOTSTRAP, detail=worst)]
+    for family in ("equalised_odds", "sensitivity_gap", "specificity_gap", "ppv_gap", "demographic_parity"):
+        detail: dict[str, Any] = {"column": column}
+        detail |= {} if family == "equalised_odds" else {"lowest": first, "highest": last, "p": 0.4}
+        key = f"{family}/cman/{cohort}/{column}"
+        found.append(measured(key, 0.07, 0.06, n, events, method=BOOTSTRAP, detail=detail))
+    if column == "site":
+        spread: dict[str, Any] = {"column": column, "groups": 3, "tau2": 0.02, "i2": 0.3, "q": 3.1, "p": 0.2}
+        spread |= {"prediction": {"estimate": 0.88, "low": 0.79, "high": 0.94, "method": "prediction, t"}}
+        key = f"heterogeneity/cman/{cohort}/{column}"
+        found.append(measured(key, 0.88, 0.03, n, events, method="Hartung-Knapp, logit", detail=spread))
+    return found
 
 
 def _subsets(rng: np.random.Generator, cohort: str) -> list[Evidence]:

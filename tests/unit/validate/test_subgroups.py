@@ -58,6 +58,25 @@ def test_what_a_group_lacks_is_said() -> None:
     assert found.measures["sensitivity"].value == 0
 
 
+def test_decisions_take_the_place_of_a_threshold_and_may_lack() -> None:
+    by_cut = subgroups(OUTCOME, RISK, GROUP, threshold=0.4)
+    assert subgroups(OUTCOME, RISK, GROUP, decision=RISK >= 0.4) == by_cut
+    for found in subgroups(OUTCOME, RISK, GROUP, calibrated=False):
+        assert set(found.measures) == {"auc"}
+    for wrong in ({"threshold": 0.4, "decision": RISK >= 0.4}, {"decision": OUTCOME[1:]}):
+        with pytest.raises(InvalidInputError):
+            subgroups(OUTCOME, RISK, GROUP, **wrong)  # type: ignore[arg-type]  # the refusal is the point
+
+
+def test_large_groups_are_drawn_from_the_normal_that_resampling_gives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slow = worst_group(OUTCOME, RISK, GROUP, resamples=2000).lowest.interval
+    monkeypatch.setattr("huizhen.validate.worst_group.LARGE", 100)
+    fast = worst_group(OUTCOME, RISK, GROUP, resamples=2000).lowest.interval
+    assert (fast.low, fast.high) == (pytest.approx(slow.low, abs=0.01), pytest.approx(slow.high, abs=0.01))
+
+
 def test_intersections_name_their_parts() -> None:
     sex, site = np.array(["F", "M"] * (N // 2)), np.array(["x", "y", "z"] * (N // 3))
     both = intersections({"sex": sex, "site": site})
@@ -152,8 +171,7 @@ def test_copied_patients_change_no_gap() -> None:
 
 
 def test_fairness_refusals() -> None:
-    with pytest.raises(NotEstimableError, match="nobody"):
-        fairness(OUTCOME, np.zeros(N, dtype=bool), GROUP)
+    assert set(fairness(OUTCOME, np.zeros(N, dtype=bool), GROUP, resamples=20).gaps) == {*SHARES} - {"ppv"}
     with pytest.raises(NotEstimableError, match="groups"):
         fairness(OUTCOME, OUTCOME, ["one"] * N)
     with pytest.raises(InvalidInputError):

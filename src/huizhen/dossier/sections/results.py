@@ -11,6 +11,7 @@ from huizhen.dossier.sections.decisions import decisions
 from huizhen.dossier.sections.discrimination import discrimination, roc_figures
 from huizhen.dossier.sections.places import other_models_by_site, sites
 from huizhen.dossier.sections.robustness import robustness
+from huizhen.dossier.sections.subgroups import subgroups
 from huizhen.dossier.sections.subsets import best_shares, subsets
 from huizhen.dossier.sections.utility import utility
 from huizhen.dossier.wording import Text, join, say
@@ -34,6 +35,8 @@ def results(record: Record) -> Section:
     for cohort in cohorts(record.family("auc")):
         blocks += _titled(sites(record, cohort), "sites", cohort)
     blocks += other_models_by_site(record)
+    for cohort in cohorts(record.family("grouping")):
+        blocks += _titled(subgroups(record, cohort), "subgroups", cohort)
     for cohort in cohorts(record.family("subset_auc")):
         blocks += _titled(subsets(record, cohort), "subsets", cohort)
     blocks += best_shares(record)
