@@ -41,6 +41,7 @@ from huizhen.core.study_predictions import (
 from huizhen.core.study_privacy import Privacy, privacy_problems
 from huizhen.core.study_protocol import ProtocolPlan
 from huizhen.core.study_robustness import Conformal, Robustness, robustness_problems
+from huizhen.core.study_triage import TriagePlan, triage_problems
 
 
 class ReaderKind(StrEnum):
@@ -267,6 +268,8 @@ class Study(Frozen):
     """Present: the locked model is tried on disturbed images and rows, and for shortcuts."""
     conformal: Conformal | None = None
     """Present: prediction sets are fixed with the lock and their coverage is measured."""
+    triage: TriagePlan | None = None
+    """Present: reading policies with and without the AI are simulated on the tested patients."""
     split: Split = Split()
     network: Network = Network()
     training: Training = Training()
@@ -283,7 +286,7 @@ class Study(Frozen):
     def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what the study says nothing of, so that nothing of it is signed."""
         found: dict[str, Any] = handler(self)
-        optional = ("predictions", "reads", "protocol", "robustness", "conformal", "dossier")
+        optional = ("predictions", "reads", "protocol", "robustness", "conformal", "triage", "dossier")
         tables = [key for key in optional if getattr(self, key) is None]
         silent = [*LEFT_OUT, "phantom_truth"] if self.is_given else []
         silent += ["threshold"] if self.is_given and not (self.predictions and self.predictions.tune) else []
@@ -294,7 +297,7 @@ class Study(Frozen):
     @model_validator(mode="after")
     def _names_agree(self) -> Self:
         problems: list[str] = [*given_problems(self), *evaluation_problems(self)]
-        problems += robustness_problems(self)
+        problems += [*robustness_problems(self), *triage_problems(self)]
         problems += [] if self.is_given else self._between_parts()
         if problems:
             raise ValueError("; ".join(problems))

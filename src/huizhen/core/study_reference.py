@@ -28,6 +28,14 @@ from huizhen.core.study_predictions import PredictionTable, ReadTable
 from huizhen.core.study_privacy import Privacy
 from huizhen.core.study_protocol import ProtocolPlan
 from huizhen.core.study_robustness import Conformal, Robustness
+from huizhen.core.study_triage import (
+    ReadColumns,
+    ReaderAccuracy,
+    ReadingMinutes,
+    ReadingPolicy,
+    TriagePlan,
+    TriageReaders,
+)
 
 __all__ = ["section", "study_reference"]
 
@@ -50,6 +58,12 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[[subgroup]]", Subgroup),
     ("[robustness]", Robustness),
     ("[conformal]", Conformal),
+    ("[triage]", TriagePlan),
+    ("[[triage.policy]]", ReadingPolicy),
+    ("[triage.readers]", TriageReaders),
+    ("accuracy of [triage.readers]", ReaderAccuracy),
+    ("columns of [triage.readers]", ReadColumns),
+    ("minutes of [triage]", ReadingMinutes),
     ("[split]", study.Split),
     ("[network]", study.Network),
     ("[training]", study.Training),
