@@ -48,18 +48,13 @@ def panel_png(
     overlay alone has the outline, so that the image can be judged without it. The same input gives the same
     bytes. Raises `InvalidInputError`.
     """
-    drawn = overlay_rgb(image, heat)
-    bare, drawn = resized(grey_or_colour(image), order=2), resized(drawn, order=2)
-    if mask is not None and mask.any():
-        check_mask(mask, heat.shape)
-        large = np.asarray(resized(_grey(mask), order=1))[..., 0] > 127
-        drawn = outlined(drawn, large)
+    bare, drawn = resized(grey_or_colour(image), order=2), resized(overlay_rgb(image, heat), order=2)
+    lesion = _lesion(mask, heat)
+    if lesion is not None:
+        drawn = outlined(drawn, np.asarray(resized(_grey(lesion), order=1))[..., 0] > 127)
     left, right = _titled(bare, Lettering.IMAGE), _titled(drawn, Lettering.OVERLAY)
-    gap = _paper(len(left), 6)
-    both = np.concatenate([left, gap, right], axis=1)
-    marked = mask is not None and bool(mask.any())
-    below = strip(both.shape[1], outline=marked, dark=bool(heat.max() < DARK), phantom=phantom)
-    whole = np.concatenate([_widened(both, below.shape[1]), below])
+    both = np.concatenate([left, _paper(len(left), 6), right], axis=1)
+    whole = _explained(both, heat, outline=lesion is not None, phantom=phantom)
     return png_bytes(whole, comment=PHANTOM_MARK if phantom else "")
 
 
@@ -75,13 +70,24 @@ def marked_overlay(
     Arguments as of `panel_png`. A pixel of the image keeps its row and column: what is added lies below and,
     under narrow images, right of it. Raises `InvalidInputError`.
     """
-    drawn = overlay_rgb(image, heat)
-    marked = mask is not None and bool(mask.any())
-    if mask is not None and marked:
-        check_mask(mask, heat.shape)
-        drawn = outlined(drawn, mask)
-    below = strip(drawn.shape[1], outline=marked, dark=bool(heat.max() < DARK), phantom=phantom)
-    return np.concatenate([_widened(drawn, below.shape[1]), below])
+    drawn, lesion = overlay_rgb(image, heat), _lesion(mask, heat)
+    if lesion is not None:
+        drawn = outlined(drawn, lesion)
+    return _explained(drawn, heat, outline=lesion is not None, phantom=phantom)
+
+
+def _lesion(mask: NDArray[np.bool_] | None, heat: NDArray[np.floating]) -> NDArray[np.bool_] | None:
+    """Return the lesion's mask, None where nothing is outlined. Raises `InvalidInputError`."""
+    if mask is None or not mask.any():
+        return None
+    check_mask(mask, heat.shape)
+    return mask
+
+
+def _explained(pixels: Pixels, heat: NDArray[np.floating], *, outline: bool, phantom: bool) -> Pixels:
+    """Return `pixels` with the strip below that says what is to be seen."""
+    below = strip(pixels.shape[1], outline=outline, dark=bool(heat.max() < DARK), phantom=phantom)
+    return np.concatenate([_widened(pixels, below.shape[1]), below])
 
 
 def strip(width: int, *, outline: bool, dark: bool, phantom: bool) -> Pixels:
