@@ -11,7 +11,9 @@ The keys, where cohort is "internal" or "external" and a group is "all" or a sit
   observed_expected, brier, scaled_brier; calibration_curve/cman/<cohort>,
   calibration_distance/cman/<cohort>/ici (e50, e90),
   expected_calibration_error/cman/<cohort>/equal_size (equal_width)
-- decision_curve/cman/<cohort>
+- decision_curve/cman/<cohort>; where the study's [evaluation] asks for them ppv_at_prevalence,
+  npv_at_prevalence, sensitivity_at_specificity, partial_auc, expected_cost, expected_cost_at_prevalence, each
+  /<model>/<cohort>/all
 - grouping/cman/<cohort>/<column>, subgroup/cman/<cohort>/<column>/<group>,
   worst_group/cman/<cohort>/<column>, and so equalised_odds, sensitivity_gap, specificity_gap, ppv_gap,
   demographic_parity, heterogeneity
@@ -33,6 +35,7 @@ from huizhen.validate.assessments.decisions import decisions
 from huizhen.validate.assessments.discrimination import discrimination
 from huizhen.validate.assessments.endpoints import endpoints, endpoints_not_assessed
 from huizhen.validate.assessments.interface import Evaluation
+from huizhen.validate.assessments.planned import planned
 from huizhen.validate.assessments.subgroups import subgroups
 from huizhen.validate.assessments.subsets import subsets
 from huizhen.validate.assessments.targets import targets
@@ -45,6 +48,7 @@ FAMILIES: tuple[Callable[[Evaluation], list[Evidence]], ...] = (
     targets,
     discrimination,
     decisions,
+    planned,
     calibration,
     calibration_curves,
     utility,

@@ -19,6 +19,9 @@ from huizhen.validate.samples import checked_outcome, checked_scores, class_coun
 
 Floats = NDArray[np.float64]
 _CELLS = 4_000_000
+_DISTINCT = 5000
+"""Beyond so many distinct scores neighbours are drawn together in the bootstrap: the curve between them is
+taken as straight, which changes an area by less than one part in so many."""
 
 
 def partial_auc(
@@ -53,7 +56,7 @@ def partial_auc(
     limits = (1 - most, 1 - least)
     events, others = _grouped(truth, values)
     area = _areas(events[np.newaxis], others[np.newaxis], limits, standardised)[0]
-    drawn = _bootstrap(events, others, limits, standardised, resamples, seed)
+    drawn = _bootstrap(_gathered(events), _gathered(others), limits, standardised, resamples, seed)
     normal_quantile(level)
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
     method = f"bootstrap within classes, percentile, {resamples} resamples"
@@ -67,6 +70,13 @@ def _grouped(truth: NDArray[np.bool_], values: Floats) -> tuple[NDArray[np.int64
     _, place = np.unique(-values, return_inverse=True)
     size = int(place.max()) + 1
     return np.bincount(place[truth], minlength=size), np.bincount(place[~truth], minlength=size)
+
+
+def _gathered(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the counts (u,) of at most `_DISTINCT` runs of neighbouring scores."""
+    if counts.size <= _DISTINCT:
+        return counts
+    return np.add.reduceat(counts, np.arange(_DISTINCT) * counts.size // _DISTINCT)
 
 
 def _areas(

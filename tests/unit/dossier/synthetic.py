@@ -92,7 +92,15 @@ def study(**changes: Any) -> dict[str, Any]:
             },
             {**lower, "metric": "sensitivity", "cohort": "external", "at_least": 0.9},
         ],
-        "evaluation": {"net_benefit_range": [0.05, 0.5], "least_events": 10, "least_shown": 5},
+        "evaluation": {
+            "net_benefit_range": [0.05, 0.5],
+            "prevalence": 0.02,
+            "at_specificity": 0.9,
+            "partial_auc": {"specificity": 0.8, "sensitivity": None},
+            "costs": {"false_negative": 20.0, "false_positive": 1.0},
+            "least_events": 10,
+            "least_shown": 5,
+        },
         "subgroup": [
             {"column": "sex", "title": "Sex", "title_zh": "性别", "cross": ["present:MR"]},
             {"column": "present:MR", "title": "", "title_zh": ""},
@@ -278,6 +286,7 @@ def result_evidence(rng: np.random.Generator, cohort: str) -> list[Evidence]:
         *_decisions(rng, cohort),
         *_targets(cohort),
         *_calibration(rng, cohort),
+        *_planned(cohort),
         *_utility(cohort),
         *_subgroups(cohort),
         *_subsets(rng, cohort),
@@ -432,6 +441,24 @@ def _utility(cohort: str) -> list[Evidence]:
         detail |= {name: value.tolist()}
         detail |= {f"{name}_low": (value - 0.04).tolist(), f"{name}_high": (value + 0.04).tolist()}
     return [described(f"decision_curve/cman/{cohort}", "decision_curve", detail, n=n, n_events=events)]
+
+
+def _planned(cohort: str) -> list[Evidence]:
+    """Return what the study asks for beside its endpoints."""
+    n, events = SIZES[cohort]
+    cost: dict[str, Any] = {"at_prevalence": 0.02, "act_on_all": 0.98, "act_on_none": 0.4}
+    asked: dict[str, tuple[float, dict[str, Any]]] = {
+        "ppv_at_prevalence": (0.09, {"at_prevalence": 0.02}),
+        "npv_at_prevalence": (0.99, {"at_prevalence": 0.02}),
+        "sensitivity_at_specificity": (0.71, {"at_specificity": 0.9}),
+        "partial_auc": (0.78, {"of": "specificity", "least": 0.8}),
+        "expected_cost_at_prevalence": (0.31, cost),
+    }
+    return [
+        measured(f"{family}/{model}/{cohort}/all", value, 0.05, n, events, method=BOOTSTRAP, detail=detail)
+        for family, (value, detail) in asked.items()
+        for model in ("cman", "late_average")
+    ]
 
 
 GROUPS = {

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from huizhen.dossier.blocks import Block, Heading, Row, Table
-from huizhen.dossier.estimates import estimate_cell, methods_of
+from huizhen.dossier.blocks import Block, Cell, Heading, Row, Table, phrase
+from huizhen.dossier.estimates import DASH, detail_of, estimate_cell, methods_of
 from huizhen.dossier.labels import cohort_name, metric_short, model_name
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.sections.discrimination import of_models
 from huizhen.dossier.wording import say
 
 DECISIONS = ("sensitivity", "specificity", "ppv", "npv")
+PLANNED = (
+    "ppv_at_prevalence",
+    "npv_at_prevalence",
+    "sensitivity_at_specificity",
+    "partial_auc",
+    "expected_cost",
+    "expected_cost_at_prevalence",
+)
+"""What a study may ask for beside its endpoints."""
 
 
 def decisions(record: Record, cohorts: Sequence[str]) -> list[Block]:
@@ -20,6 +30,32 @@ def decisions(record: Record, cohorts: Sequence[str]) -> list[Block]:
         table for cohort in cohorts if (table := measures_table(record, DECISIONS, cohort, "decisions"))
     ]
     return [Heading(id="decisions", text=say("heading.decisions")), *tables] if tables else []
+
+
+def planned(record: Record, cohorts: Sequence[str]) -> list[Block]:
+    """Return what the study's [evaluation] asks for beside its endpoints, a table a cohort."""
+    tables = [
+        replace(table, note=(*_terms(record, cohort), *table.note))
+        for cohort in cohorts
+        if (table := measures_table(record, PLANNED, cohort, "planned"))
+    ]
+    return [Heading(id="planned", text=say("heading.planned")), *tables] if tables else []
+
+
+def _terms(record: Record, cohort: str) -> Cell:
+    """Return on which terms the study asks for them, and what acting on all and on none would cost."""
+    asked = {name: record.quote("evaluation", name) for name in ("prevalence", "at_specificity")}
+    terms = [phrase(f"terms.{name}", value=value) for name, value in asked.items() if value]
+    for side in ("specificity", "sensitivity"):
+        if value := record.quote("evaluation", "partial_auc", side):
+            terms.append(phrase(f"terms.partial_{side}", value=value))
+    for family in PLANNED[-2:]:
+        found = record.one(f"{family}/{record.main}/{cohort}/all")
+        alone = {name: detail_of(found, name) for name in ("act_on_all", "act_on_none")} if found else {}
+        if found and all(alone.values()):
+            parts = {name: value for name, value in alone.items() if value}
+            terms.append(phrase("terms.cost", share=detail_of(found, "at_prevalence") or DASH, **parts))
+    return tuple(terms)
 
 
 def measures_table(

@@ -7,7 +7,7 @@ from huizhen.dossier.labels import COHORTS, cohort_name
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.sections.calibration import calibration
 from huizhen.dossier.sections.conformal import conformal
-from huizhen.dossier.sections.decisions import decisions
+from huizhen.dossier.sections.decisions import PLANNED, decisions, planned
 from huizhen.dossier.sections.discrimination import discrimination, roc_figures
 from huizhen.dossier.sections.places import other_models_by_site, sites
 from huizhen.dossier.sections.robustness import robustness
@@ -30,6 +30,7 @@ def results(record: Record) -> Section:
     for cohort in cohorts(record.family("auc")):
         blocks += _titled(discrimination(record, cohort), "discrimination", cohort)
     blocks += decisions(record, cohorts(record.family("sensitivity", "specificity", "ppv", "npv")))
+    blocks += planned(record, cohorts(record.family(*PLANNED)))
     blocks += calibration(record, cohorts(record.family("calibration_slope", "calibration_curve", "brier")))
     blocks += utility(record, cohorts(record.family("decision_curve")))
     for cohort in cohorts(record.family("auc")):
