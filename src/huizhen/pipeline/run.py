@@ -19,6 +19,7 @@ from huizhen.pipeline.predict_stage import predict_stage
 from huizhen.pipeline.protocol import protocol_stage
 from huizhen.pipeline.reporting import NOTHING, Reporting
 from huizhen.pipeline.robustness_stages import robustness_stages
+from huizhen.pipeline.shortcut_stage import shortcut_stage
 from huizhen.pipeline.stage import Run, Stage
 from huizhen.pipeline.table_run import given_stages
 
@@ -60,7 +61,7 @@ def _stages(run: Run, study_file: Path) -> tuple[list[Stage], Path | None]:
     assessed = assess_stage(run, opened)
     explained = explain_stage(run, opened, fits, locked)
     sets = conformal_stage(run, opened, locked)
-    tried = robustness_stages(run, opened, fits, locked)
+    tried = [*robustness_stages(run, opened, fits, locked), shortcut_stage(run, opened, fits, locked)]
     _enter_damage(run)
     found = [protocol, cohort.stage, locked.stage, opened.stage, assessed, explained, sets, *tried]
     return [stage for stage in found if stage is not None], locked.stage.folder / MODEL

@@ -253,6 +253,26 @@ def test_prediction_sets_are_fixed_with_the_lock_and_counted_after_it(finished: 
     assert 'id="table-conformal"' in page
 
 
+def test_shortcuts_are_looked_for(finished: Finished) -> None:
+    found = {
+        k.removeprefix("shortcut/"): v for k, v in evidence(finished).items() if k.startswith("shortcut/")
+    }
+    ways = {"masked_images": ("auc",)}
+    ways |= dict.fromkeys(("lesion_blanked", "lesion_only"), ("auc", "auc_difference", "score_change"))
+    wanted = {
+        f"{way}/{c}/{m}" for way, names in ways.items() for c in ("internal", "external") for m in names
+    }
+    assert set(found) == wanted | {"site/US/far", "site/clinic/far"}
+    site = found["site/US/far"]
+    assert (site["n"], site["n_events"], site["detail"]["by_outcome"]) == (46, 24, 0.5)
+    whole, without = (found[f"{way}/internal/auc"] for way in ("masked_images", "lesion_blanked"))
+    assert without["estimate"] < whole["estimate"], "the spot is all that the images show of the event"
+    assert found["lesion_blanked/internal/auc_difference"]["interval"]["high"] < 0
+    page = (finished.result.dossier / "index.html").read_text(encoding="utf-8")
+    assert 'id="table-shortcut-sites"' in page
+    assert 'id="table-shortcut-lesions"' in page
+
+
 @pytest.mark.parametrize(
     ("events", "others", "most", "drawn"),
     [(50, 200, 40, (20, 20)), (5, 200, 40, (5, 35)), (200, 5, 40, (35, 5)), (8, 9, 40, (8, 9))],

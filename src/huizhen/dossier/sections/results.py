@@ -11,6 +11,7 @@ from huizhen.dossier.sections.decisions import PLANNED, decisions, planned
 from huizhen.dossier.sections.discrimination import discrimination, roc_figures
 from huizhen.dossier.sections.places import other_models_by_site, sites
 from huizhen.dossier.sections.robustness import robustness
+from huizhen.dossier.sections.shortcuts import shortcuts
 from huizhen.dossier.sections.subgroups import subgroups
 from huizhen.dossier.sections.subsets import best_shares, subsets
 from huizhen.dossier.sections.utility import utility
@@ -43,6 +44,7 @@ def results(record: Record) -> Section:
     blocks += best_shares(record)
     blocks += conformal(record)
     blocks += robustness(record)
+    blocks += shortcuts(record)
     return Section(id="results", title=say("section.results"), blocks=tuple(blocks), phantom=record.phantom)
 
 
