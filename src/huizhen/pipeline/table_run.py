@@ -9,7 +9,7 @@ from pathlib import Path
 from huizhen.core.progress import Progress
 from huizhen.core.words import Language
 from huizhen.errors import HuizhenError
-from huizhen.ledger.reading import ENTRIES_FILE, read_log
+from huizhen.ledger.reading import HEADS_FILE, read_log
 from huizhen.pipeline.assess_stage import assess_stage
 from huizhen.pipeline.finish import RunResult, conduct
 from huizhen.pipeline.protocol import protocol_stage
@@ -17,7 +17,7 @@ from huizhen.pipeline.reader_stage import reads_stage
 from huizhen.pipeline.reporting import NOTHING, Reporting
 from huizhen.pipeline.stage import Run, Stage
 from huizhen.pipeline.table_stages import fixed_stage, table_stage, unsealed_stage
-from huizhen.pipeline.table_thresholds import cuts_of, thresholds_stage
+from huizhen.pipeline.table_thresholds import cuts_of, levels_of, thresholds_stage
 
 __all__ = ["given_stages", "run_given"]
 
@@ -56,8 +56,9 @@ def run_given(
 
 
 def _was_opened(folder: Path) -> bool:
-    """Tell whether the ledger of a run says that outcomes were opened."""
-    if not (folder / "ledger" / ENTRIES_FILE).exists():
+    """Tell whether the ledger of a run says that outcomes were opened; without a head it says nothing."""
+    heads = folder / "ledger" / HEADS_FILE
+    if not heads.exists() or heads.stat().st_size == 0:
         return False
     return any(entry.kind == "unseal" for entry in read_log(folder / "ledger").entries)
 
@@ -69,7 +70,7 @@ def given_stages(run: Run, study_file: Path) -> tuple[list[Stage], Path | None]:
         return [protocol, reads_stage(run)], None
     table = table_stage(run)
     locked = thresholds_stage(run, table)
-    fixed = fixed_stage(run, table, locked, cuts_of(locked))
+    fixed = fixed_stage(run, table, locked, cuts_of(locked), levels_of(locked))
     opened = unsealed_stage(run, table, locked, fixed)
     assessed = assess_stage(run, opened)
     return [protocol, table, locked, fixed, opened.stage, assessed], None
