@@ -9,14 +9,18 @@ from huizhen.core.files import whole_folder, write_bytes
 from huizhen.core.words import Language
 from huizhen.dossier.artefacts import Artefact, artefacts_of, read_artefact
 from huizhen.dossier.content import Content, content_of
+from huizhen.dossier.crate import CRATE, render_crate
 from huizhen.dossier.machine import render_json
 from huizhen.dossier.manifest import MANIFEST, FileRecord, record_of, write_manifest
 from huizhen.dossier.page import render_page
+from huizhen.dossier.sheet import sheet_of
+from huizhen.dossier.sheet_page import render_sheet
 from huizhen.errors import DossierError
 from huizhen.ledger.reading import ENTRIES_FILE, HEADS_FILE, read_part, verify_bytes
 from huizhen.ledger.signing import SigningKey
 
 PAGE, MACHINE, FILES, LEDGER = "index.html", "dossier.json", "files", "ledger"
+SHEET = "sheet.html"
 
 
 def build_dossier(
@@ -49,6 +53,9 @@ def build_dossier(
             data = read_artefact(artefacts, artefact)
             write_bytes(scratch / FILES / artefact.path, data)
             files[f"{FILES}/{artefact.path}"] = record_of(data)
+        known = {path: f if isinstance(f, FileRecord) else record_of(f) for path, f in files.items()}
+        files[CRATE] = crate = render_crate(content, known)
+        write_bytes(scratch / CRATE, crate)
         write_bytes(scratch / MANIFEST, write_manifest(files, log.head, language, key))
     return out
 
@@ -56,9 +63,10 @@ def build_dossier(
 def render(
     content: Content, language: Language, named: Mapping[str, Artefact], folder: Path
 ) -> dict[str, bytes]:
-    """Return the bytes of index.html and dossier.json; images come from `folder`, checked by their digests.
+    """Return the bytes of index.html, dossier.json and sheet.html.
 
-    Raises `DossierError` when an image isn't named by the log, or isn't what the log says.
+    Images come from `folder`, checked by their digests. Raises `DossierError` when an image isn't named by
+    the log, or isn't what the log says.
     """
 
     def read(path: str) -> bytes:
@@ -70,4 +78,8 @@ def render(
             )
         return read_artefact(folder, named[path])
 
-    return {PAGE: render_page(content, language, read), MACHINE: render_json(content, language)}
+    return {
+        PAGE: render_page(content, language, read),
+        MACHINE: render_json(content, language),
+        SHEET: render_sheet(sheet_of(content.record), content.head, language, read),
+    }

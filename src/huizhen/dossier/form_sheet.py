@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
+from unicodedata import east_asian_width
 
 from huizhen.core.study_file import Problem
 from huizhen.dossier.form_values import text_problem
@@ -15,8 +16,9 @@ ROLES = ("inform", "augment", "replace")
 """What an output may do to a decision."""
 
 STATUSES = ("research", "cleared")
-LONGEST = 280
-MOST_CONDITIONS = 8
+ROOM = 200
+"""How much room a text may take, a Chinese character as two: with all texts so long the sheet is one page."""
+MOST_CONDITIONS = 6
 LISTS = ("do_not_use",)
 TEXTS = ("purpose", "population", "users", "failures", "stop", "call", "data", "ethics", "funding", "contact")
 
@@ -86,7 +88,7 @@ def _texts_problems(place: str, part: Any) -> Iterator[Problem]:
             yield from _list_problems(f"{place}.{key}", value)
         elif key not in TEXTS:
             yield Problem(field=f"{place}.{key[:64]}", reason="is an unknown key", remedy="take it out")
-        elif problem := text_problem(f"{place}.{key}", value, LONGEST):
+        elif problem := _short(f"{place}.{key}", value):
             yield problem
 
 
@@ -99,8 +101,30 @@ def _list_problems(place: str, value: Any) -> Iterator[Problem]:
             field=place, reason=f"has more than {MOST_CONDITIONS} lines", remedy="one page holds no more"
         )
     for text in value:
-        if problem := text_problem(place, text, LONGEST):
+        if problem := _short(place, text):
             yield problem
+
+
+def _short(field: str, value: Any) -> Problem | None:
+    """Return what is wrong with a text of the sheet, or None."""
+    if (problem := text_problem(field, value, ROOM)) is not None:
+        return problem
+    if room_of(value) <= ROOM:
+        return None
+    return Problem(
+        field=field,
+        reason=f"is longer than {ROOM // 2} Chinese characters",
+        remedy="say it shorter: the sheet is one page",
+    )
+
+
+def room_of(text: str) -> int:
+    """Return the room that a text takes, a wide character as two.
+
+    >>> room_of("AI"), room_of("说明")
+    (2, 4)
+    """
+    return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)
 
 
 def sheet_answers(raw: Mapping[str, Any]) -> SheetAnswers:

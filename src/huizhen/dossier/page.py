@@ -32,7 +32,7 @@ def render_page(content: Content, language: Language, read: Reader) -> bytes:
 
     The same content gives the same bytes. Raises `DossierError` when an image is no PNG.
     """
-    style, script = _source("page.css"), _source("page.js")
+    style, script = source("page.css"), source("page.js")
     page = _template().render(
         content=content,
         code=CODES[language],
@@ -58,14 +58,15 @@ def _titled(phantom: bool, chart: Markup, caption: Text | None = None) -> Markup
 
 
 @cache
-def _source(name: str) -> str:
+def source(name: str) -> str:
+    """Return the text of a template, style sheet or script of the dossier."""
     return (files("huizhen.dossier") / "templates" / name).read_text(encoding="utf-8")
 
 
 @cache
 def _template() -> Template:
     environment = Environment(
-        loader=DictLoader({name: _source(name) for name in PARTS}),
+        loader=DictLoader({name: source(name) for name in PARTS}),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

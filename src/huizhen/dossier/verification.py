@@ -17,16 +17,17 @@ from typing import Any
 
 from huizhen.core.digests import digest_file
 from huizhen.dossier.artefacts import artefacts_of
-from huizhen.dossier.build import FILES, LEDGER, MACHINE, PAGE, render
+from huizhen.dossier.build import FILES, LEDGER, MACHINE, PAGE, SHEET, render
 from huizhen.dossier.citations import resolve
 from huizhen.dossier.content import content_of
+from huizhen.dossier.crate import CRATE, render_crate
 from huizhen.dossier.manifest import MANIFEST, Manifest, broken, read_manifest, renderer
 from huizhen.dossier.openings import check_openings, check_tables
 from huizhen.errors import HuizhenError, InvalidInputError, VerificationError
 from huizhen.ledger.reading import ENTRIES_FILE, HEADS_FILE, VerifiedLog, read_log
 from huizhen.ledger.records import SignedHead
 
-OURS = frozenset({PAGE, MACHINE, f"{LEDGER}/{ENTRIES_FILE}", f"{LEDGER}/{HEADS_FILE}"})
+OURS = frozenset({PAGE, MACHINE, SHEET, CRATE, f"{LEDGER}/{ENTRIES_FILE}", f"{LEDGER}/{HEADS_FILE}"})
 
 DEEPEST = 32
 """Folders within each other in which a dossier's file may lie; those that huizhen builds need four."""
@@ -50,7 +51,7 @@ def verify_dossier(
 
     The manifest's signature and key; no file extra, missing or altered; the whole log (as `read_log`), signed
     by the same key, under the head that the manifest names; every artefact against the digest in its ledger
-    entry; index.html and dossier.json rendered again and compared byte by byte; every number in dossier.json
+    entry; every page rendered again and compared byte by byte; every number in dossier.json
     against the entry that it links to; what was opened against what was committed to, and the published
     predictions against what was fixed before outcomes were opened. Raises `VerificationError` that names the
     file and the remedy.
@@ -135,6 +136,7 @@ def _check_pages(folder: Path, manifest: Manifest, log: VerifiedLog) -> None:
             if (record.sha256, record.size) != (artefact.sha256, artefact.size):
                 raise broken(f"is not what ledger entry {artefact.entry} holds", f"{FILES}/{artefact.path}")
         rendered = render(content, manifest.language, named, folder / FILES)
+        rendered[CRATE] = render_crate(content, manifest.statement.files)
     except VerificationError:
         raise
     except HuizhenError as error:

@@ -138,6 +138,24 @@ def test_changed_number_is_found_even_when_signed_again(dossier: Path, key: Sign
     assert (error.file, error.message) == (page, "says something else than the ledger")
 
 
+CHANGES = {
+    "sheet.html": ("RESEARCH ONLY", "CLEARED FOR ALL"),
+    "ro-crate-metadata.json": ("No licence is stated", "Free for all"),
+}
+
+
+@pytest.mark.parametrize("page", sorted(CHANGES))
+def test_changed_statement_is_found_even_when_signed_again(dossier: Path, key: SigningKey, page: str) -> None:
+    old, new = CHANGES[page]
+    text = (dossier / page).read_text(encoding="utf-8")
+    assert old in text
+    (dossier / page).write_text(text.replace(old, new), encoding="utf-8")
+    assert refused(dossier).file == page
+    sign_again(dossier, key)
+    error = refused(dossier, expected_key_id=key.key_id)
+    assert (error.file, error.message) == (page, "says something else than the ledger")
+
+
 def test_number_signed_by_another_key_is_found(dossier: Path, key: SigningKey) -> None:
     forger = SigningKey.generate()
     page = dossier / "index.html"
