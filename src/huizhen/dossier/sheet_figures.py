@@ -74,14 +74,15 @@ def _predictive(record: Record, metric: str, cohort: str) -> Cell | None:
     number = estimate_of(measured) if measured else None
     if measured is None or number is None:
         return None
-    prevalence = measured.evidence.detail.get("prevalence")
-    if not isinstance(prevalence, float):
+    named = ("at_prevalence", "prevalence")
+    field = next((f for f in named if isinstance(measured.evidence.detail.get(f), float)), None)
+    if field is None:
         return (number,)
 
     def show(share: float) -> Text:
         return say("flag.prevalence", prevalence=decimal(share))
 
-    return (number, SPACE, cite(measured.entry, say("column.prevalence"), "/detail/prevalence", show=show))
+    return (number, SPACE, cite(measured.entry, say("column.prevalence"), f"/detail/{field}", show=show))
 
 
 def _worst(record: Record, cohort: str) -> Cell | None:

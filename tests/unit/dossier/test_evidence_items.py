@@ -6,7 +6,9 @@ import re
 
 import pytest
 
+from huizhen.core.words import Language, load_words
 from huizhen.dossier.evidence_items import Item, Mode, evidence_items, matches
+from huizhen.dossier.wording import PACKAGE
 
 ITEMS = evidence_items()
 
@@ -65,6 +67,38 @@ def test_an_item_whose_evidence_may_be_absent_says_why() -> None:
 )
 def test_keys_fill_items(key: str, item: str, filled: bool) -> None:
     assert ITEMS[Item(item)].fills(key) is filled
+
+
+KEYS = ("{0}/cman/internal/all", "{0}/cman/internal", "data/{0}", "privacy/north/{0}")
+NO_EVIDENCE = {"not_assessed", "best_reachable_auc", "share_of_best"}
+"""A reason why there is none; and figures that only phantoms have."""
+OF_A_FAMILY = {
+    "epsilon": "privacy",
+    "robustness_auc": "robustness",
+    "robustness_break": "robustness",
+    "coverage": "conformal",
+    "single_sets": "conformal",
+    "site_auc": "shortcut",
+    "lesion_auc": "shortcut",
+    "lesion_auc_difference": "shortcut",
+    "score_change": "shortcut",
+}
+"""Metrics whose keys begin with the name of a family."""
+
+
+def test_every_measure_that_the_dossier_knows_belongs_to_an_item() -> None:
+    known = {key.partition(".")[2] for key in load_words(PACKAGE, Language.EN) if key.startswith("metric.")}
+    families = {OF_A_FAMILY.get(name, name) for name in known - NO_EVIDENCE}
+    lost = {
+        family
+        for family in families
+        if not any(
+            item.fills(key.format(family)) or matches(item.beside, key.format(family))
+            for item in ITEMS.values()
+            for key in KEYS
+        )
+    }
+    assert lost == set(), "name them under an item of dossier/evidence_items.toml"
 
 
 def test_a_refused_pattern_takes_away_whatever_its_place() -> None:
