@@ -44,7 +44,11 @@ class Endpoint(Frozen):
     """With auc_difference, in a study of [predictions]: the column of the other score."""
     cohort: Literal["internal", "external"] = "internal"
     at_least: float
+    """The bound. Of a difference a negative one is a margin: -0.05 asks for no worse than 0.05 below."""
     on: Literal["lower", "estimate"] = "lower"
+    family: Annotated[int, Field(ge=1, le=9)] = 1
+    """With evaluation.multiplicity = "gatekeeping": a family is tested only where all of the one before are
+    met."""
 
     @model_validator(mode="after")
     def _difference_names_baseline(self) -> Self:

@@ -71,6 +71,9 @@ class EvaluationPlan(Frozen):
     """The part of the area that is reported, as { specificity = 0.8 } or { sensitivity = 0.9 }."""
     costs: ErrorCosts | None = None
     """The costs of decisions: the mean cost a patient is reported, beside those of acting on all and none."""
+    multiplicity: Literal["all", "holm", "gatekeeping"] = "all"
+    """What the endpoints claim. all: that every one is met, which needs no correction. holm: each by itself,
+    by Holm's procedure over all of them. gatekeeping: the same, family by family, in order."""
     least_events: Annotated[int, Field(ge=2, le=1000)] = 10
     """A group with fewer events or non-events than this gets no measure."""
     least_shown: Annotated[int, Field(ge=0, le=1000)] = 5
@@ -151,7 +154,19 @@ class Subgroup(Frozen):
 
 
 def evaluation_problems(study: Study) -> Iterator[str]:
-    """Yield what in `study` doesn't go with its subgroups, each as "field | reason | remedy"."""
+    """Yield what in `study` doesn't go with its evaluation and subgroups, each "field | reason | remedy"."""
+    how = study.evaluation.multiplicity
+    for index, endpoint in enumerate(study.endpoint):
+        if how != "all" and endpoint.on == "estimate":
+            yield (
+                f"endpoint[{index}].on | an estimate has no p-value, which evaluation.multiplicity needs | "
+                'judge it by the lower limit, or claim that all endpoints are met: multiplicity = "all"'
+            )
+        if how != "gatekeeping" and endpoint.family != 1:
+            yield (
+                f"endpoint[{index}].family | orders endpoints for gatekeeping only | "
+                'set evaluation.multiplicity = "gatekeeping", or leave family out'
+            )
     columns = [subgroup.column for subgroup in study.subgroup]
     modalities = {m.name for m in study.modality}
     images = {m.name for m in study.image_modalities}

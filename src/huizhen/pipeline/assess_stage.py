@@ -13,7 +13,7 @@ from huizhen.core.study import Role, Study
 from huizhen.data.readers.paths import find_path
 from huizhen.pipeline.opened import COHORT_WORDS, Opened
 from huizhen.pipeline.stage import Made, Run, Stage, study_part
-from huizhen.validate.assess import assess, endpoints_not_assessed
+from huizhen.validate.assess import assess, endpoints_not_assessed, with_multiplicity
 
 MADE_ELSEWHERE: Mapping[str, str] = {
     "training": "not provided: the model was made elsewhere",
@@ -61,7 +61,7 @@ def assessed(study: Study, predictions: Mapping[Part, Predictions]) -> list[Evid
     for cohort in COHORT_WORDS.values():
         if cohort not in done:
             evidence += endpoints_not_assessed(study, cohort=cohort, reason=reason, phantom=study.phantom)
-    return evidence
+    return with_multiplicity(evidence, study)
 
 
 def not_assessed(study: Study, evidence: Iterable[Evidence]) -> list[Evidence]:

@@ -35,13 +35,14 @@ from huizhen.validate.assessments.decisions import decisions
 from huizhen.validate.assessments.discrimination import discrimination
 from huizhen.validate.assessments.endpoints import endpoints, endpoints_not_assessed
 from huizhen.validate.assessments.interface import Evaluation
+from huizhen.validate.assessments.multiplicity import with_multiplicity
 from huizhen.validate.assessments.planned import planned
 from huizhen.validate.assessments.subgroups import subgroups
 from huizhen.validate.assessments.subsets import subsets
 from huizhen.validate.assessments.targets import targets
 from huizhen.validate.assessments.utility import utility
 
-__all__ = ["assess", "endpoints_not_assessed"]
+__all__ = ["assess", "endpoints_not_assessed", "with_multiplicity"]
 
 FAMILIES: tuple[Callable[[Evaluation], list[Evidence]], ...] = (
     endpoints,

@@ -115,7 +115,7 @@ def test_digest_is_of_the_content_not_of_comments_or_order(study: Path) -> None:
         ("question =", "qestion =", "qestion", "did you mean question?"),
         ("question =", "qestion =", "question", "is missing"),
         ("seed = 7", "seed = 7\nepochs = 3", "epochs", "it belongs in [training]"),
-        ("seed = 7", "seed = 7\nzzzz = 3", "zzzz", "known keys here: active, endpoint"),
+        ("seed = 7", "seed = 7\nzzzz = 3", "zzzz", "known keys here: active,"),
         ('patient = "case"', 'pateint = "case"', "site[0].source[0].columns.pateint",
          "did you mean patient?"),
         ('kind = "image"', 'kind = "image"\nencodr = "x"', "modality[0].encodr", "did you mean encoder?"),

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from huizhen.dossier.blocks import Cell, Mark, Phrase, Row, Table, Timeline, phrase
 from huizhen.dossier.citations import Cited, cite, pointer, readable, when
-from huizhen.dossier.labels import cohort_name
+from huizhen.dossier.labels import OF_GROUPS, cohort_name
 from huizhen.dossier.openings import check_openings, named, sealed_counts
 from huizhen.dossier.record import Record
 from huizhen.dossier.wording import Text, known, say
@@ -25,7 +25,20 @@ TEST_FAMILIES = frozenset(
         "calibration_slope",
         "calibration_intercept",
         "brier",
+        "calibration_in_the_large",
+        "observed_expected",
+        "scaled_brier",
         "calibration_curve",
+        "calibration_distance",
+        "expected_calibration_error",
+        "decision_curve",
+        "ppv_at_prevalence",
+        "npv_at_prevalence",
+        "sensitivity_at_specificity",
+        "partial_auc",
+        "expected_cost",
+        "expected_cost_at_prevalence",
+        *OF_GROUPS,
         "roc",
         "subset_auc",
         "endpoint",

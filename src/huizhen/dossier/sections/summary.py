@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from huizhen.core.evidence import Verdict
-from huizhen.dossier.blocks import Block, Cards, Facts, Mark, Paragraph, Phrase, Row, Section, Table, phrase
+from huizhen.dossier.blocks import (
+    Block,
+    Cards,
+    Cell,
+    Facts,
+    Mark,
+    Paragraph,
+    Phrase,
+    Row,
+    Section,
+    Table,
+    phrase,
+)
 from huizhen.dossier.citations import Cited, cite, plainly
 from huizhen.dossier.details import verdict_mark
-from huizhen.dossier.estimates import estimate_cell, estimate_of
+from huizhen.dossier.estimates import DASH, detail_of, estimate_cell, estimate_of
 from huizhen.dossier.labels import cohort_name, metric_name, model_name
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.sections.given import taken_on_trust
@@ -123,18 +135,31 @@ def _endpoint_table(record: Record) -> Table | None:
     found = record.family("endpoint")
     if not found:
         return None
-    head = (say("head.endpoint"), say("head.bound"), say("head.measured"), say("head.verdict"))
-    rows = tuple(_endpoint_row(record, m) for m in found)
-    return Table(id="table-endpoints", caption=say("table.endpoints"), head=head, rows=rows)
+    adjusted = any("p_adjusted" in m.evidence.detail for m in found)
+    head = (say("head.endpoint"), say("head.bound"), say("head.measured"))
+    head += (say("head.p_adjusted"),) if adjusted else ()
+    rows = tuple(_endpoint_row(record, m, adjusted) for m in found)
+    how = record.study.get("evaluation", {}).get("multiplicity")
+    alpha = next((a for m in found if (a := detail_of(m, "alpha"))), DASH)
+    note = (phrase(f"multiplicity.{how}", alpha=alpha),) if adjusted else ()
+    return Table(
+        id="table-endpoints",
+        caption=say("table.endpoints"),
+        head=(*head, say("head.verdict")),
+        rows=rows,
+        note=note,
+    )
 
 
-def _endpoint_row(record: Record, measured: Measured) -> Row:
+def _endpoint_row(record: Record, measured: Measured, adjusted: bool) -> Row:
     evidence = measured.evidence
+    p: tuple[Cell, ...] = ((detail_of(measured, "p_adjusted", p=True) or DASH,),) if adjusted else ()
     return Row(
         cells=(
             (_endpoint_name(record, measured),),
             (_bound(measured),),
             estimate_cell(measured),
+            *p,
             (verdict_mark(evidence.verdict.value),),
         ),
         phantom=evidence.phantom,
@@ -147,7 +172,10 @@ def _bound(measured: Measured) -> Cited | Text:
         return Text.both("–")
 
     def show(value: object) -> Text:
-        return say(f"bound.{bound.on}", value=plainly(float(str(value))))
+        shown = say(f"bound.{bound.on}", value=plainly(float(str(value))))
+        if bound.at_least >= 0 or not measured.evidence.metric.endswith("difference"):
+            return shown
+        return join(shown, say("bound.margin", margin=plainly(-bound.at_least)), by=Text(", ", "，"))
 
     return cite(
         measured.entry, say("head.bound"), "/bound/at_least", show=show, phantom=measured.evidence.phantom
