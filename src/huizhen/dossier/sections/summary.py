@@ -136,7 +136,7 @@ def _endpoint_table(record: Record) -> Table | None:
     if not found:
         return None
     adjusted = any("p_adjusted" in m.evidence.detail for m in found)
-    head = (say("head.endpoint"), say("head.bound"), say("head.measured"))
+    head: tuple[Text, ...] = (say("head.endpoint"), say("head.bound"), say("head.measured"))
     head += (say("head.p_adjusted"),) if adjusted else ()
     rows = tuple(_endpoint_row(record, m, adjusted) for m in found)
     how = record.study.get("evaluation", {}).get("multiplicity")
