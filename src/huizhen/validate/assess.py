@@ -18,6 +18,7 @@ The keys, where cohort is "internal" or "external" and a group is "all" or a sit
   worst_group/cman/<cohort>/<column>, and so equalised_odds, sensitivity_gap, specificity_gap, ppv_gap,
   demographic_parity, heterogeneity
 - subset_auc/<subset>/<cohort>
+- where the study's [robustness] names shares, label_noise/<both|events|others>/<cohort>
 - endpoint/<number>/<metric>/<cohort>
 - threshold_target/cman/<cohort>
 """
@@ -36,6 +37,7 @@ from huizhen.validate.assessments.discrimination import discrimination
 from huizhen.validate.assessments.endpoints import endpoints, endpoints_not_assessed
 from huizhen.validate.assessments.interface import Evaluation
 from huizhen.validate.assessments.multiplicity import with_multiplicity
+from huizhen.validate.assessments.label_noise import wrong_labels
 from huizhen.validate.assessments.planned import planned
 from huizhen.validate.assessments.subgroups import subgroups
 from huizhen.validate.assessments.subsets import subsets
@@ -55,6 +57,7 @@ FAMILIES: tuple[Callable[[Evaluation], list[Evidence]], ...] = (
     utility,
     subgroups,
     subsets,
+    wrong_labels,
 )
 """The families of claims, in the order in which their evidence is returned."""
 

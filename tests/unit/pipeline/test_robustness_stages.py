@@ -253,6 +253,19 @@ def test_prediction_sets_are_fixed_with_the_lock_and_counted_after_it(finished: 
     assert 'id="table-conformal"' in page
 
 
+def test_wrong_labels_are_swept_over(finished: Finished) -> None:
+    found = evidence(finished)
+    for cohort in ("internal", "external"):
+        whole = found[f"auc/cman/{cohort}/all"]
+        for wrong in ("both", "events", "others"):
+            sweep = found[f"label_noise/{wrong}/{cohort}"]
+            assert sweep["detail"]["auc"] == whole["estimate"]
+            assert sweep["detail"]["share"] == [0.01, 0.02, 0.05, 0.1]
+            assert sweep["n"] == whole["n"]
+    page = (finished.result.dossier / "index.html").read_text(encoding="utf-8")
+    assert 'id="table-label-noise-internal"' in page
+
+
 def test_shortcuts_are_looked_for(finished: Finished) -> None:
     found = {
         k.removeprefix("shortcut/"): v for k, v in evidence(finished).items() if k.startswith("shortcut/")
