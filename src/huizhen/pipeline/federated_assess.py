@@ -25,7 +25,7 @@ from huizhen.pipeline.federated_plan import calibrated, folds_of, scores_subject
 from huizhen.pipeline.opened import COHORT_WORDS
 from huizhen.pipeline.predict_stage import log_odds
 from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage
-from huizhen.validate.assess import assess, endpoints_not_assessed
+from huizhen.validate.assess import assess, endpoints_not_assessed, with_multiplicity
 
 CMAN = "cman"
 
@@ -51,6 +51,7 @@ def assess_federated(
                 evidence += _absent(run.study, part, "the model has no threshold in every fold")
             else:
                 evidence += _assessed(run, lead, decisions, part, sites, folder)
+        evidence = with_multiplicity(evidence, run.study)
         opened = {"lock_entry": lock_entry, "sealed_outcomes": locked.digest}
         return Made(evidence=[*evidence, *not_assessed(run.study, evidence)], entries=[("unseal", opened)])
 
