@@ -7,7 +7,7 @@ a ledger whose order of events was kept. What is missing or stale is printed as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from huizhen.dossier.blocks import Cell, Inline, Mark, Picture
@@ -196,11 +196,18 @@ def _conditions(given: GivenForm | None) -> list[Line]:
 
 def _output(record: Record) -> SheetPart:
     lines = [
-        (None, (say("sheet.score"),)),
+        (None, (_scale(record),)),
         (say("sheet.threshold"), thresholds(record)),
         (say("sheet.reading"), calibration_sentence(record)),
     ]
     return SheetPart(number=5, title=say("sheet.output"), lines=_named(lines))
+
+
+def _scale(record: Record) -> Text:
+    """Return what a score is: a risk, unless a table was given whose scores only order patients."""
+    table = record.study.get("predictions")
+    ranks = isinstance(table, Mapping) and table.get("scale") == "rank"
+    return say("sheet.rank" if ranks else "sheet.score")
 
 
 def _failures(record: Record, given: GivenForm | None) -> SheetPart:

@@ -232,3 +232,15 @@ def test_an_altered_sheet_is_found(dossier: Path) -> None:
     page.write_bytes(page.read_bytes().replace(b"RESEARCH ONLY", b"CLEARED FOR ALL"))
     with pytest.raises(VerificationError, match="was altered"):
         verify_dossier(dossier)
+
+
+@pytest.mark.parametrize(
+    ("scale", "words"), [("rank", "only orders patients"), ("probability", "A risk from")]
+)
+def test_scores_that_only_order_are_no_risks(
+    synthetic: Any, key: SigningKey, tmp_path: Path, scale: str, words: str
+) -> None:
+    run = synthetic.write_run(tmp_path, key, cases=1, changes={"predictions": {"scale": scale}})
+    with Log.open(run.ledger, key) as log:
+        record = Record.of(log.entries, ["0" * 64] * len(log.entries))
+    assert words in told(sheet_of(record).parts[4])[0]
