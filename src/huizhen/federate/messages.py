@@ -125,6 +125,12 @@ class Lock(_Message):
     """Of what was locked, as the lead's ledger has it."""
 
 
+class Attest(_Message):
+    """Ask for the head of the ledger that a site keeps of the study, its cohort committed to in it."""
+
+    kind: Literal["attest"] = "attest"
+
+
 class Task(BaseModel):
     """What a secure sum is of: a round's changes of the model `name`, or the answers to a query."""
 
@@ -300,6 +306,14 @@ class Unmasked(_Answer):
     keys: dict[Name, Blob]
 
 
+class Attested(_Answer):
+    """The Merkle root over the first `size` entries of the ledger that the site keeps of the study."""
+
+    kind: Literal["attested"] = "attested"
+    root: Hex32
+    size: Annotated[int, Field(ge=1, le=2**31)]
+
+
 class Done(_Answer):
     """A site holds the plan or the weights, has locked them, or has heard that the rounds are over."""
 
@@ -314,6 +328,7 @@ Inbound = (
     | Hold
     | Label
     | Lock
+    | Attest
     | Advertise
     | Share
     | Deliver
@@ -332,6 +347,7 @@ Outbound = (
     | Masked
     | Endorsed
     | Unmasked
+    | Attested
     | Done
 )
 Message = Annotated[Inbound | Outbound, Field(discriminator="kind")]

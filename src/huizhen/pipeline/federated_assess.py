@@ -80,7 +80,8 @@ def _assessed(
         name = f"scores_{part.value}{f'_{number}' if len(scores) > 1 else ''}.json"
         write_json(folder / ARTEFACTS / name, _sparse(found))
     table = predictions_of(scores, part)
-    evidence = [
+    evidence = [_events(run, table)]
+    evidence += [
         item
         for item in assess(table, run.study, phantom=run.study.phantom)
         if not (
@@ -93,6 +94,22 @@ def _assessed(
         if name != CMAN and _whole(run.study, decisions, name):
             evidence += [e for e in _compared(run, lead, decisions, name, part, sites) if e.key not in held]
     return evidence
+
+
+def _events(run: Run, table: Predictions) -> Evidence:
+    """Return how many of the tested patients have the event: known only now."""
+    cohort, events = COHORT_WORDS[table.part], int(table.outcome.sum())
+    row = {"part": table.part.value, "patients": len(table.outcome), "positive": events}
+    return Evidence(
+        key=f"data/outcomes/{cohort}",
+        metric="outcomes",
+        stage="assess",
+        n=len(table.outcome),
+        n_events=events,
+        descriptive=True,
+        phantom=run.study.phantom,
+        detail={"parts": [row]},
+    )
 
 
 def _scores(

@@ -16,6 +16,7 @@ from huizhen.errors import FederationError
 from huizhen.federate.lead import Lead
 from huizhen.federate.statistics.counts import Categories
 from huizhen.federate.statistics.runner import conduct
+from huizhen.pipeline.federated_heads import site_heads
 from huizhen.pipeline.federated_plan import CELLS, PARTS, federated_models
 from huizhen.pipeline.stage import Made, Run, Stage
 
@@ -52,7 +53,8 @@ def federated_cohort(run: Run, lead: Lead) -> tuple[Sites, Stage]:
         counts = {"development": patients_of(lead, cman, development)}
         counts |= {site: patients_of(lead, cman, (site,)) for site in external}
         write_json(folder / "sites.json", {"taking_part": list(taking_part), "counts": counts})
-        return Made(evidence=[_cohort_evidence(run, counts)])
+        heads = site_heads(lead, taking_part, "cohort")
+        return Made(evidence=[_cohort_evidence(run, counts)], entries=[heads])
 
     made_from = {"study": run.study.digest}
     stage = run.stage("cohort", [run.study.digest, list(taking_part)], body, made_from=made_from)
@@ -89,22 +91,26 @@ def patients_of(lead: Lead, model: str, sites: tuple[str, ...]) -> dict[str, int
 def _cohort_evidence(run: Run, counts: Mapping[str, Mapping[str, int]]) -> Evidence:
     """Return the table of the cohort: development sites together, external ones each."""
     asks = run.study.active is not None
-    rows = [_cohort_row(name, found, asks=asks and name == "development") for name, found in counts.items()]
+    known = run.study.split.method == "folds" and not asks  # else outcomes of some are sealed, or asked for
+    rows = [_cohort_row(name, found, asks=asks, known=known) for name, found in counts.items()]
     return Evidence(
         key="data/cohort",
         metric="cohort",
         stage="cohort",
         n=sum(row["patients"] for row in rows),
-        n_events=None if asks else sum(row["positive"] for row in rows),
         descriptive=True,
         phantom=run.study.phantom,
         detail={"sites": rows},
     )
 
 
-def _cohort_row(name: str, found: Mapping[str, int], *, asks: bool) -> dict[str, Any]:
-    """Return a row of the table; where labels are asked for, training patients' outcomes aren't known yet."""
+def _cohort_row(name: str, found: Mapping[str, int], *, asks: bool, known: bool) -> dict[str, Any]:
+    """Return a row of the table; events of development patients where all their outcomes are `known`."""
     row: dict[str, Any] = {"site": name, "patients": sum(found.values()), "modalities": [], "scanners": []}
+    if name != "development":
+        return row
     if asks:
-        return row | {"may_be_asked": sum(n for cell, n in found.items() if cell.startswith("train/"))}
-    return row | {"positive": sum(n for cell, n in found.items() if cell.endswith("/1"))}
+        row["may_be_asked"] = sum(n for cell, n in found.items() if cell.startswith("train/"))
+    if known:
+        row["positive"] = sum(n for cell, n in found.items() if cell.endswith("/1"))
+    return row

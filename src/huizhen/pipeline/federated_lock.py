@@ -30,6 +30,7 @@ from huizhen.pipeline.decisions import (
 )
 from huizhen.pipeline.federated_cohort import Sites
 from huizhen.pipeline.federated_fit import Ground
+from huizhen.pipeline.federated_heads import site_heads
 from huizhen.pipeline.federated_labelling import learnt_from
 from huizhen.pipeline.federated_model import save_model
 from huizhen.pipeline.federated_plan import FederatedModel, calibrated, folds_of, scores_subject
@@ -76,6 +77,12 @@ def federated_lock(
     locked = run.stage("lock", inputs, body, made_from={f.name: f.digest for f in fits})
     lock = wire.Lock(study=run.study.digest, sender=wire.LEAD, digest=locked.digest)
     order(lead, lock, lead.taking_part)
+    run.stage(
+        "site heads",
+        [locked.digest],
+        lambda _: Made(entries=[site_heads(lead, lead.taking_part, "locked")]),
+        made_from={"lock": locked.digest},
+    )
     return locked
 
 

@@ -20,7 +20,7 @@ from huizhen.pipeline.plan import PlannedModel, planned_models
 
 PARTS = (Part.TRAIN, Part.TUNE, Part.TEST, Part.EXTERNAL)
 CELLS = tuple(float(i) for i in range(2 * len(PARTS)))
-"""Codes of a patient's part and outcome: two a part, others first."""
+"""Codes of a patient's part and outcome: two a part, others (and whose outcome is sealed) first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,7 @@ from huizhen.pipeline.fit_stage import Development, network_of
 from huizhen.pipeline.site_alone import SCORES, check_alone, check_paid
 from huizhen.pipeline.site_heatmaps import SiteHeatmaps
 from huizhen.pipeline.site_labelling import KINDS, SiteLabelling
+from huizhen.pipeline.site_ledger import enter_lock, enter_unseal, head_of
 from huizhen.pipeline.site_models import SiteModels
 from huizhen.pipeline.site_privacy import SitePrivacy
 from huizhen.pipeline.site_scores import SiteScores
@@ -93,6 +94,7 @@ class SiteLearner:
     @cached_property
     def _unsealed(self) -> OpenCohort:
         """The cohort with every outcome, read when the lead asks about the locked model."""
+        enter_unseal(self._run, self.cohort)
         return read_cohort(self.cohort.stage, unsealed=True)
 
     @cached_property
@@ -268,11 +270,18 @@ class SiteLearner:
     def lock(self, digest: str) -> None:
         """Fix the held models; from now on test patients may be scored, and no weight changes."""
         self.models.lock(digest)
+        enter_lock(self._run, self._study.digest, digest, self.models.locked())
 
     def hold(self, model: str, weights: Weights) -> None:
         """Keep the weights of `model`, also for a process after this one."""
         self.models.hold(self._model(model), weights)
         self._scores.forget()
+
+    def head(self) -> tuple[str, int]:
+        """Return root and size of the study's ledger here, with the commitment to its cohort in it."""
+        if not self.cohort.folds:
+            raise FederationError("there is no cohort here", remedy="look at the site's data", field="site")
+        return head_of(self._run)
 
     def close(self) -> None:
         """Close the study's ledger here, so that it can be opened again."""
@@ -334,12 +343,15 @@ class SiteLearner:
         return [case for case in self.cohort.cases if parts[case.pseudonym] is Part.TRAIN]
 
     def _cells(self, model: str) -> Table:
-        """Return one number a patient: its part and outcome, of patients whom `model` can answer."""
+        """Return one number a patient: its part and outcome, of patients whom `model` can answer.
+
+        Sealed outcomes are nobody's before the lock: such patients are counted with the others.
+        """
         names = set(self._model(model).planned.modalities)
         parts = self.cohort.folds[self._model(model).fold].parts
         cells = [
             [float(cell_of(parts[case.pseudonym], self._told(case, parts[case.pseudonym])))]
-            for case in self._unsealed.cases
+            for case in self.cohort.cases
             if names & case.modalities
         ]
         return table_of(("cell",), np.array(cells, np.float64).reshape(-1, 1))

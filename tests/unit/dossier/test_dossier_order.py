@@ -11,7 +11,7 @@ from huizhen.core.digests import digest_value
 from huizhen.core.evidence import Evidence, Interval
 from huizhen.dossier.citations import Cited
 from huizhen.dossier.record import Record
-from huizhen.dossier.sections.order import COMMITMENTS, Held, broken_rules, rules, sealed_notes
+from huizhen.dossier.sections.order import HERE, Held, broken_rules, rules, sealed_notes
 from huizhen.dossier.sections.summary import summary
 from huizhen.ledger.commitments import commitment
 from huizhen.ledger.records import Entry
@@ -80,7 +80,7 @@ def test_whole_order_is_kept() -> None:
 
 def test_a_log_without_commitments_does_not_show_their_rules() -> None:
     held = broken("study", "lock", "unseal", "evidence")
-    assert held == dict.fromkeys(COMMITMENTS, Held.UNKNOWN)
+    assert held == dict.fromkeys(HERE, Held.UNKNOWN)
     blocks = summary(told("study", "lock", "unseal", "evidence")).blocks
     assert "does not show that split" in blocks[-1].content[1].en  # type: ignore[union-attr]  # a paragraph
 
@@ -169,3 +169,47 @@ def test_what_is_absent_is_not_shown_and_not_kept() -> None:
     assert set(broken("study").values()) == {Held.UNKNOWN}
     told_order = summary(told("study")).blocks[-2]
     assert "not show the whole order" in told_order.content[1].en  # type: ignore[union-attr]  # the order's paragraph
+
+
+FEDERATED = {"name": "s", "title": "S", "federation": {"rounds": 2}}
+HEADS = {"east": {"root": "ab", "size": 5}, "north": {"root": "cd", "size": 4}}
+GROWN = {name: {"root": "ef", "size": head["size"] + 3} for name, head in HEADS.items()}
+SITES_WHOLE = (("site_heads", "cohort", HEADS), ("lock",), ("site_heads", "locked", GROWN), ("unseal",))
+
+
+def federated(*steps: tuple[Any, ...]) -> dict[str, Held]:
+    """Return the rules on commitments of a federation's ledger that has these entries."""
+    digest = digest_value(FEDERATED)
+    bodies: list[tuple[str, dict[str, Any]]] = [("study", {"study": FEDERATED, "digest": digest})]
+    for kind, *more in steps:
+        body = {"study_digest": digest} if kind == "lock" else {"lock_entry": len(bodies) - 2}
+        if kind == "site_heads":
+            body = {"moment": more[0], "heads": more[1], "asked": ["east", "north"]}
+        bodies.append((kind, body))
+    entries = [
+        Entry(index=k, kind=kind, time="2026-01-02T03:04:05Z", version="0.1.0", body=body)
+        for k, (kind, body) in enumerate(bodies)
+    ]
+    found = rules(Record.of(entries, ["00"] * len(entries)))
+    return {rule.key: rule.held for rule in found if rule.key.startswith("sites_")}
+
+
+def test_a_federation_s_commitments_are_heads_of_the_sites_ledgers() -> None:
+    assert federated(*SITES_WHOLE) == {"sites_committed": Held.YES, "sites_locked": Held.YES}
+
+
+@pytest.mark.parametrize(
+    ("steps", "held"),
+    [
+        ((SITES_WHOLE[1], SITES_WHOLE[0], *SITES_WHOLE[2:]), (Held.NO, Held.YES)),
+        ((*SITES_WHOLE[:2], SITES_WHOLE[3], SITES_WHOLE[2]), (Held.YES, Held.NO)),
+        ((SITES_WHOLE[1], SITES_WHOLE[3]), (Held.UNKNOWN, Held.UNKNOWN)),
+        ((("site_heads", "cohort", {"east": HEADS["east"]}), *SITES_WHOLE[1:]), (Held.UNKNOWN, Held.UNKNOWN)),
+        ((*SITES_WHOLE[:2], ("site_heads", "locked", HEADS), SITES_WHOLE[3]), (Held.YES, Held.NO)),
+    ],
+    ids=["after the lock", "after the results", "none", "of one site", "not grown"],
+)
+def test_heads_too_late_or_of_too_few_sites_show_nothing(
+    steps: tuple[tuple[Any, ...], ...], held: tuple[Held, Held]
+) -> None:
+    assert tuple(federated(*steps).values()) == held

@@ -90,6 +90,9 @@ class ToyLearner:
     def lock(self, digest: str) -> None:
         self.locked = digest
 
+    def head(self) -> tuple[str, int]:
+        return "ab" * 32, 7
+
     def close(self) -> None:
         self.closed += 1
 

@@ -209,7 +209,7 @@ def test_no_heat_before_the_lock_and_none_of_another_part(learners):
 def test_what_left_a_site_is_of_known_kinds(done):
     kinds = {line.kind for line in read_outbox(done.folders["east"].path)}
     assert kinds <= {
-        *("accepted", "done", "ready", "advertised", "shared", "masked", "endorsed", "unmasked"),
+        *("accepted", "done", "ready", "advertised", "shared", "masked", "endorsed", "unmasked", "attested"),
         *("aggregate", "refusal"),
     }
 

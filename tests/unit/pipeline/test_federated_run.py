@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +16,15 @@ from hospitals import ANY_DISTANCE, IMAGES, Federation, bright, draws, image_sou
 from huizhen.core.progress import Silent
 from huizhen.core.study_file import load_study
 from huizhen.dossier.verification import verify_dossier
-from huizhen.errors import FederationError
+from huizhen.errors import FederationError, VerificationError
+from huizhen.federate.site.folder import SiteFolder
+from huizhen.ledger.log import Log
+from huizhen.ledger.reading import read_log
 from huizhen.models.bundle import load_bundle
 from huizhen.pipeline.federated_cohort import BEGUN
 from huizhen.pipeline.finish import RunResult
 from huizhen.pipeline.predict import predict
+from huizhen.pipeline.site_audit import audit_site
 
 SITES = {"east": (36, None), "north": (40, None), "onesided": (30, 0), "lone": (1, 1), "far": (30, None)}
 """Site -> patients, and the one outcome of all of them."""
@@ -125,3 +132,74 @@ def test_locked_models_survive_a_restart_of_the_site(hospitals, result):
     with hospitals.learner("east") as learner:
         assert set(learner.models.digests) == {"cman/member0"}
         assert learner.models.locked() == learner.models.digests
+
+
+def test_the_lead_keeps_heads_of_every_site_s_ledger(hospitals, result):
+    taking_part = sorted(json.loads((hospitals.root / "out" / BEGUN).read_text()))
+    heads = {e.body["moment"]: e for e in hospitals.entries() if e.kind == "site_heads"}
+    (locked,) = [e.index for e in hospitals.entries() if e.kind == "lock"]
+    (unsealed,) = [e.index for e in hospitals.entries() if e.kind == "unseal"]
+    assert heads["cohort"].index < locked < heads["locked"].index < unsealed
+    assert all(list(e.body["heads"]) == e.body["asked"] == taking_part for e in heads.values())
+
+
+def test_no_event_of_a_tested_patient_is_counted_before_the_lock(hospitals, result):
+    counts = next((hospitals.root / "out" / "stages").glob("cohort-*/sites.json"))
+    found = json.loads(counts.read_text(encoding="utf-8"))["counts"]
+    assert found["development"]["test/1"] == 0
+    assert found["development"]["test/0"] > 0
+    assert found["far"]["external/1"] == 0
+    assert found["development"]["train/1"] > 0
+    cohort = hospitals.evidence()["data/cohort"]
+    assert cohort.n_events is None
+    assert all("positive" not in row for row in cohort.detail["sites"])
+    outcomes = hospitals.evidence()["data/outcomes/external"]
+    assert (outcomes.n, outcomes.n_events) == (30, 15)
+
+
+@pytest.mark.parametrize("name", ["east", "far"])
+def test_a_site_s_ledger_is_the_one_that_its_heads_fixed(hospitals, result, name):
+    found = audit_site(hospitals.folders[name].path, result.dossier, key_id=result.key_id)
+    assert found.study == load_study(hospitals.file).digest
+    assert found.fixed["cohort"] < found.fixed["locked"] < found.entries
+    assert found.opened == 1
+
+
+def changed_site(
+    hospitals: Federation, tmp_path: Path, change: Callable[[list[dict[str, Any]]], None]
+) -> Path:
+    """Return a copy of east's folder with another ledger, written and signed anew with east's own key."""
+    folder = hospitals.folders["east"]
+    copy = tmp_path / "east"
+    shutil.copytree(folder.path, copy)
+    ledger = copy / "studies" / load_study(hospitals.file).digest / "ledger"
+    entries = [{"kind": e.kind, "body": dict(e.body)} for e in read_log(ledger).entries]
+    change(entries)
+    shutil.rmtree(ledger)
+    with Log.open(ledger, folder.key) as log:
+        for entry in entries:
+            log.append(entry["kind"], entry["body"])
+        log.commit()
+    return copy
+
+
+def test_a_ledger_that_a_site_wrote_anew_is_found_out(hospitals, result, tmp_path):
+    def other_cohort(entries: list[dict[str, Any]]) -> None:
+        commit = next(e for e in entries if e["kind"] == "commit")
+        commit["body"]["commitments"] = dict.fromkeys(commit["body"]["commitments"], "0" * 64)
+
+    site = changed_site(hospitals, tmp_path, other_cohort)
+    with pytest.raises(VerificationError, match="not the one whose head of cohort"):
+        audit_site(site, result.dossier)
+
+
+def test_a_shortened_ledger_is_found_out(hospitals, result, tmp_path):
+    site = changed_site(hospitals, tmp_path, lambda entries: entries.__delitem__(slice(2, None)))
+    with pytest.raises(VerificationError, match="fewer entries"):
+        audit_site(site, result.dossier)
+
+
+def test_a_site_that_took_no_part_has_no_head(hospitals, result, tmp_path):
+    site = SiteFolder.create(tmp_path / "elsewhere", name="elsewhere", data=tmp_path)
+    with pytest.raises(VerificationError, match="holds no head of elsewhere"):
+        audit_site(site.path, result.dossier)

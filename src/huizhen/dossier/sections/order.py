@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from huizhen.dossier.blocks import Cell, Mark, Phrase, Row, Table, Timeline, phrase
-from huizhen.dossier.citations import Cited, cite, pointer, readable, when
+from huizhen.dossier.citations import Cited, cite, pointer, when
 from huizhen.dossier.labels import OF_GROUPS, cohort_name
 from huizhen.dossier.openings import check_openings, named, sealed_counts
 from huizhen.dossier.record import Record
@@ -127,21 +127,55 @@ def _rules_of_reads(record: Record) -> tuple[Rule, ...]:
     )
 
 
-COMMITMENTS = ("commit_before_lock", "opened_as_committed", "predicted_before_unseal")
-"""The rules that need commitments: a log without any doesn't show them."""
+HERE = ("commit_before_lock", "opened_as_committed", "predicted_before_unseal")
+COMMITMENTS = (*HERE, "sites_committed", "sites_locked")
+"""The rules that need commitments, here or at sites: a log without any doesn't show them."""
 
 
 def commitment_rules(record: Record) -> tuple[Rule, ...]:
     """Return the rules on what was fixed before test outcomes were opened."""
+    if record.study.get("federation"):
+        return _rules_of_sites(record)
     commits, locks, unseals, predicted = (
         record.kind(kind) for kind in ("commit", "lock", "unseal", "predictions")
     )
-    keys = dict(zip(COMMITMENTS, (_committed(record), _opened(record), _predicted(record)), strict=True))
+    keys = dict(zip(HERE, (_committed(record), _opened(record), _predicted(record)), strict=True))
     shown = ((*commits[:1], *locks[:1]), (*commits[-1:], *unseals[-1:]), (*predicted[-1:], *unseals[-1:]))
     return tuple(
         Rule(key=key, held=held, shown_by=entries)
         for (key, held), entries in zip(keys.items(), shown, strict=True)
     )
+
+
+def _rules_of_sites(record: Record) -> tuple[Rule, ...]:
+    """Return the rules of a federation: each site commits in its own ledger, whose heads the lead keeps."""
+    locks, unseals = record.kind("lock"), record.kind("unseal")
+    heads = {moment: _heads(record, moment) for moment in ("cohort", "locked")}
+    before = _before(heads["cohort"][:1], locks) if heads["cohort"] else Held.UNKNOWN
+    grown = _grown(heads["cohort"][:1], heads["locked"][:1])
+    if grown is Held.YES:
+        grown = _before(heads["locked"][:1], unseals)
+    return (
+        Rule(key="sites_committed", held=before, shown_by=(*heads["cohort"][:1], *locks[:1])),
+        Rule(key="sites_locked", held=grown, shown_by=(*heads["locked"][:1], *unseals[:1])),
+    )
+
+
+def _heads(record: Record, moment: str) -> tuple[Entry, ...]:
+    """Return the entries with a head of every site that was asked at `moment`."""
+    return tuple(
+        e
+        for e in record.kind("site_heads")
+        if e.body.get("moment") == moment and list(e.body.get("heads", {})) == e.body.get("asked")
+    )
+
+
+def _grown(first: tuple[Entry, ...], then: tuple[Entry, ...]) -> Held:
+    """Whether every site's ledger grew from one entry to the other: its lock stands after its commitment."""
+    if not first or not then:
+        return Held.UNKNOWN
+    one, other = first[0].body["heads"], then[0].body["heads"]
+    return _yes(all(site in one and one[site]["size"] < found["size"] for site, found in other.items()))
 
 
 def _committed(record: Record) -> Held:
@@ -278,7 +312,7 @@ def cite_time(entry: Entry) -> Cited:
     return Cited(entry=entry.index, label=Text.both(entry.kind), text=when(entry.time), values={})
 
 
-TIMELINE = ("study", "protocol_lock", "intake", "commit", "lock", "predictions", "unseal")
+TIMELINE = ("study", "protocol_lock", "intake", "commit", "site_heads", "lock", "predictions", "unseal")
 
 
 def timeline(record: Record) -> Timeline:
@@ -296,7 +330,7 @@ def _marked(record: Record, entry: Entry) -> Text:
 
 
 def _what(record: Record, entry: Entry) -> Phrase | Cited:
-    if entry.kind in ("intake", "predictions", "commit"):
+    if entry.kind in ("intake", "predictions", "commit", "site_heads"):
         of = "given." if record.given else ""
         return phrase(f"timeline.{of}{entry.kind}_what", entry=cite_kind(entry))
     fields = {
@@ -308,8 +342,12 @@ def _what(record: Record, entry: Entry) -> Phrase | Cited:
     key, name, path = fields[entry.kind]
     if path.split("/")[1] not in entry.body:
         return cite_kind(entry)
-    show = {"digest": _short, "time": readable}.get(name, _number)
+    show = {"digest": _short, "time": _moment}.get(name, _number)
     return phrase(key, **{name: cite(entry, say(f"timeline.{entry.kind}"), path, show=show)})
+
+
+def _moment(value: object) -> Text:
+    return when(str(value))
 
 
 def _short(value: object) -> Text:

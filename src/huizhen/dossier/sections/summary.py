@@ -222,7 +222,8 @@ def _order(record: Record) -> list[Block]:
     of = "_reads" if record.study.get("reads") else "_given" if record.given else ""
     blocks: list[Block] = [_told(f"order.all{of}", [rule.held for rule in kept])]
     if of != "_reads":
-        blocks.append(_told(f"order.committed{of}", [rule.held for rule in commitment_rules(record)]))
+        by = "_sites" if record.study.get("federation") else of
+        blocks.append(_told(f"order.committed{by}", [rule.held for rule in commitment_rules(record)]))
     blocks += taken_on_trust(record)
     if notes := sealed_notes(record):
         spaced = [x for note in notes for x in (note, Text.both(" "))]

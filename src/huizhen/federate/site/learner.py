@@ -85,6 +85,10 @@ class Learner(Protocol):
         """
         ...
 
+    def head(self) -> tuple[str, int]:
+        """Return root and size of the ledger kept here of the study, its cohort committed to in it."""
+        ...
+
     def answer(self, asked: Asked) -> NDArray[np.uint32]:
         """Return the words of the aggregate. Raises `FederationError` on what can't be answered."""
         ...

@@ -137,6 +137,9 @@ class Worker:
             case wire.Lock():
                 self._study(study).learner.lock(message.digest)
                 return wire.Done(study=study, sender=name), {}
+            case wire.Attest():
+                root, size = self._study(study).learner.head()
+                return wire.Attested(study=study, sender=name, root=root, size=size), {}
             case wire.Ask():
                 return self._ask(message, asked.arrays, policy)
             case wire.Advertise():
@@ -158,6 +161,7 @@ class Worker:
                 wire.Accepted()
                 | wire.Refusal()
                 | wire.Update()
+                | wire.Attested()
                 | wire.Aggregate()
                 | wire.Ready()
                 | wire.Advertised()
