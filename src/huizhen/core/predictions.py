@@ -22,6 +22,8 @@ class Predictions:
     (n,) bool. Model names: "cman", "concatenation", "late_average", "single:MG", "table_lr", and
     "cman|MG+US" for cman restricted to a subset of modalities. `groups` column -> (n,) what each patient has
     there as text, empty where it isn't known: what subgroups are made of, no input of a model by itself.
+    `level` model name -> (n,) risk level by the locked cut points, 1 and up, one above the highest level for
+    the top share, 0 without an answer.
 
     Of a table with several rows a patient `patient` names rows, and `cluster` (n,) their patients: intervals
     are over these. `ranked` are models whose `risk` only orders patients: no calibration is measured of them.
@@ -37,12 +39,14 @@ class Predictions:
     groups: Mapping[str, NDArray[np.str_]] = field(default_factory=dict)
     cluster: NDArray[np.str_] | None = None
     ranked: tuple[str, ...] = ()
+    level: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n = len(self.patient)
         columns = [("site", self.site), ("outcome", self.outcome)]
         columns += [("cluster", self.cluster)] if self.cluster is not None else []
         columns += [*self.risk.items(), *self.decision.items(), *self.present.items(), *self.groups.items()]
+        columns += [*self.level.items()]
         for name, column in columns:
             if len(column) != n:
                 raise InvalidInputError(

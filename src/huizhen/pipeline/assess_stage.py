@@ -41,8 +41,9 @@ def assess_stage(run: Run, opened: Opened) -> Stage:
             evidence += against_truth(run, opened, folder)
         return Made(evidence=[*evidence, *not_assessed(run.study, evidence)])
 
-    keys = ("endpoint", "evaluation", "subgroup", "seed", "phantom", "phantom_truth")
+    keys: tuple[str, ...] = ("endpoint", "evaluation", "subgroup", "seed", "phantom", "phantom_truth")
     keys += ("robustness",) if run.study.robustness is not None else ()
+    keys += ("triage",) if run.study.triage is not None else ()
     settings = run.study.model_dump(mode="json", include=set(keys))
     made_from = {opened.stage.name: opened.stage.digest, **study_part(run.study, *keys)}
     if run.study.phantom_truth:
@@ -89,6 +90,8 @@ def _untried(study: Study) -> Iterator[tuple[str, str]]:
         yield "robustness", "images lie at the sites, and a federated run doesn't ask for disturbed ones"
     elif study.robustness is not None and study.robustness.label_flips:
         yield "label_noise_training", "no model was trained again with wrong labels"
+    if study.triage is not None and apart:
+        yield "triage", "scores and reads lie at the sites, and reading policies aren't simulated from sums"
     if study.conformal is not None and apart:
         yield "conformal", "tuning scores lie at the sites, and prediction sets aren't fitted from sums"
 

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from huizhen.core.evidence import Evidence
 from huizhen.core.study import Study
 from huizhen.errors import NotEstimableError
+from huizhen.pipeline.risk_levels import fixed_levels
 from huizhen.pipeline.stage import Stage
 from huizhen.validate.calibration import Platt, apply_platt, fit_platt
 from huizhen.validate.thresholds import choose_threshold
+from huizhen.validate.triage.levels import RiskLevels
 
 __all__ = [
     "DECISIONS",
@@ -40,15 +42,19 @@ class Decision:
 
     platt: Platt
     threshold: float
+    levels: RiskLevels | None = None
+    """Cut points of risk for triage, where the study asks for them."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
-        return {"platt": asdict(self.platt), "threshold": self.threshold}
+        levels = {} if self.levels is None else {"levels": self.levels.to_json()}
+        return {"platt": asdict(self.platt), "threshold": self.threshold, **levels}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Decision:
         """Return what `to_json` gave."""
-        return cls(platt=Platt(**record["platt"]), threshold=record["threshold"])
+        levels = RiskLevels.from_json(record["levels"]) if "levels" in record else None
+        return cls(platt=Platt(**record["platt"]), threshold=record["threshold"], levels=levels)
 
 
 Decisions = Mapping[str, Mapping[int, Decision]]
@@ -65,9 +71,9 @@ def decide(study: Study, logits: NDArray[np.float64], truth: NDArray[np.bool_]) 
     if platt.slope < LEAST_SLOPE:
         rate = float(np.mean(truth))
         platt = Platt(intercept=math.log(rate / (1 - rate)), slope=LEAST_SLOPE)
-    return Decision(
-        platt=platt, threshold=choose_threshold(truth, apply_platt(platt, logits), study.threshold)
-    )
+    risk = apply_platt(platt, logits)
+    threshold = choose_threshold(truth, risk, study.threshold)
+    return Decision(platt=platt, threshold=threshold, levels=fixed_levels(study, risk, truth))
 
 
 def threshold_evidence(study: Study, key: str, threshold: float, **more: Any) -> Evidence:

@@ -18,7 +18,7 @@ from scipy.special import expit, logit
 from huizhen.core.cohort import Part
 from huizhen.core.digests import digest_file
 from huizhen.core.predictions import Predictions
-from huizhen.core.study import Variant
+from huizhen.core.study import Study, Variant
 from huizhen.data.flow import outcomes_evidence
 from huizhen.data.tables import TableEncoding
 from huizhen.errors import StageError
@@ -29,6 +29,7 @@ from huizhen.pipeline.lock_stage import Locked
 from huizhen.pipeline.material import Columns, Material, encodings_of
 from huizhen.pipeline.opened import Opened
 from huizhen.pipeline.predictions_file import read_predictions, write_predictions
+from huizhen.pipeline.risk_levels import level_over_folds
 from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage, study_part
 from huizhen.pipeline.subset_logits import subset_logits
 from huizhen.train.arrays import CaseData
@@ -211,6 +212,7 @@ def _predictions(
             mean = odds / asked
             risk[model] = expit(mean)
             decision[model] = mean >= cut / asked
+    level = _levels(run.study, locked, risk, cohort, material, part)
     chosen = [
         row for row, c in enumerate(material.cases) if any(f.parts[c.pseudonym] is part for f in cohort.folds)
     ]
@@ -222,6 +224,7 @@ def _predictions(
         outcome=np.array([c.outcome == 1 for c in cases]),
         risk={name: values[chosen] for name, values in risk.items()},
         decision={name: values[chosen] for name, values in decision.items()},
+        level={name: values[chosen] for name, values in level.items()},
         present={m.name: np.array([m.name in c.modalities for c in cases]) for m in run.study.modality},
         groups={
             one.column: groups_of(np.array([c.groups.get(one.column, "") for c in cases], np.str_), one)
@@ -230,6 +233,28 @@ def _predictions(
         },
     )
     return _with_single_specialists(table)
+
+
+def _levels(
+    study: Study,
+    locked: Locked,
+    risk: Mapping[str, NDArray[np.float64]],
+    cohort: OpenCohort,
+    material: Material,
+    part: Part,
+) -> dict[str, NDArray[np.int64]]:
+    """Return the main model's risk level of everybody, where the lock holds cut points in every fold."""
+    by_fold = locked.decisions.get(study.main, {})
+    levels = {fold: decision.levels for fold, decision in by_fold.items() if decision.levels is not None}
+    if not levels or len(levels) < len(by_fold):
+        return {}
+    tested = [
+        [fold.parts[c.pseudonym] is part for c in material.cases]
+        for fold in cohort.folds
+        if fold.index in levels
+    ]
+    found = [levels[fold.index] for fold in cohort.folds if fold.index in levels]
+    return {study.main: level_over_folds(logit(risk[study.main]), found, np.array(tested, dtype=np.bool_))}
 
 
 def _with_single_specialists(table: Predictions) -> Predictions:

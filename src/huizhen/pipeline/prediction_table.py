@@ -9,7 +9,6 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +88,8 @@ def read_predictions_of(study: Study, path: Path, *, secret: bytes) -> GivenPred
     """
     given = given_of(study)
     groups = [one.column for one in study.subgroup if one.source == "table"]
+    if study.triage is not None and study.triage.readers.columns is not None:
+        groups += [name for name in study.triage.readers.columns.named if name not in groups]
     named = [given.patient, given.outcome, given.score, *given.compare, given.site, *groups]
     columns = read_columns(path, [name for name in named if name], encoding=given.encoding)
     scores = _scores(columns, given)
@@ -151,10 +152,11 @@ def _check_risks(columns: Columns, name: str, raw: Floats) -> None:
     remedy = "say --scale logit if they are log-odds, or --scale rank if they only order patients"
     if known.min() >= 0 and known.max() <= 100:
         remedy = "divide percentages by 100, or say --scale rank if the scores only order patients"
-    raise columns.refusal(
-        name,
+    raise DataError(
         f"{outside.size} scores are outside [0, 1], the first on line {columns.line[int(outside[0])]}",
         remedy=remedy,
+        field=name,
+        file=columns.file,
     )
 
 
@@ -185,11 +187,12 @@ def _check_repeats(
         if not nameless[row] and first.setdefault(name, row) != row:
             count = int((~nameless).sum())
             whole = len({name for name in patients if name})
-            raise columns.refusal(
-                str(given.patient),
+            raise DataError(
                 f"{count} rows are of {whole} patients: lines {columns.line[first[name]]} and "
                 f"{columns.line[row]}, to begin with, are of one",
                 remedy="say --cluster if a row is a lesion or an image; otherwise keep one row a patient",
+                field=str(given.patient),
+                file=columns.file,
             )
 
 
@@ -197,13 +200,11 @@ def pseudonyms(patients: Sequence[str], secret: bytes) -> list[str]:
     """Return "P-" and the first digits of HMAC-SHA256(secret, patient). Raises `DataError` on a collision."""
     if not secret:
         raise StageError("the pseudonym secret is empty", remedy="make one with secrets.token_bytes(32)")
-    keyed = hmac.new(secret, b"", sha256)
     found: dict[str, str] = {}
     for name in patients:
         if name not in found:
-            code = keyed.copy()
-            code.update(name.encode("utf-8", "surrogateescape"))
-            found[name] = f"P-{code.hexdigest()[:PSEUDONYM_DIGITS]}"
+            code = hmac.digest(secret, name.encode("utf-8", "surrogateescape"), "sha256")
+            found[name] = f"P-{code.hex()[:PSEUDONYM_DIGITS]}"
     if len(set(found.values())) < len(found):
         raise DataError(
             "two patients get the same pseudonym", remedy="use another pseudonym secret and run again"
@@ -231,18 +232,19 @@ def _sites(columns: Columns, given: PredictionTable, rows: NDArray[np.intp]) -> 
         return np.full(rows.size, ONLY_SITE)
     found = _texts(columns, given.site, rows)
     if (many := np.unique(found).size) > MOST_SITES:
-        raise columns.refusal(
-            given.site,
+        raise DataError(
             f"{many} different sites are more than {MOST_SITES}",
             remedy="name the column of hospitals",
+            field=given.site,
+            file=columns.file,
         )
-    return np.array([key_name(name) or UNKNOWN_SITE for name in found.tolist()])
+    names = {name: key_name(name) or UNKNOWN_SITE for name in np.unique(found).tolist()}
+    return np.array([names[name] for name in found.tolist()])
 
 
 def _texts(columns: Columns, name: str, rows: NDArray[np.intp]) -> NDArray[np.str_]:
     """Return a column's texts (n,), empty where a cell is missing."""
     refuse_formulas(columns, [name])
     cells = columns.cells[name]
-    return np.array(
-        ["" if cells[row].lower() in MISSING else cells[row] for row in rows.tolist()], dtype=np.str_
-    )
+    meant = {cell: "" if cell.lower() in MISSING else cell for cell in set(cells)}
+    return np.array([meant[cells[row]] for row in rows.tolist()], dtype=np.str_)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +20,25 @@ from huizhen.core.table_cells import as_meant, as_shown
 
 def write_predictions(path: Path, table: Predictions, *, phantom: bool = False, outcome: bool = True) -> None:
     """Write `table`: patient, cluster, site, outcome, present:<modality>, group:<column>, risk:<model>,
-    decision:<model>; of a model whose scores only order patients rank:<model> instead of risk.
+    decision:<model>, level:<model>; of a model whose scores only order patients rank:<model> instead of risk.
 
     A model that can't answer leaves its cells empty. Floats are written so that they read back exactly.
     Of phantoms a column `phantom` of ones says so. Without `outcome` that column is left out, all else is the
     same: this is what is committed to before outcomes are opened.
     """
+
+    def shown(values: NDArray[np.str_]) -> list[str]:
+        cells: list[str] = values.tolist()
+        known = {cell: as_shown(cell) for cell in set(cells)}
+        return [known[cell] for cell in cells]
+
     columns: dict[str, list[str]] = {"patient": [str(v) for v in table.patient]}
     columns |= {} if table.cluster is None else {"cluster": [str(v) for v in table.cluster]}
-    columns |= {"site": [as_shown(str(v)) for v in table.site]}
+    columns |= {"site": shown(table.site)}
     columns |= {"phantom": ["1"] * len(table.patient)} if phantom else {}
     columns |= {"outcome": [str(int(v)) for v in table.outcome]} if outcome else {}
     columns |= {f"present:{n}": [str(int(v)) for v in values] for n, values in table.present.items()}
-    columns |= {f"group:{n}": [as_shown(str(v)) for v in values] for n, values in table.groups.items()}
+    columns |= {f"group:{n}": shown(values) for n, values in table.groups.items()}
     for name, risk in table.risk.items():
         blank = np.isnan(risk)
         kind = "rank" if name in table.ranked else "risk"
@@ -41,6 +47,7 @@ def write_predictions(path: Path, table: Predictions, *, phantom: bool = False, 
             columns[f"decision:{name}"] = [
                 "" if b else str(int(v)) for v, b in zip(table.decision[name], blank, strict=True)
             ]
+    columns |= {f"level:{n}": [str(v) for v in values.tolist()] for n, values in table.level.items()}
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
@@ -51,8 +58,13 @@ def write_predictions(path: Path, table: Predictions, *, phantom: bool = False, 
 def read_predictions(path: Path, part: Part, outcomes: Mapping[str, int] | None = None) -> Predictions:
     """Return the table that `write_predictions` wrote; `outcomes` by patient where it lacks them."""
     with path.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else {})}
+        reader = csv.reader(stream)
+        names = next(reader, [])
+        columns = dict(zip(names, zip(*reader, strict=True), strict=True))
+
+    def meant(cells: Sequence[str]) -> NDArray[np.str_]:
+        known = {cell: as_meant(cell) for cell in set(cells)}
+        return np.array([known[cell] for cell in cells])
 
     def number(cell: str) -> float:
         return float(cell) if cell else math.nan
@@ -66,7 +78,7 @@ def read_predictions(path: Path, part: Part, outcomes: Mapping[str, int] | None 
 
     return Predictions(
         patient=np.array(columns["patient"]),
-        site=np.array([as_meant(cell) for cell in columns["site"]]),
+        site=meant(columns["site"]),
         part=part,
         outcome=np.array(columns["outcome"]) == "1"
         if outcomes is None
@@ -74,7 +86,8 @@ def read_predictions(path: Path, part: Part, outcomes: Mapping[str, int] | None 
         present=group("present:", lambda cell: cell == "1", bool),
         risk=group("risk:", number, float) | group("rank:", number, float),
         decision=group("decision:", lambda cell: cell == "1", bool),
-        groups=group("group:", as_meant, str),
+        level=group("level:", int, np.int64),
+        groups={n.removeprefix("group:"): meant(columns[n]) for n in columns if n.startswith("group:")},
         cluster=np.array(columns["cluster"]) if "cluster" in columns else None,
         ranked=tuple(name.removeprefix("rank:") for name in columns if name.startswith("rank:")),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import io
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 from huizhen.core.cohort import Part
 from huizhen.core.digests import Digest, canonical_json, digest_file
 from huizhen.core.evidence import Evidence
-from huizhen.core.files import write_json
+from huizhen.core.files import write_bytes, write_json
 from huizhen.core.predictions import Predictions
 from huizhen.data.readers.paths import find_path
 from huizhen.ledger.commitments import commitment
@@ -29,12 +30,14 @@ from huizhen.pipeline.cohort_stage import SALT, SEALED, OpenCohort
 from huizhen.pipeline.opened import COHORT_WORDS, Opened
 from huizhen.pipeline.prediction_table import GivenPredictions, given_of, read_predictions_of
 from huizhen.pipeline.predictions_file import read_predictions, write_predictions
+from huizhen.pipeline.risk_levels import level_column
 from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage, study_part
 from huizhen.pipeline.table_thresholds import Cuts
+from huizhen.validate.triage.levels import RiskLevels
 
 __all__ = ["fixed_stage", "part_of", "table_stage", "unsealed_stage"]
 
-GIVEN, RAW = "given.csv", "raw.json"
+GIVEN, RAW = "given.csv", "raw.npy"
 FORM = 1
 """The form of the stages' folders: another one is made anew."""
 COMMITTED = (GIVEN, SEALED)
@@ -61,11 +64,12 @@ def table_stage(run: Run) -> Stage:
         outcomes = found.outcome.astype(int).tolist()
         write_json(folder / SEALED, dict(zip(table.patient.tolist(), outcomes, strict=True)))
         write_json(folder / SALT, {"salt": _salt(run, digest)})
-        write_json(folder / RAW, {one.name: _plain(one.raw) for one in found.scores})
+        write_bytes(folder / RAW, _bytes(np.stack([one.raw for one in found.scores])))
         return Made(evidence=_flow(run, found), entries=_entries(run, folder, digest, found))
 
-    settings = run.study.model_dump(mode="json", include=set(READ))
-    made_from = {**study_part(run.study, *READ), "table": digest}
+    keys = READ if run.study.triage is None else (*READ, "triage")
+    settings = run.study.model_dump(mode="json", include=set(keys))
+    made_from = {**study_part(run.study, *keys), "table": digest}
     return run.stage("table", [settings, digest, run.key.key_id, FORM], body, made_from=made_from)
 
 
@@ -89,8 +93,11 @@ def _blind(found: GivenPredictions, part: Part) -> Predictions:
     )
 
 
-def _plain(raw: NDArray[np.float64]) -> list[float | None]:
-    return [None if value != value else value for value in raw.tolist()]
+def _bytes(raw: NDArray[np.float64]) -> bytes:
+    """Return raw scores (scores, n) as the bytes of an npy file."""
+    stream = io.BytesIO()
+    np.save(stream, raw, allow_pickle=False)
+    return stream.getvalue()
 
 
 def _entries(
@@ -154,14 +161,16 @@ def _file(run: Run) -> str:
     return f"predictions_{part_of(run).value}.csv"
 
 
-def fixed_stage(run: Run, table: Stage, locked: Stage, cuts: Cuts) -> Stage:
-    """Make the decisions at the locked thresholds and enter the digest of all answers, without outcomes."""
+def fixed_stage(run: Run, table: Stage, locked: Stage, cuts: Cuts, levels: RiskLevels | None = None) -> Stage:
+    """Make decisions and levels at the locked cuts, and enter the digest of all answers, without outcomes."""
 
     def body(folder: Path) -> Made:
         given = read_predictions(table.folder / GIVEN, part_of(run), outcomes=defaultdict(int))
-        raw = {name: np.array(values, dtype=np.float64) for name, values in table.read(RAW).items()}
+        raw = dict(zip(given.risk, np.load(table.folder / RAW, allow_pickle=False), strict=True))
         decision = {name: cuts.called(name, raw[name]) for name in given.risk if name in cuts.at}
-        answers = replace(given, decision=decision)
+        main = run.study.main
+        level = {} if levels is None else {main: level_column(levels, raw[main])}
+        answers = replace(given, decision=decision, level=level)
         write_predictions(folder / _file(run), answers, phantom=run.study.phantom, outcome=False)
         fixed = {_file(run): digest_file(folder / _file(run))}
         return Made(entries=[("predictions", {"without_outcomes": fixed})])

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +24,16 @@ from huizhen.errors import DataError, LeakageError, NotEstimableError
 from huizhen.pipeline.cohort_stage import SEALED
 from huizhen.pipeline.decisions import chosen_by, threshold_evidence
 from huizhen.pipeline.prediction_table import GivenPredictions, Score, given_of, read_predictions_of
+from huizhen.pipeline.risk_levels import fixed_levels, levels_evidence
 from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage, study_part
 from huizhen.pipeline.tuned import attained
 from huizhen.pipeline.tuning_file import TUNING, Tuned, write_tuning
 from huizhen.validate.thresholds import choose_threshold
+from huizhen.validate.triage.levels import RiskLevels
 
-__all__ = ["Cuts", "cut_of", "cuts_of", "thresholds_stage", "tuned_again"]
+__all__ = ["Cuts", "cut_of", "cuts_of", "levels_of", "thresholds_stage", "tuned_again"]
 
-CUTS = "cuts.json"
+CUTS, LEVELS = "cuts.json", "levels.json"
 FORM = 1
 
 Floats = NDArray[np.float64]
@@ -73,14 +76,18 @@ def thresholds_stage(run: Run, table: Stage) -> Stage:
     """Lock the thresholds: those of the plan, or those that its rule chooses on the table `tune`."""
     given = given_of(run.study)
     path = find_path(given.tune, run.roots, field="predictions.tune") if given.tune else None
-    made_from = {**study_part(run.study, "predictions", "threshold"), "table": table.digest}
+    parts = ("predictions", "threshold", *(("triage",) if run.study.triage is not None else ()))
+    made_from = {**study_part(run.study, *parts), "table": table.digest}
     if path is not None:
         made_from["tuning table"] = digest_file(path)
 
     def body(folder: Path) -> Made:
         cuts, evidence = _chosen(run, path, table, folder) if path is not None else _fixed(run)
         write_json(folder / CUTS, cuts)
-        lock = {"study_digest": run.study.digest, "table": table.digest, "thresholds": cuts}
+        lock: dict[str, Any] = {"study_digest": run.study.digest, "table": table.digest, "thresholds": cuts}
+        if levels := _locked_levels(evidence):
+            write_json(folder / LEVELS, dict(levels))
+            lock["risk_levels"] = dict(levels)
         return Made(evidence=evidence, entries=[("lock", lock)])
 
     inputs = [table.digest, run.study.digest, str(made_from.get("tuning table", "")), FORM]
@@ -97,7 +104,23 @@ def _fixed(run: Run) -> tuple[dict[str, float], list[Evidence]]:
     given = given_of(run.study)
     cuts = {} if given.threshold is None else {given.model: given.threshold}
     cuts |= {key_name(name): cut for name, cut in given.compare_thresholds.items()}
-    return cuts, [threshold_evidence(run.study, f"threshold/{name}/fixed", cut) for name, cut in cuts.items()]
+    evidence = [threshold_evidence(run.study, f"threshold/{name}/fixed", cut) for name, cut in cuts.items()]
+    nobody = np.zeros(0)
+    if run.study.triage is not None:
+        levels = fixed_levels(run.study, nobody, nobody > 0)
+        evidence.append(levels_evidence(run.study, f"risk_levels/{given.model}/fixed", levels, None))
+    return cuts, evidence
+
+
+def _locked_levels(evidence: Sequence[Evidence]) -> Mapping[str, Any] | None:
+    """Return the cut points of risk levels that the evidence of a lock holds, if any."""
+    found = [item.detail for item in evidence if item.metric == "risk_levels" and item.detail]
+    return found[0] if found else None
+
+
+def levels_of(locked: Stage) -> RiskLevels | None:
+    """Return the risk levels that a lock fixed, on the table's own scale; None where it fixed none."""
+    return RiskLevels.from_json(locked.read(LEVELS)) if (locked.folder / LEVELS).exists() else None
 
 
 # --- chosen on another table ---------------------------------------------------------------------------
@@ -128,6 +151,10 @@ def tuned_again(study: Study, tuned: Sequence[Tuned]) -> list[Evidence]:
                     key=key, metric="threshold", stage="lock", reason=error.message, phantom=study.phantom
                 )
             )
+        if study.triage is not None and one.model == study.main:
+            n = len(one.outcome) if study.triage.cuts == "tune" else None
+            levels = fixed_levels(study, one.log_odds, one.outcome)
+            found.append(levels_evidence(study, f"risk_levels/{one.model}/tuned", levels, n))
     return found
 
 

@@ -13,6 +13,7 @@ from huizhen.core.evidence import Evidence
 from huizhen.core.study import Study
 from huizhen.errors import NotEstimableError
 from huizhen.pipeline.decisions import Decision, chosen_by, decide, no_threshold, threshold_evidence
+from huizhen.pipeline.risk_levels import levels_evidence
 from huizhen.pipeline.tuning_file import Tuned
 from huizhen.validate.assessments.interface import FEW
 from huizhen.validate.calibration import apply_platt
@@ -33,6 +34,10 @@ def decided(study: Study, tuned: Sequence[Tuned]) -> tuple[dict[str, dict[int, D
             continue
         decisions[one.model][one.fold] = decision
         evidence.append(_threshold(study, key, decision, one))
+        if study.triage is not None and one.model == study.main:
+            n = len(one.outcome) if study.triage.cuts == "tune" else None
+            key = f"risk_levels/{one.model}/fold{one.fold}"
+            evidence.append(levels_evidence(study, key, decision.levels, n))
     return decisions, evidence
 
 

@@ -21,6 +21,7 @@ The keys, where cohort is "internal" or "external" and a group is "all" or a sit
 - where the study's [robustness] names shares, label_noise/<both|events|others>/<cohort>
 - endpoint/<number>/<metric>/<cohort>
 - threshold_target/cman/<cohort>
+- triage_levels/cman/<cohort>, triage/<policy>/<claim>/<cohort>
 """
 
 from __future__ import annotations
@@ -36,12 +37,13 @@ from huizhen.validate.assessments.decisions import decisions
 from huizhen.validate.assessments.discrimination import discrimination
 from huizhen.validate.assessments.endpoints import endpoints, endpoints_not_assessed
 from huizhen.validate.assessments.interface import Evaluation
-from huizhen.validate.assessments.multiplicity import with_multiplicity
 from huizhen.validate.assessments.label_noise import wrong_labels
+from huizhen.validate.assessments.multiplicity import with_multiplicity
 from huizhen.validate.assessments.planned import planned
 from huizhen.validate.assessments.subgroups import subgroups
 from huizhen.validate.assessments.subsets import subsets
 from huizhen.validate.assessments.targets import targets
+from huizhen.validate.assessments.triage import triage
 from huizhen.validate.assessments.utility import utility
 
 __all__ = ["assess", "endpoints_not_assessed", "with_multiplicity"]
@@ -57,6 +59,7 @@ FAMILIES: tuple[Callable[[Evaluation], list[Evidence]], ...] = (
     utility,
     subgroups,
     subsets,
+    triage,
     wrong_labels,
 )
 """The families of claims, in the order in which their evidence is returned."""
