@@ -149,6 +149,12 @@ def plan_text(table: Path, flags: Flags, chosen: Sequence[Chosen], *, beside: Pa
 
     Raises `InvalidInputError` on a flag that can't be read.
     """
+    if flags.model is not None and not is_name(flags.model):
+        raise InvalidInputError(
+            "is not a plain name",
+            remedy="use letters, digits, point, dash and underscore only, at most 64; say more with --title",
+            field="--model",
+        )
     column = {one.key: one.column for one in chosen}
     name = table.stem if is_name(table.stem) else "validation"
     words = {"table": table.name, "outcome": column["outcome"]}

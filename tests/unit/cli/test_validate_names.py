@@ -1,0 +1,22 @@
+"""`huizhen validate`: names that can't stand in keys are refused at the flag, not in a plan nobody wrote."""
+
+from __future__ import annotations
+
+
+def test_a_model_s_name_with_spaces_is_refused_at_its_flag(invoke, tmp_path):
+    table = tmp_path / "p.csv"
+    table.write_text("patient,outcome,score\na,1,0.9\nb,0,0.2\n", encoding="utf-8")
+    result = invoke("validate", str(table), "--model", "five features")
+    assert result.exit_code != 0
+    assert "--model" in result.output
+    assert "line" not in result.output
+
+
+def test_endpoints_of_a_given_table_need_no_external_site(invoke, tmp_path):
+    plan = tmp_path / "plan.toml"
+    table = tmp_path / "p.csv"
+    table.write_text("patient,outcome,score\na,1,0.9\nb,0,0.2\n", encoding="utf-8")
+    result = invoke(
+        "validate", str(table), "--at-least", "auc=0.8", "--site", "nosuch", "--plan-only", "--out", str(plan)
+    )
+    assert "role external" not in result.output
