@@ -171,11 +171,12 @@ def _check_twice(columns: Columns, plan: ReadTable, arm: list[str], kept: list[i
     for row in kept:
         read = (columns.cells[plan.reader][row], arm[row], columns.cells[plan.patient][row])
         if first.setdefault(read, row) != row:
-            raise columns.refusal(
-                plan.rating,
+            raise DataError(
                 f"one reader rated one case twice in one arm: lines {columns.line[first[read]]} and "
                 f"{columns.line[row]}, to begin with",
                 remedy="name the column of arms with --arm, or keep one read of each",
+                field=plan.rating,
+                file=columns.file,
             )
 
 

@@ -30,6 +30,8 @@ patient = "id"
 outcome = "label"
 score = "prob"
 {more}
+[evaluation]
+resamples = 200
 """
 
 

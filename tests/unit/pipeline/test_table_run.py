@@ -87,7 +87,8 @@ def test_endpoints_are_judged_against_the_plan(full: RunResult) -> None:
     found = evidence_of(full)
     for key in ("endpoint/1/auc/external", "endpoint/2/auc_difference/external"):
         bound, interval = found[key].bound, found[key].interval
-        assert bound is not None and interval is not None
+        assert bound is not None
+        assert interval is not None
         assert (found[key].verdict.value == "pass") == (interval.low >= bound.at_least)
 
 

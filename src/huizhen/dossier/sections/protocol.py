@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from huizhen.dossier.blocks import Block, Cell, Facts, Mark, Paragraph, Row, Table, phrase
-from huizhen.dossier.citations import Scalar, cite, pointer, readable
+from huizhen.dossier.citations import Scalar, cite, pointer, readable, when
 from huizhen.dossier.estimates import DASH
 from huizhen.dossier.record import Record
 from huizhen.dossier.wording import Text, say
@@ -51,6 +51,14 @@ def _rows(entry: Entry, field: str) -> Sequence[Mapping[str, Any]]:
     return rows if isinstance(rows, list) and all(isinstance(row, Mapping) for row in rows) else []
 
 
+def _moment(value: Scalar) -> Text:
+    return when(str(value))
+
+
+def _as_it_is(value: Scalar) -> Text:
+    return Text.both(str(value))
+
+
 def _lock(entry: Entry, index: int, lock: Mapping[str, Any]) -> tuple[Text, Cell]:
     """Return one lock: its time, its key, its digest."""
     name = say("deviation.locked" if index == 0 else "deviation.amended")
@@ -58,7 +66,8 @@ def _lock(entry: Entry, index: int, lock: Mapping[str, Any]) -> tuple[Text, Cell
     for field in ("time", "key_id", "digest"):
         if isinstance(lock.get(field), str):
             label = say(f"deviation.{field}")
-            cells += [cite(entry, label, pointer("locks", index, field), show=readable), Text.both(" ")]
+            show = _moment if field == "time" else readable
+            cells += [cite(entry, label, pointer("locks", index, field), show=show), Text.both(" ")]
     return name, tuple(cells[:-1])
 
 
@@ -76,7 +85,7 @@ def _table(entry: Entry) -> Table | None:
                         entry,
                         say(f"deviation.{column}"),
                         pointer("deviations", index, column),
-                        show=lambda value: Text.both(str(value)),
+                        show=_moment if column == "when" else _as_it_is,
                     ),
                 )
                 if deviation.get(column)
