@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from huizhen.dossier.blocks import Block, Cell, Heading, Inline, Paragraph, Row, Table
+from huizhen.dossier.blocks import Block, Cell, Figure, Heading, Inline, Paragraph, Row, Table
 from huizhen.dossier.citations import cite, plainly
 from huizhen.dossier.details import cite_leaf
 from huizhen.dossier.estimates import DASH, detail_of, estimate_cell, estimate_of, reason_of
+from huizhen.dossier.figures.label_cost import draw_label_cost
 from huizhen.dossier.labels import label_of, metric_name
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.wording import Text, say
@@ -27,6 +28,18 @@ def labelling(record: Record) -> list[Block]:
         said: tuple[Inline, ...] = (reason_of(asked[0]),)
         blocks.append(Paragraph(content=said, tone="fail"))
     blocks.append(_table(record, asked))
+    reached = [m for m in record.family("label_cost") if m.evidence.estimate is not None]
+    if len(reached) > 1:
+        blocks.append(
+            Figure(
+                id="figure-label-cost",
+                caption=say("figure.label_cost"),
+                alt=say("figure.label_cost_alt"),
+                svg=draw_label_cost([m.evidence for m in reached]),
+                sources=tuple(m.entry.index for m in reached),
+                phantom=record.phantom,
+            )
+        )
     if agreement := record.family("label_agreement"):
         content: tuple[Inline, ...] = (metric_name("label_agreement"), Text(": ", "："))
         blocks.append(Paragraph(content=(*content, *estimate_cell(agreement[0])), tone="note"))

@@ -26,6 +26,7 @@ from huizhen.dossier.labels import column_name, label_of, model_name, part_name
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.sections.given import not_provided
 from huizhen.dossier.sections.labelling import labelling
+from huizhen.dossier.sections.privacy import privacy
 from huizhen.dossier.wording import Text, join, say
 from huizhen.ledger.records import Entry
 
@@ -42,6 +43,7 @@ def model(record: Record) -> Section:
     if thresholds := record.family("threshold"):
         blocks.append(_thresholds(thresholds, record.main))
     blocks += labelling(record)
+    blocks += privacy(record)
     if training := record.family("training"):
         blocks += [Heading(id="training", text=say("heading.training")), *_training(training, record.main)]
     blocks += not_provided(record, "model")
