@@ -93,7 +93,7 @@ def test_only_counts_and_masked_numbers_leave_while_labels_are_asked(simulated):
     for site in SITES:
         sent = list(read_outbox(simulated.folders[site].path))
         kinds = {item.kind for item in sent}
-        assert kinds <= sums | {"accepted", "done", "aggregate", "refusal"}
+        assert kinds <= sums | {"accepted", "attested", "done", "aggregate", "refusal"}
         plain = [item.size for item in sent if item.kind == "aggregate"]
         assert plain
         assert max(plain) < 1000, "a plain answer is a count or two"
