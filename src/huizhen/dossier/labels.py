@@ -20,6 +20,15 @@ OF_GROUPS = (
 )
 """Families whose keys end with a column and perhaps a group, both as somebody else's tables name them."""
 COHORTS = ("internal", "external")
+READINGS: Mapping[str, str] = {
+    "double": "reading.double",
+    "single": "reading.single",
+    "ai_triage": "reading.ai_triage",
+    "ai_second_reader": "reading.ai_second_reader",
+    "rule_out": "reading.rule_out",
+    "prioritised": "reading.prioritised",
+}
+"""The words of reading policies, where a study gives them no names of its own."""
 
 
 def model_name(model: str) -> Text:
@@ -101,6 +110,10 @@ def label_of(measured: Measured) -> Text:
         model, cohort, *names = (*measured.parts, "", "")
         parts = [part_name(model), part_name(cohort), *(value_name(unquoted(name)) for name in names if name)]
         return join(metric_name(family), *parts, by=Text(", ", "，"))
+    if family == "triage":
+        policy, cohort = measured.parts[0], measured.parts[-1]
+        name = say(READINGS[policy]) if policy in READINGS else Text.both(policy)
+        return join(metric_name(metric), name, part_name(cohort), by=Text(", ", "，"))
     if known(f"metric.{family}"):
         return join(metric_name(family), *map(part_name, measured.parts), by=Text(", ", "，"))
     rest = [part for part in measured.parts if part != metric]

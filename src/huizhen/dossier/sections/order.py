@@ -32,6 +32,8 @@ TEST_FAMILIES = frozenset(
         "calibration_distance",
         "expected_calibration_error",
         "decision_curve",
+        "triage",
+        "triage_levels",
         "ppv_at_prevalence",
         "npv_at_prevalence",
         "sensitivity_at_specificity",

@@ -11,10 +11,12 @@ from huizhen.dossier.sections.decisions import PLANNED, decisions, planned
 from huizhen.dossier.sections.discrimination import discrimination, roc_figures
 from huizhen.dossier.sections.label_noise import label_noise
 from huizhen.dossier.sections.places import other_models_by_site, sites
+from huizhen.dossier.sections.readers import readers
 from huizhen.dossier.sections.robustness import robustness
 from huizhen.dossier.sections.shortcuts import shortcuts
 from huizhen.dossier.sections.subgroups import subgroups
 from huizhen.dossier.sections.subsets import best_shares, subsets
+from huizhen.dossier.sections.triage import triage
 from huizhen.dossier.sections.utility import utility
 from huizhen.dossier.wording import Text, join, say
 
@@ -43,10 +45,12 @@ def results(record: Record) -> Section:
     for cohort in cohorts(record.family("subset_auc")):
         blocks += _titled(subsets(record, cohort), "subsets", cohort)
     blocks += best_shares(record)
+    blocks += readers(record)
     blocks += conformal(record)
     blocks += robustness(record)
     blocks += shortcuts(record)
     blocks += label_noise(record)
+    blocks += triage(record)
     return Section(id="results", title=say("section.results"), blocks=tuple(blocks), phantom=record.phantom)
 
 
