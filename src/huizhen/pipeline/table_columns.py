@@ -58,8 +58,11 @@ def header_of(path: Path, *, encoding: str | None) -> list[str]:
 
     Raises `UnreadableFileError` if that is broken.
     """
-    with path.open("rb") as stream:
-        start = stream.read(BEGINNING + 1)
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(BEGINNING + 1)
+    except OSError:
+        start = b""  # the whole tells why
     whole = len(start) <= BEGINNING or start.startswith((b"PAR1", b"\x1f\x8b", b"\xff\xfe", b"\xfe\xff"))
     if not whole:
         try:
