@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -115,6 +116,11 @@ def test_tables_hold_the_numbers_of_the_entries(found: list[Evidence]) -> None:
     load = by["triage/ai_triage/workload/external"]
     assert load.estimate is not None
     assert work[1][4].startswith(decimal(load.estimate))
+    assert [row[1] for row in work[:2]] == ["1.000", "1.000"]
+    assert work[0][5] == "reference"
+    wait = by["triage/ai_triage/time_to_read/external"]
+    assert wait.estimate is not None
+    assert work[1][7].startswith(decimal(wait.estimate, 1))
     levels = rows(blocks, "table-triage-levels-external")
     assert [row[0] for row in levels] == ["1", "2", "3", "4"]
     assert sum(int(row[1]) for row in levels) == N
@@ -145,6 +151,8 @@ def test_the_figure_puts_each_policy_where_its_numbers_are(found: list[Evidence]
     chart = ElementTree.fromstring(str(draw_policies([one, two])))
     left, right = sorted(float(e.get("cx", "0")) for e in chart.iter("circle"))
     assert left < right
+    same = ElementTree.fromstring(str(draw_policies([one, replace(one, number=4), two])))
+    assert "1, 4" in [e.text for e in same.iter("text")]
     heights = {e.get("cx"): float(e.get("cy", "0")) for e in chart.iter("circle")}
     assert heights[f"{right:g}"] < heights[f"{left:g}"]  # more is found by the policy with more readings
 
@@ -166,7 +174,7 @@ def test_broken_details_leave_dashes(found: list[Evidence]) -> None:
     blocks = triage(recorded(bare))
     [row] = rows(blocks, "table-triage-external")
     assert row[0] == "1 · other"
-    assert row[4:] == ["–", "–", "–"]
+    assert row[4:] == ["–", "–"]
 
 
 def test_labels_name_policies_not_keys(found: list[Evidence]) -> None:

@@ -186,7 +186,8 @@ def _limits(measured: Measured) -> tuple[float, float, float]:
 
 def _found_table(found: Sequence[Claims], cohort: str) -> Table:
     """Return what each policy finds and recalls."""
-    names = ("detection_rate", "recall_rate", "ppv")
+    chosen = found[0]["detection"].evidence.detail.get("prevalence_from") == "study"
+    names = (*(["detection_rate"] if chosen else []), "recall_rate", "ppv")
     heads = ("policy", "events_found", "less_than_reference", "non_inferior", *names)
     return Table(
         id=f"table-triage-{cohort}",
@@ -199,8 +200,7 @@ def _found_table(found: Sequence[Claims], cohort: str) -> Table:
                 _number(claims["detection"]),
                 _number(claims.get("non_inferiority")) if place else (say("value.reference"),),
                 _verdict(claims.get("non_inferiority")),
-                (_measure(claims["detection"], names[0], show=_in_thousand),),
-                *((_measure(claims["detection"], name),) for name in names[1:]),
+                *((_measure(claims["detection"], name),) for name in names),
             )
             for place, claims in enumerate(found)
         ),
@@ -223,9 +223,9 @@ def _work_table(found: Sequence[Claims], cohort: str) -> Table:
                 claims,
                 *((_measure(claims["detection"], name),) for name in names),
                 _number(claims["workload"]),
-                (_measure(claims["workload"], "readings_saved"),),
+                (_measure(claims["workload"], "readings_saved") if place else say("value.reference"),),
                 (_measure(claims["workload"], "minutes"),),
-                _number(claims.get("time_to_read")),
+                (_measure(claims["time_to_read"], "events") if "time_to_read" in claims else DASH,),
             )
             for place, claims in enumerate(found)
         ),
@@ -255,7 +255,7 @@ def _verdict(measured: Measured | None) -> Cell:
     return (Mark(tone, say(f"verdict.{verdict.replace(' ', '_')}")),)
 
 
-def _measure(measured: Measured, name: str, *, show: Callable[..., Text] | None = None) -> Inline:
+def _measure(measured: Measured, name: str) -> Inline:
     """Return one of the measures in a detail, with its interval."""
     held = measured.evidence.detail.get("measures", {}).get(name)
     ends = ("estimate", "low", "high")
@@ -263,17 +263,35 @@ def _measure(measured: Measured, name: str, *, show: Callable[..., Text] | None 
         return DASH
     label = join(label_of(measured), column_name(name), by=Text.both(" · "))
     paths = [pointer("detail", "measures", name, end) for end in ends]
-    return cite(measured.entry, label, *paths, show=show or _banded, phantom=measured.evidence.phantom)
+    show = SHOWN.get(name, _banded)
+    return cite(measured.entry, label, *paths, show=show, phantom=measured.evidence.phantom)
 
 
 def _banded(value: float, low: float, high: float) -> Text:
+    """Return a number with its interval; what a policy fixes has none."""
+    if low == value == high:
+        return Text.both(decimal(value))
     return join(Text.both(f"{decimal(value)} ("), span(low, high), Text.both(")"))
+
+
+def _in_minutes(value: float, low: float, high: float) -> Text:
+    """Return minutes to a tenth."""
+    shown = [decimal(v, 1) for v in (value, low, high)]
+    return Text.both(f"{shown[0]} ({shown[1]}–{shown[2]})")
 
 
 def _in_thousand(value: float, low: float, high: float) -> Text:
     """Return a share as so many in a thousand exams, to a tenth."""
     shown = [decimal(1000 * v, 1) for v in (value, low, high)]
     return Text.both(f"{shown[0]} ({shown[1]}–{shown[2]})")
+
+
+SHOWN: Mapping[str, Callable[..., Text]] = {
+    "detection_rate": _in_thousand,
+    "minutes": _in_minutes,
+    "events": _in_minutes,
+}
+"""Measures that aren't shown as shares."""
 
 
 def _levels_table(measured: Measured) -> Table:
