@@ -21,6 +21,7 @@ from huizhen.dossier.record import Measured
 from huizhen.dossier.wording import Text, join, say, say_or
 
 DASH = Text.both("–")
+STACK = ("estimate", "low", "high")
 
 
 def estimate_of(measured: Measured, *, with_size: bool = True) -> Cited | None:
@@ -55,6 +56,19 @@ def cite_size(measured: Measured) -> Cited:
 
     label = join(label_of(measured), column_name("n"), by=Text.both(" · "))
     return cite(measured.entry, label, "/n", show=show, phantom=measured.evidence.phantom)
+
+
+def cite_sizes(measured: Measured) -> Cited:
+    """Return the patients behind an evidence, their events beneath, as a citation of its own."""
+    evidence, paths = measured.evidence, ["/n"]
+    paths += ["/n_events"] if evidence.n_events is not None else []
+    label = join(label_of(measured), column_name("n"), by=Text.both(" · "))
+
+    def show(n: int, *_: Scalar) -> Text:
+        return Text.both(f"{n:,}")
+
+    beneath = None if evidence.n_events is None else say("size.of_them", events=f"{evidence.n_events:,}")
+    return cite(measured.entry, label, *paths, show=show, size=beneath, phantom=evidence.phantom)
 
 
 def _is_share(measured: Measured) -> bool:
@@ -152,6 +166,37 @@ def detail_estimate(measured: Measured, field: str) -> Cited | None:
         return join(Text.both(f"{decimal(estimate)} ("), span(low, high), Text.both(")"))
 
     return cite(measured.entry, label, *paths, show=show, phantom=measured.evidence.phantom)
+
+
+def stacked(measured: Measured, field: str = "") -> Cited | None:
+    """Return an estimate with its interval beneath, for narrow columns; None where there is none.
+
+    `field` names one in the detail, as {"estimate", "low", "high"}.
+    """
+    evidence = measured.evidence
+    found = evidence.detail.get(field) if field else None
+    if isinstance(found, dict) and all(isinstance(found.get(n), int | float) for n in STACK):
+        limits, paths = (found["low"], found["high"]), [f"/detail/{field}/{name}" for name in STACK]
+        label = join(label_of(measured), column_name(field), by=Text.both(" · "))
+    elif not field and evidence.estimate is not None and evidence.interval is not None:
+        limits = (evidence.interval.low, evidence.interval.high)
+        paths = ["/estimate", "/interval/low", "/interval/high"]
+        label = label_of(measured)
+    else:
+        return None
+
+    def show(estimate: float, *_: Scalar) -> Text:
+        return Text.both(decimal(estimate))
+
+    return cite(measured.entry, label, *paths, show=show, size=span(*limits), phantom=evidence.phantom)
+
+
+def stacked_cell(measured: Measured | None) -> Cell:
+    """Return a table cell of an evidence with its interval beneath, or why there is none, or a dash."""
+    if measured is None:
+        return (DASH,)
+    number = stacked(measured)
+    return (number,) if number else estimate_cell(measured)
 
 
 def methods_of(found: Sequence[Measured]) -> tuple[Phrase, ...]:

@@ -108,7 +108,7 @@ def label_of(measured: Measured) -> Text:
     family, metric = measured.family, measured.evidence.metric
     if family in OF_GROUPS:
         model, cohort, *names = (*measured.parts, "", "")
-        parts = [part_name(model), part_name(cohort), *(value_name(unquoted(name)) for name in names if name)]
+        parts = [part_name(model), part_name(cohort), *(Text.both(unquoted(n)) for n in names if n)]
         return join(metric_name(family), *parts, by=Text(", ", "，"))
     if family == "triage":
         policy, cohort = measured.parts[0], measured.parts[-1]

@@ -1,8 +1,9 @@
 """Distances that are 0 at best and grow with noise, such as calibration errors: their intervals.
 
-Noise alone makes such a distance: the mean that a perfect model would show in the same sample stands beside
-it. The interval is the basic bootstrap's, which takes the pull off; its lower limit is 0 unless the distance
-is beyond what noise alone would show. Reference: Davison & Hinkley, Bootstrap Methods, section 5.2 (1997).
+Noise alone makes such a distance: the mean that noise alone would show in the same sample stands beside it.
+Where the distance is beyond what 97.5 % of such samples show, its interval is the basic bootstrap's, which
+takes the pull off; otherwise it runs from 0 to the percentile bootstrap's upper limit. Reference: Davison &
+Hinkley, Bootstrap Methods, sections 5.2 and 5.3 (1997).
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distance:
-    """A distance with its interval, and the mean of it that a perfect model would show in such a sample."""
+    """A distance with its interval, and the mean of it that noise alone would show in such a sample."""
 
     estimate: Estimate
     by_chance: float
 
 
 def distance(value: float, drawn: Floats, chance: Floats, *, level: float = 0.95) -> Distance:
-    """Return `value` with its interval from resampled patients (b,) and from perfect models (c,).
+    """Return `value` with its interval from resampled patients (b,) and from what noise alone gives (c,).
 
     Values that don't exist (NaN) are left out. Raises `NotEstimableError` when fewer than half exist.
 
@@ -42,12 +43,12 @@ def distance(value: float, drawn: Floats, chance: Floats, *, level: float = 0.95
         raise NotEstimableError(
             f"{drawn.size - kept.size} of {drawn.size} resamples have no value", remedy="gather patients"
         )
-    low, high = 2 * value - np.quantile(kept, [(1 + level) / 2, (1 - level) / 2])
-    beyond = value > np.quantile(perfect, (1 + level) / 2)
-    interval = Interval(
-        low=min(value, max(0.0, float(low))) if beyond else 0.0,
-        high=max(value, float(high)),
-        method=f"bootstrap over patients, basic, {kept.size} resamples",
-        level=level,
-    )
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    least, most = (float(q) for q in np.quantile(kept, tails))
+    if value > np.quantile(perfect, tails[1]):
+        limits = min(value, max(0.0, 2 * value - most)), max(value, 2 * value - least)
+        method = f"bootstrap over patients, basic, {kept.size} resamples"
+    else:
+        limits, method = (0.0, max(value, most)), f"bootstrap over patients, from 0, {kept.size} resamples"
+    interval = Interval(low=limits[0], high=limits[1], method=method, level=level)
     return Distance(estimate=Estimate(value=value, interval=interval), by_chance=float(perfect.mean()))

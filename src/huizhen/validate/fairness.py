@@ -2,10 +2,10 @@
 
 Equalised odds: the larger of the widest gaps in sensitivity and in false positive rate; demographic parity:
 the widest gap in how many are called. No decision closes all gaps at once where prevalences differ, so that
-each is given, with the test that all groups are alike. A gap is at least 0, so that its interval leans
-upwards where there is none: judge by the test there. References: Hardt, Price & Srebro, NeurIPS 29 (2016);
-Weerts et al., J Mach Learn Res 24:257 (2023), whose definitions these are; Chouldechova, Big Data 5:153-163
-(2017).
+each is given, with the test that all groups are alike. A gap is at least 0 and chance alone makes one: what
+groups that are alike would show stands beside it, and its interval is as in `distances`. References: Hardt,
+Price & Srebro, NeurIPS 29 (2016); Weerts et al., J Mach Learn Res 24:257 (2023), whose definitions these are;
+Chouldechova, Big Data 5:153-163 (2017).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from huizhen.core.streams import stream
 from huizhen.errors import InvalidInputError, NotEstimableError
 from huizhen.validate.clusters import checked_clusters
+from huizhen.validate.distances import distance
 from huizhen.validate.estimates import Estimate
 from huizhen.validate.resampling import percentile_interval, resampled_sums
 from huizhen.validate.samples import checked_outcome
@@ -33,10 +34,12 @@ SHARES = ("sensitivity", "false_positive_rate", "ppv", "called")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
-    """The widest difference of a share between two groups, the ratio of the lowest to the highest, and the
-    p-value of all groups being alike (NaN with several rows of a patient, which the test can't take)."""
+    """The widest difference of a share between two groups, the mean of it if all were alike, the ratio of the
+    lowest to the highest, and the p-value of all groups being alike (NaN with several rows of a patient,
+    which the test can't take)."""
 
     difference: Estimate
+    by_chance: float
     ratio: Estimate
     lowest: str
     highest: str
@@ -51,6 +54,7 @@ class Fairness:
 
     gaps: dict[str, Gap]
     equalised_odds: Estimate
+    odds_by_chance: float
     demographic_parity: Estimate
     groups: tuple[str, ...]
     left_out: tuple[str, ...]
@@ -89,15 +93,20 @@ def fairness(
     sums = _sums(stream(seed, "fairness"), cell, len(names), cluster, resamples)[:, kept]
     shares = _shares(sums)
     labels = tuple(names[number] for number in kept)
+    alike = _if_alike(stream(seed, "fairness by chance"), counts[kept], resamples)
     gaps = {
-        name: _gap(table, labels, math.nan if cluster is not None else _alike(name, counts[kept]), level)
-        for name, table in zip(SHARES, shares, strict=True)
+        name: _gap(
+            table, chance, labels, math.nan if cluster is not None else _alike(name, counts[kept]), level
+        )
+        for name, table, chance in zip(SHARES, shares, alike, strict=True)
         if not np.isnan(table[0]).any()
     }
-    odds = np.maximum(np.ptp(shares[0], axis=1), np.ptp(shares[1], axis=1))
+    odds, odds_alike = (np.maximum(np.ptp(s[0], axis=1), np.ptp(s[1], axis=1)) for s in (shares, alike))
+    both = distance(float(odds[0]), odds[1:], odds_alike, level=level)
     return Fairness(
         gaps=gaps,
-        equalised_odds=_estimate(odds, level),
+        equalised_odds=both.estimate,
+        odds_by_chance=both.by_chance,
         demographic_parity=gaps["called"].difference,
         groups=labels,
         left_out=tuple(name for number, name in enumerate(names) if number not in kept),
@@ -147,6 +156,25 @@ def _shares(sums: Floats) -> tuple[Floats, Floats, Floats, Floats]:
         )
 
 
+def _if_alike(draw: np.random.Generator, counts: NDArray[np.intp], resamples: int) -> list[Floats]:
+    """Return the four shares (b, g) of groups as large as these, if each had the share of all together.
+
+    `counts` (g, outcome, decision). Several rows of a patient are taken as patients here.
+    """
+    pairs = (
+        (counts[:, 1, 1], counts[:, 1].sum(axis=1)),
+        (counts[:, 0, 1], counts[:, 0].sum(axis=1)),
+        (counts[:, 1, 1], counts[..., 1].sum(axis=1)),
+        (counts[..., 1].sum(axis=1), counts.sum(axis=(1, 2))),
+    )
+    drawn = []
+    for hits, sizes in pairs:
+        pooled = hits.sum() / max(1, sizes.sum())
+        with np.errstate(divide="ignore", invalid="ignore"):
+            drawn.append(draw.binomial(sizes, pooled, size=(resamples, sizes.size)) / sizes)
+    return drawn
+
+
 def _alike(name: str, counts: NDArray[np.intp]) -> float:
     """Return the p-value of all groups having one share; 1 where nothing varies."""
     hits, sizes = {
@@ -160,14 +188,17 @@ def _alike(name: str, counts: NDArray[np.intp]) -> float:
     return equal_shares(hits, sizes)[2]
 
 
-def _gap(table: Floats, labels: tuple[str, ...], p: float, level: float) -> Gap:
-    """Return the gap of one share (1 + b, g)."""
+def _gap(table: Floats, alike: Floats, labels: tuple[str, ...], p: float, level: float) -> Gap:
+    """Return the gap of one share (1 + b, g), `alike` (b, g) if the groups were."""
     top = table.max(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = np.where(top > 0, table.min(axis=1) / top, 1.0)
     ratio[np.isnan(top)] = np.nan
+    widest = np.ptp(table, axis=1)
+    gap = distance(float(widest[0]), widest[1:], np.ptp(alike, axis=1), level=level)
     return Gap(
-        difference=_estimate(np.ptp(table, axis=1), level),
+        difference=gap.estimate,
+        by_chance=gap.by_chance,
         ratio=_estimate(ratio, level),
         lowest=labels[int(table[0].argmin())],
         highest=labels[int(table[0].argmax())],

@@ -33,7 +33,9 @@ CELLS = 1000
 """Distinct risks beyond this many are gathered into so many cells of equal size."""
 _EDGE = 1e-6
 """Risks closer to 0 or 1 are moved here: their log-odds would pull the whole curve."""
-_STEPS, _BATCH = 20, 200
+_STEPS, _BATCH = 40, 200
+_FARTHEST = 3.0
+"""No Newton step moves a log-odds farther: full steps may swing ever wider."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,8 +194,8 @@ def _newton(design: Floats, events: Floats, n: Floats, start: Floats) -> Floats:
         gradient = (events - n * mean) @ design
         information = ((n * mean * (1 - mean)) @ products).reshape(len(beta), *ridge.shape)
         step = np.linalg.solve(information + ridge, gradient[:, :, np.newaxis])[:, :, 0]
-        beta = beta + np.clip(step, -10, 10)
         moved = np.abs(step @ design.T).max(axis=1)
+        beta = beta + step * np.minimum(1, _FARTHEST / np.maximum(moved, _FARTHEST))[:, np.newaxis]
         if (moved < 1e-6).all():
             break
     beta[~(moved < 1e-3)] = np.nan

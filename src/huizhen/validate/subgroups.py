@@ -102,7 +102,7 @@ def subgroups(
     if least_events < 2 or least_shown < 0:
         raise InvalidInputError("least counts out of range", remedy="check them", field="least_events")
     called = _called(values, threshold, decision)
-    hidden = _hidden(np.bincount(place), least_shown)
+    hidden = hidden_groups(np.bincount(place), least_shown)
     made = []
     for number, name in enumerate(names):
         own = place == number
@@ -130,9 +130,12 @@ def _called(
     return called
 
 
-def _hidden(sizes: NDArray[np.intp], least: int) -> NDArray[np.bool_]:
-    """Return which groups' sizes stay hidden: those under `least`, and if that is one, the next smallest
+def hidden_groups(sizes: NDArray[np.intp], least: int) -> NDArray[np.bool_]:
+    """Return which groups' sizes (g,) stay hidden: those under `least`, and if that is one, the next smallest
     too.
+
+    >>> hidden_groups(np.array([100, 3, 40]), 5).tolist()
+    [False, True, True]
     """
     hidden = sizes < least
     if np.count_nonzero(hidden) == 1 and sizes.size > 1:

@@ -123,7 +123,7 @@ def test_acting_on_everybody_ends_where_it_leaves_the_chart() -> None:
     last = everyone.get("d", "").split("L")[-1].split()
     bottom = max(float(line.get("y1", 0)) for line in marks(drawing, "grid"))
     assert float(last[1]) <= bottom + 30
-    assert 52 < float(last[0]) < 406
+    assert 62 < float(last[0]) < 406
     assert len(marks(drawing, "band")) == 1
 
 

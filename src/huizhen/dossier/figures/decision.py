@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from markupsafe import Markup
@@ -13,6 +14,8 @@ from huizhen.dossier.wording import Text, say
 
 ALL, NOBODY = 1, 7
 """The colour numbers of acting on everybody and on nobody."""
+LEFT = 62.0
+"""Where the plot begins: its numbers are longer than those of shares."""
 BELOW = 0.15
 """How far the chart reaches below 0, as a share of its height above."""
 
@@ -43,7 +46,8 @@ def draw_avoided(detail: Mapping[str, Any]) -> Markup:
 
 
 def _frame(at: Sequence[float], y: tuple[float, float], title: Text) -> Frame:
-    return Frame.of((at[0], at[-1]), y, say("axis.threshold"), title, height=330)
+    frame = Frame.of((at[0], at[-1]), y, say("axis.threshold"), title, height=330)
+    return replace(frame, x=replace(frame.x, start=LEFT))
 
 
 def _line(frame: Frame, at: Sequence[float], values: Sequence[float], style: str) -> Markup:

@@ -65,10 +65,10 @@ class IntervalAxis:
             mark += svg.line(self.scale(tick), 1, self.scale(tick), HEIGHT - 1, "best")
         return Plot(self._cell(mark))
 
-    def foot(self) -> Plot:
-        """Return the axis itself, for the table's last line."""
+    def foot(self, ticks: int = 4) -> Plot:
+        """Return the axis itself with about so many `ticks`, for the table's last line."""
         made = svg.line(self.scale.start, 1, self.scale.end, 1, "axis")
-        for value in self.scale.ticks(4):
+        for value in self.scale.ticks(ticks):
             made += svg.line(self.scale(value), 1, self.scale(value), 5, "axis")
             made += svg.text(self.scale(value), 17, Text.both(svg.tick_text(value)), "tick", anchor="middle")
         return Plot(svg.drawing(WIDTH, HEIGHT, made, style="cellplot", hidden=True))

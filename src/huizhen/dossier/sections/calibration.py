@@ -28,7 +28,7 @@ CURVE = ("predicted", "observed", "low", "high")
 
 def calibration(record: Record, cohorts: Sequence[str]) -> list[Block]:
     """Return figures of the main model, tables of all, other models' figures folded away."""
-    tables = [t for c in cohorts if (t := measures_table(record, MEASURES, c, "calibration"))]
+    tables = [t for c in cohorts if (t := measures_table(record, MEASURES, c, "calibration", narrow=True))]
     tables += [t for c in cohorts if (t := _distances(record, c))]
     curves = [
         (name, c, m)

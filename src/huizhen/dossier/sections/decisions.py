@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from huizhen.dossier.blocks import Block, Cell, Heading, Row, Table, phrase
-from huizhen.dossier.estimates import DASH, detail_of, estimate_cell, methods_of
+from huizhen.dossier.estimates import DASH, cite_sizes, detail_of, estimate_cell, methods_of, stacked_cell
 from huizhen.dossier.labels import cohort_name, metric_short, model_name
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.sections.discrimination import of_models
@@ -37,7 +37,7 @@ def planned(record: Record, cohorts: Sequence[str]) -> list[Block]:
     tables = [
         replace(table, note=(*_terms(record, cohort), *table.note))
         for cohort in cohorts
-        if (table := measures_table(record, PLANNED, cohort, "planned"))
+        if (table := measures_table(record, PLANNED, cohort, "planned", narrow=True))
     ]
     return [Heading(id="planned", text=say("heading.planned")), *tables] if tables else []
 
@@ -63,26 +63,36 @@ def measures_table(
     metrics: Sequence[str],
     cohort: str,
     topic: str,
+    *,
+    narrow: bool = False,
 ) -> Table | None:
-    """Return the table with models as rows and those of `metrics` that were measured as columns."""
+    """Return the table with models as rows and those of `metrics` that were measured as columns.
+
+    `narrow`: intervals stand beneath the estimates, and the patients, the same for all, in a column.
+    """
     by = {metric: of_models(record, metric, cohort) for metric in metrics}
     measured = [metric for metric in metrics if by[metric]]
     names = sorted({n: None for found in by.values() for n in found}, key=lambda n: n != record.main)
     if not names:
         return None
     rows = tuple(
-        _row(name, [by[m].get(name) for m in measured], strong=name == record.main) for name in names
+        _row(name, [by[m].get(name) for m in measured], strong=name == record.main, narrow=narrow)
+        for name in names
     )
+    methods = methods_of([m for found in by.values() for m in found.values()])
     return Table(
         id=f"table-{topic}-{cohort}",
         caption=say(f"table.{topic}", cohort=cohort_name(cohort)),
-        head=(say("head.model"), *map(metric_short, measured)),
+        head=(say("head.model"), *((say("head.n"),) if narrow else ()), *map(metric_short, measured)),
         rows=rows,
-        note=methods_of([m for found in by.values() for m in found.values()]),
+        note=(say("note.beneath"), *methods) if narrow else methods,
     )
 
 
-def _row(name: str, found: Sequence[Measured | None], *, strong: bool) -> Row:
-    cells = tuple(estimate_cell(m) for m in found)
+def _row(name: str, found: Sequence[Measured | None], *, strong: bool, narrow: bool) -> Row:
+    cells = tuple(stacked_cell(m) if narrow else estimate_cell(m) for m in found)
+    if narrow:
+        sized = next((m for m in found if m and m.evidence.n is not None), None)
+        cells = ((cite_sizes(sized) if sized else DASH,), *cells)
     phantom = any(m.evidence.phantom for m in found if m)
     return Row(cells=((model_name(name),), *cells), strong=strong, phantom=phantom)

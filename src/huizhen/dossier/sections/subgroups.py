@@ -6,7 +6,16 @@ from collections.abc import Sequence
 
 from huizhen.dossier.blocks import Block, Cell, Inline, Paragraph, Row, Table, phrase
 from huizhen.dossier.citations import cite, size_of, span
-from huizhen.dossier.estimates import DASH, detail_estimate, detail_of, estimate_cell, methods_of, reason_of
+from huizhen.dossier.estimates import (
+    DASH,
+    cite_sizes,
+    detail_of,
+    estimate_cell,
+    methods_of,
+    reason_of,
+    stacked,
+    stacked_cell,
+)
 from huizhen.dossier.figures.intervals import IntervalAxis
 from huizhen.dossier.labels import (
     cohort_name,
@@ -29,7 +38,8 @@ GAPS = ("equalised_odds", "sensitivity_gap", "specificity_gap", "ppv_gap", "demo
 def subgroups(record: Record, cohort: str) -> list[Block]:
     """Return what groups of patients of `cohort` are compared, each with its forest plot, and the gaps."""
     found = [m for m in record.family("grouping") if m.parts[1:2] == (cohort,)]
-    blocks: list[Block] = []
+    told = next((m for m in found if m.evidence.detail.get("planned") is True), None)
+    blocks: list[Block] = [Paragraph(content=_bounds(told), tone="table-note")] if told else []
     for grouping in found:
         if grouping.evidence.reason:
             name = column_title(record, unquoted(grouping.parts[2]))
@@ -87,7 +97,7 @@ def _forest(record: Record, cohort: str, grouping: Measured) -> Table | None:
         ),
         head=(*head, *map(metric_short, BESIDE)),
         rows=tuple(rows),
-        foot=(blank, (axis.foot(),), *([blank] * (1 + len(BESIDE)))),
+        foot=(blank, (axis.foot(3),), *([blank] * (1 + len(BESIDE)))),
         note=_note(grouping, shown),
     )
 
@@ -96,14 +106,18 @@ def _slug(text: str) -> str:
     return "".join(c if c.isalnum() else "-" for c in text)
 
 
-def _note(grouping: Measured, shown: Sequence[Measured]) -> Cell:
-    """Return the bounds below which nothing is shown, who is in no group, and the methods."""
-    evidence = grouping.evidence
+def _bounds(grouping: Measured) -> Cell:
+    """Return what all tables of groups have in common: the bounds below which nothing is shown."""
     bounds = {name: detail_of(grouping, name) or DASH for name in ("least_events", "least_shown")}
-    note: list[Inline] = [say("note.reference_all"), phrase("note.suppressed", **bounds)]
-    if evidence.detail.get("ungrouped"):
+    return (say("note.reference_all"), Text.both(" "), phrase("note.suppressed", **bounds))
+
+
+def _note(grouping: Measured, shown: Sequence[Measured]) -> Cell:
+    """Return who is in no group, and the methods."""
+    note: list[Inline] = [phrase("note.compared", n=cite_sizes(grouping))]
+    if grouping.evidence.detail.get("ungrouped"):
         note.append(phrase("note.ungrouped", count=detail_of(grouping, "ungrouped") or DASH))
-    return (*note, *methods_of(shown[:1]))
+    return (*note, say("note.beneath"), *methods_of(shown[:1]))
 
 
 def _group_row(record: Record, measured: Measured, axis: IntervalAxis) -> Row:
@@ -111,16 +125,18 @@ def _group_row(record: Record, measured: Measured, axis: IntervalAxis) -> Row:
     if measured.evidence.estimate is None:
         blanks: list[Cell] = [(DASH,)] * len(BESIDE)
         return Row(cells=((name,), (DASH,), _absent(measured), *blanks), phantom=measured.evidence.phantom)
-    beside: list[Cell] = [(detail_estimate(measured, field) or DASH,) for field in BESIDE]
+    beside: list[Cell] = [(stacked(measured, field) or DASH,) for field in BESIDE]
     plot = axis.interval(measured.evidence)
     return Row(cells=((name,), (plot,), estimate_cell(measured), *beside), phantom=measured.evidence.phantom)
 
 
 def group_title(record: Record, column: str, group: str) -> Text:
-    """Return a group's name: a site with its title, a known word in each language, else as it is."""
+    """Return a group's name: a site with its title, whether a modality is there, else as the table says."""
     if column == "site":
         return site_name(group, record.site_titles)
-    return value_name(group)
+    parts = zip(column.split(CROSS), group.split(" · "), strict=False)
+    shown = [value_name(one) if of.startswith("present:") else Text.both(one) for of, one in parts]
+    return join(*shown, by=Text.both(" · ")) if CROSS in column else shown[0]
 
 
 def _absent(measured: Measured) -> Cell:
@@ -141,7 +157,7 @@ def _absent(measured: Measured) -> Cell:
 def _whole_row(record: Record, cohort: str, whole: Measured, axis: IntervalAxis) -> Row:
     """Return the line of all patients."""
     key = f"{record.main}/{cohort}/all"
-    beside = [estimate_cell(record.one(f"{metric}/{key}"), with_size=False) for metric in BESIDE]
+    beside = [stacked_cell(record.one(f"{metric}/{key}")) for metric in BESIDE]
     plot: Cell = (
         (axis.interval(whole.evidence, strong=True),) if whole.evidence.estimate is not None else (DASH,)
     )
@@ -151,7 +167,7 @@ def _whole_row(record: Record, cohort: str, whole: Measured, axis: IntervalAxis)
 
 def _compared(record: Record, cohort: str, found: Sequence[Measured]) -> list[Block]:
     """Return the lowest AUC of any group and the widest gaps, a line a column."""
-    rows = [row for m in found if (row := _compared_row(record, cohort, m.parts[2]))]
+    rows = [_compared_row(record, cohort, m) for m in found if not m.evidence.reason]
     if not rows:
         return []
     head = (say("head.groups"), say("head.worst_group"), say("head.corrected"), *map(metric_short, GAPS))
@@ -160,33 +176,33 @@ def _compared(record: Record, cohort: str, found: Sequence[Measured]) -> list[Bl
         caption=say("table.gaps", model=model_name(record.main), cohort=cohort_name(cohort)),
         head=head,
         rows=tuple(rows),
-        note=(say("note.gaps"),),
+        note=(say("note.beneath"), say("note.gaps")),
     )
     return [table]
 
 
-def _compared_row(record: Record, cohort: str, column: str) -> Row | None:
+def _compared_row(record: Record, cohort: str, grouping: Measured) -> Row:
+    column = grouping.parts[2]
     worst = next(iter(_of(record, "worst_group", cohort, column)), None)
     gaps = [next(iter(_of(record, family, cohort, column)), None) for family in GAPS]
-    if not any(m and m.evidence.estimate is not None for m in (worst, *gaps)):
-        return None
     corrected: Cell = (detail_of(worst, "corrected") or DASH,) if worst else (DASH,)
+    name: Cell = (column_title(record, unquoted(column)), Text.both(" "), cite_sizes(grouping))
     cells = (
         _with_group(record, worst, "group"),
         corrected,
         *(_with_group(record, m, "lowest") for m in gaps),
     )
-    phantom = any(m.evidence.phantom for m in (worst, *gaps) if m)
-    return Row(cells=((column_title(record, unquoted(column)),), *cells), phantom=phantom)
+    return Row(cells=(name, *cells), phantom=grouping.evidence.phantom)
 
 
 def _with_group(record: Record, measured: Measured | None, field: str) -> Cell:
     """Return an estimate with the group that is lowest in it."""
     if measured is None or measured.evidence.estimate is None:
         return (DASH,)
-    lowest = measured.evidence.detail.get(field)
-    if not isinstance(lowest, str):
-        return estimate_cell(measured, with_size=False)
+    chance = detail_of(measured, "by_chance")
+    beside: Cell = (phrase("groups.by_chance", value=chance),) if chance else ()
+    if not isinstance(measured.evidence.detail.get(field), str):
+        return (*stacked_cell(measured), Text.both(" "), *beside)
     name = cite(
         measured.entry,
         label_of(measured),
@@ -194,7 +210,12 @@ def _with_group(record: Record, measured: Measured | None, field: str) -> Cell:
         show=lambda group: group_title(record, unquoted(measured.parts[2]), str(group)),
         phantom=measured.evidence.phantom,
     )
-    return (*estimate_cell(measured, with_size=False), Text.both(" "), phrase("groups.lowest", group=name))
+    return (
+        *stacked_cell(measured),
+        Text.both(" "),
+        phrase("groups.lowest", group=name),
+        *((Text("; ", "；"), *beside) if beside else ()),
+    )
 
 
 def _spread(record: Record, cohort: str) -> list[Block]:

@@ -141,7 +141,8 @@ def _endpoint_table(record: Record) -> Table | None:
     rows = tuple(_endpoint_row(record, m, adjusted) for m in found)
     how = record.study.get("evaluation", {}).get("multiplicity")
     alpha = next((a for m in found if (a := detail_of(m, "alpha"))), DASH)
-    note = (phrase(f"multiplicity.{how}", alpha=alpha),) if adjusted else ()
+    note: Cell = (phrase(f"multiplicity.{how}", alpha=alpha),) if adjusted else ()
+    note = (say("multiplicity.all"),) if not adjusted and len(found) > 1 else note
     return Table(
         id="table-endpoints",
         caption=say("table.endpoints"),
@@ -157,7 +158,7 @@ def _endpoint_row(record: Record, measured: Measured, adjusted: bool) -> Row:
     return Row(
         cells=(
             (_endpoint_name(record, measured),),
-            (_bound(measured),),
+            _bound(measured),
             estimate_cell(measured),
             *p,
             (verdict_mark(evidence.verdict.value),),
@@ -166,20 +167,20 @@ def _endpoint_row(record: Record, measured: Measured, adjusted: bool) -> Row:
     )
 
 
-def _bound(measured: Measured) -> Cited | Text:
+def _bound(measured: Measured) -> Cell:
+    """Return the bound; a negative one on a difference is a margin of non-inferiority."""
     bound = measured.evidence.bound
     if bound is None:
-        return Text.both("–")
+        return (DASH,)
 
     def show(value: object) -> Text:
-        shown = say(f"bound.{bound.on}", value=plainly(float(str(value))))
-        if bound.at_least >= 0 or not measured.evidence.metric.endswith("difference"):
-            return shown
-        return join(shown, say("bound.margin", margin=plainly(-bound.at_least)), by=Text(", ", "，"))
+        return say(f"bound.{bound.on}", value=plainly(float(str(value))))
 
-    return cite(
+    cited = cite(
         measured.entry, say("head.bound"), "/bound/at_least", show=show, phantom=measured.evidence.phantom
     )
+    margin = bound.at_least < 0 and measured.evidence.metric.endswith("difference")
+    return (cited, Text.both(" "), say("bound.margin")) if margin else (cited,)
 
 
 def _endpoint_name(record: Record, measured: Measured) -> Cited:

@@ -65,7 +65,8 @@ def _figure(measured: Measured, kind: str) -> Figure:
 def _note(measured: Measured) -> Cell:
     label = say("column.resamples")
     resamples = cite(measured.entry, label, "/detail/resamples", phantom=measured.evidence.phantom)
-    return (say("note.utility"), say("note.resamples"), resamples)
+    space = Text.both(" ")
+    return (say("note.utility"), space, say("note.resamples"), space, resamples)
 
 
 def _table(measured: Measured) -> Table:

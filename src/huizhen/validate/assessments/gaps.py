@@ -52,7 +52,7 @@ def gaps(evaluation: Evaluation, grouping: Grouping, kept: Mask, key_of: KeyOf) 
     else:
         measure = partial(_measured, evaluation, grouping, kept)
         key = key_of("equalised_odds", grouping.column)
-        odds = partial(measure, fair.equalised_odds, {})
+        odds = partial(measure, fair.equalised_odds, {"by_chance": fair.odds_by_chance})
         found.append(evaluation.evidence(key, "equalised_odds", odds))
         for metric, share in GAPS.items():
             key = key_of(metric, grouping.column)
@@ -102,7 +102,12 @@ def _gap(measure: Callable[[Estimate, dict[str, Any]], Measured], fair: Fairness
         lowest, highest = highest, lowest
     return measure(
         gap.difference,
-        {"lowest": lowest, "highest": highest, "p": None if math.isnan(gap.p) else gap.p},
+        {
+            "lowest": lowest,
+            "highest": highest,
+            "by_chance": gap.by_chance,
+            "p": None if math.isnan(gap.p) else gap.p,
+        },
     )
 
 

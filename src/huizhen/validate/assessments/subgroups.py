@@ -18,7 +18,7 @@ from huizhen.validate.assessments.interface import Evaluation, Mask, Measured
 from huizhen.validate.estimates import Estimate
 from huizhen.validate.grouping import NONE
 from huizhen.validate.proportions import Proportion
-from huizhen.validate.subgroups import Group
+from huizhen.validate.subgroups import Group, hidden_groups
 from huizhen.validate.subgroups import subgroups as measured_groups
 from huizhen.validate.worst_group import worst_group
 
@@ -81,6 +81,7 @@ def _of_grouping(evaluation: Evaluation, grouping: Grouping) -> list[Evidence]:
     if grouping.planned:
         groups = sorted(_groups(evaluation, grouping, kept), key=lambda g: grouping.order.index(g.name))
         found += [_group(evaluation, grouping, group) for group in groups]
+    kept = kept & ~_hidden(evaluation, grouping, kept)
     key = key_of(evaluation, "worst_group", grouping.column)
     found.append(
         evaluation.evidence(key, "worst_group", partial(_worst, evaluation, grouping.labels, kept, grouping))
@@ -92,6 +93,14 @@ def _kept(evaluation: Evaluation, grouping: Grouping) -> Mask:
     """Return the patients (n,) who are in a group and whom the model answers."""
     risk = evaluation.predictions.risk[evaluation.main]
     return np.asarray((grouping.labels != NONE) & ~np.isnan(risk))
+
+
+def _hidden(evaluation: Evaluation, grouping: Grouping, kept: Mask) -> Mask:
+    """Return who (n,) stands in a group that is too small to be shown: it is compared with none."""
+    _, place, sizes = np.unique(grouping.labels[kept], return_inverse=True, return_counts=True)
+    hidden = np.zeros(kept.size, bool)
+    hidden[kept] = hidden_groups(sizes, evaluation.study.evaluation.least_shown)[place]
+    return hidden
 
 
 def _told(evaluation: Evaluation, grouping: Grouping, kept: Mask) -> Measured:
