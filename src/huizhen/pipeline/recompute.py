@@ -27,6 +27,7 @@ from huizhen.ledger.reading import read_log
 from huizhen.ledger.records import Entry
 from huizhen.pipeline.assess_stage import assessed
 from huizhen.pipeline.predictions_file import read_predictions
+from huizhen.pipeline.robustness_again import robustness_again
 from huizhen.pipeline.table_thresholds import tuned_again
 from huizhen.pipeline.tuned import decided
 from huizhen.pipeline.tuning_file import TUNING, read_tuning
@@ -40,7 +41,7 @@ TOLD = ("estimate", "interval", "n", "n_events", "unit", "verdict", "reason", "b
 """What is compared of an evidence."""
 
 
-STAGES = ("validate", "lock")
+STAGES = ("validate", "lock", "robustness", "conformal")
 """The stages whose evidence is compared."""
 
 
@@ -138,7 +139,7 @@ def _again(files: Path, entries: Iterable[Entry], study: Study) -> list[Evidence
         )
     if study.predictions is not None:
         _check_decisions(entries, predictions)
-    return [*found, *assessed(study, predictions)]
+    return [*found, *assessed(study, predictions), *robustness_again(files, study, predictions)]
 
 
 def _thresholds(path: Path, study: Study) -> list[Evidence]:

@@ -6,9 +6,7 @@ that it stood at.
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,14 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huizhen.core.cohort import Case, Part
-from huizhen.core.files import write_json, write_text
+from huizhen.core.files import write_json
 from huizhen.core.predictions import Predictions
 from huizhen.core.streams import stream
 from huizhen.core.study import ImageModality, Variant
 from huizhen.core.study_robustness import TABLE_DISTURBANCES, Disturbance, Robustness
 from huizhen.data.corruptions.cells import Row
 from huizhen.data.corruptions.disturb import disturbed_image, disturbed_row
-from huizhen.data.corruptions.interface import SCALES
 from huizhen.data.tables import TableEncoding
 from huizhen.pipeline.asked import asked_networks, encoders_below
 from huizhen.pipeline.asked_again import Scene, as_read, as_shown, packs_of, risks
@@ -33,9 +30,10 @@ from huizhen.pipeline.fit_stage import FittedModel
 from huizhen.pipeline.lock_stage import Locked
 from huizhen.pipeline.opened import Opened
 from huizhen.pipeline.other_scanners import Scanners, reference_cases
+from huizhen.pipeline.robustness_file import DisturbedRisks, write_risks
 from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage, study_part
 from huizhen.validate.assessments.interface import Evaluation
-from huizhen.validate.assessments.robustness import Tried, disturbed, undisturbed
+from huizhen.validate.assessments.robustness import disturbed, tried_of, undisturbed
 
 __all__ = ["robustness_stages", "sampled_rows"]
 
@@ -171,16 +169,14 @@ def _kind_stage(trial: Trial, base: Stage, kind: Disturbance) -> Stage:
     def body(folder: Path) -> Made:
         start = np.array([np.nan if r is None else r for r in base.read(BASE)])
         found = {step: _asked(trial, kind, step, f"{kind.value} {step}") for step in settings.steps}
-        _write_risks(trial, folder / ARTEFACTS / f"robustness_{kind.value}.csv", {0: start, **found})
-        scale = SCALES[kind]
-        tried = Tried(
-            kind=kind.value,
-            parameter=scale.parameter,
-            values={step: scale.at(step) for step in settings.steps},
-            risks=found,
+        table = DisturbedRisks(
+            patient=trial.table.patient,
+            outcome=trial.table.outcome,
+            risks={0: start, **found},
             notes=_notes(trial, kind),
         )
-        return Made(evidence=disturbed(_evaluation(trial, start), tried))
+        write_risks(folder / ARTEFACTS, kind.value, table, phantom=run.study.phantom)
+        return Made(evidence=disturbed(_evaluation(trial, start), tried_of(kind, found, table.notes)))
 
     endpoints = run.study.model_dump(mode="json", include={"endpoint"})
     inputs = [base.digest, kind.value, list(settings.steps), endpoints]
@@ -225,15 +221,3 @@ def _asked(trial: Trial, kind: Disturbance | None, step: int, about: str) -> NDA
 
     with trial.run.progress.track("robustness", len(scene.cases), about=about) as advance:
         return risks(scene, images, advance, cells=cells)
-
-
-def _write_risks(trial: Trial, path: Path, found: Mapping[int, NDArray[np.float64]]) -> None:
-    """Write each sampled patient's risk at each step, exact to the last bit: all can be made again."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    phantom = ["phantom"] if trial.run.study.phantom else []
-    writer.writerow(["patient", *phantom, "outcome", *(f"risk:{step}" for step in found)])
-    for row, (patient, outcome) in enumerate(zip(trial.table.patient, trial.table.outcome, strict=True)):
-        values = ["" if np.isnan(risk[row]) else repr(float(risk[row])) for risk in found.values()]
-        writer.writerow([patient, *(["1"] if phantom else []), int(outcome), *values])
-    write_text(path, text.getvalue())

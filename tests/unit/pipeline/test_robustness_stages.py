@@ -20,6 +20,7 @@ from huizhen.ledger.log import Log
 from huizhen.ledger.signing import SigningKey
 from huizhen.pipeline import robustness_stages as stages
 from huizhen.pipeline.finish import RunResult
+from huizhen.pipeline.recompute import recompute
 from huizhen.pipeline.robustness_stages import Trial, sampled_rows
 from huizhen.pipeline.run import run_study
 from huizhen.validate.discrimination import auc
@@ -212,6 +213,17 @@ def test_numbers_can_be_made_again_from_the_files(finished: Finished) -> None:
         gap = found[f"robustness/{kind}/5/auc_difference"]["estimate"]
         assert gap == pytest.approx(auc(outcome, end) - auc(outcome, start))
         assert not np.array_equal(start, end)
+
+
+def test_the_dossier_recomputes_them(finished: Finished) -> None:
+    again = recompute(finished.result.dossier)
+    assert again.differing == ()
+    assert [key for key in again.left if key.startswith(("robustness", "conformal", "label_noise"))] == []
+    signed = {
+        key for key in evidence(finished) if key.startswith(("robustness/", "conformal/", "label_noise/"))
+    }
+    assert len(signed) > 20
+    assert again.claims > len(signed)
 
 
 def test_gross_noise_costs_what_the_spot_gave(finished: Finished) -> None:

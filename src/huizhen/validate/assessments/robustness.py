@@ -11,10 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huizhen.core.evidence import Bound, Evidence, Verdict, judge
+from huizhen.core.study_robustness import Disturbance
+from huizhen.data.corruptions.interface import SCALES
 from huizhen.validate.assessments.discrimination import auc_of, difference_of
 from huizhen.validate.assessments.interface import Evaluation, Measured
 
-__all__ = ["Tried", "disturbed", "undisturbed"]
+__all__ = ["Tried", "disturbed", "tried_of", "undisturbed"]
 
 STAGE = "robustness"
 
@@ -29,6 +31,13 @@ class Tried:
     risks: Mapping[int, NDArray[np.float64]]
     notes: Mapping[str, Any]
     """What else a reader should know, as plain values."""
+
+
+def tried_of(kind: Disturbance, risks: Mapping[int, NDArray[np.float64]], notes: Mapping[str, Any]) -> Tried:
+    """Return what a kind did, with the parameter of each of its fixed steps."""
+    scale = SCALES[kind]
+    values = {step: scale.at(step) for step in risks}
+    return Tried(kind=kind.value, parameter=scale.parameter, values=values, risks=risks, notes=notes)
 
 
 def undisturbed(
