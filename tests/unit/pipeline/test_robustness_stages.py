@@ -255,7 +255,7 @@ def test_prediction_sets_are_fixed_with_the_lock_and_counted_after_it(finished: 
         parts = [found[f"conformal/coverage/{cohort}/{site}/{which}"] for which in ("event", "other")]
         assert whole["detail"]["count"] == sum(part["detail"]["count"] for part in parts)
         assert {part["detail"]["cuts"] for part in parts} == {cuts}
-        single = found[f"conformal/single/{cohort}/all"]["detail"]
+        single = found[f"conformal/one_class/{cohort}/all"]["detail"]
         assert single["of"] == single["count"] + single["double"] + single.get("empty", 0)
     with (finished.result.dossier / "files" / "conformal_internal.csv").open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))

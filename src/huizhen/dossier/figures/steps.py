@@ -33,8 +33,8 @@ def draw_steps(points: Sequence[StepPoint], *, bound: float | None = None) -> Ma
         svg.padded(values, least=0, most=1),
         say("axis.step"),
         say("axis.auc"),
-        width=300,
-        height=240,
+        width=420,
+        height=300,
         ticks=(last, 4),
     )
     chance = svg.line(*frame.at(0, CHANCE), *frame.at(last, CHANCE), "chance")

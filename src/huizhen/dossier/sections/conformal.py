@@ -16,11 +16,20 @@ COUNTS = ("double", "empty", "single_wrong")
 
 def conformal(record: Record) -> list[Block]:
     """Return the coverage and the forms of the prediction sets, a row a cohort and site."""
-    singles = [m for m in record.family(FAMILY) if m.parts[0] == "single"]
+    singles = [m for m in record.family(FAMILY) if m.parts[0] == "one_class"]
     covered = [m for m in record.family(FAMILY) if m.parts[0] == "coverage"]
     if not singles:
         return []
-    names = ("cohort", "site", "covered_event", "covered_other", "single_sets", *COUNTS)
+    names = (
+        "cohort",
+        "site",
+        "cuts",
+        "covered_event",
+        "covered_other",
+        "covered_any",
+        "single_sets",
+        *COUNTS,
+    )
     table = Table(
         id="table-conformal",
         caption=say("table.conformal"),
@@ -49,22 +58,12 @@ def _percent(level: Scalar) -> Text:
 def _row(record: Record, single: Measured) -> Row:
     cohort, group = single.parts[1], single.parts[2]
     by = [record.one(f"{FAMILY}/coverage/{cohort}/{group}/{which}") for which in ("event", "other", "any")]
-    cells: list[Cell] = [(cohort_name(cohort),), (*_group(record, group, by[2]),)]
-    cells += [_covered(found) for found in by[:2]]
+    cuts = detail_of(by[2], "cuts") if by[2] else None
+    cells: list[Cell] = [(cohort_name(cohort),), (site_name(group, record.site_titles),), (cuts or DASH,)]
+    cells += [_covered(found) for found in by]
     cells += [estimate_cell(single)]
     cells += [(detail_of(single, name) or DASH,) for name in COUNTS]
     return Row(cells=tuple(cells), strong=group == "all", phantom=single.evidence.phantom)
-
-
-def _group(record: Record, group: str, every: Measured | None) -> Cell:
-    """Return a site, with whose cuts were used and the coverage of all its patients."""
-    name: Cell = (site_name(group, record.site_titles),)
-    if every is None:
-        return name
-    cuts = detail_of(every, "cuts")
-    together = estimate_cell(every)
-    name += (Text.both(" · "), say("conformal.together"), *together)
-    return (*name, Text.both(" · "), say("conformal.cuts"), cuts) if cuts else name
 
 
 def _covered(found: Measured | None) -> Cell:

@@ -29,7 +29,7 @@ def conformal(
     """Return the coverage of `sets` (n,) by class and site, and the share of sets that name one class.
 
     `cuts` (n,): whose calibration patients each patient's cuts come from ("pooled" or the site). Keys:
-    conformal/coverage/<cohort>/<group>/<class> with event, other and any; conformal/single/<cohort>/<group>.
+    conformal/coverage/<cohort>/<group>/<class> with event, other and any; conformal/one_class/<cohort>/<group>.
     """
     found: list[Evidence] = []
     for name, group in evaluation.groups():
@@ -37,7 +37,7 @@ def conformal(
             key = f"conformal/coverage/{evaluation.cohort}/{name}/{which}"
             measure = partial(_coverage, evaluation, sets, level, cuts, mask)
             found.append(evaluation.evidence(key, "coverage", measure))
-        key = f"conformal/single/{evaluation.cohort}/{name}"
+        key = f"conformal/one_class/{evaluation.cohort}/{name}"
         found.append(evaluation.evidence(key, "single_sets", partial(_single, evaluation, sets, group)))
     return [replace(item, stage=STAGE) for item in found]
 
