@@ -24,9 +24,9 @@ from huizhen.validate.samples import checked_outcome, checked_scores
 from huizhen.validate.subgroups import checked_groups
 
 Floats = NDArray[np.float64]
-LARGE = 20_000
-"""In groups beyond this many cases the AUC is drawn from the normal distribution that DeLong's variance gives
-on the logit scale: resampling them would take minutes and give the same."""
+LARGE, MANY = 2000, 100
+"""In groups beyond this many cases, with so many of either class, the AUC is drawn from the normal law that
+DeLong's variance gives on the logit scale: resampling them would take minutes and give the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ def worst_group(
         placed = place(truth[there], values[there][np.newaxis], least=2)
         own[column] = placed.aucs[0]
         draw = stream(seed, "worst group", names[number])
-        if sizes[number] > LARGE and not placed.constant:
+        if sizes[number] > LARGE and min(placed.n_pos, placed.n_neg) >= MANY and not placed.constant:
             drawn[:, column] = _normal_aucs(draw, placed, resamples)
         else:
             drawn[:, column] = resampled_aucs(draw, truth[there], values[there], resamples=resamples)
