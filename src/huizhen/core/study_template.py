@@ -220,6 +220,13 @@ net_benefit_range = [0.05, 0.5]  # risks at which somebody might act: the decisi
 # column = "sex"
 # groups = {{ women = ["F"], men = ["M"] }}  # leave it out, and each value is a group
 
+# --- What the locked model is tried on besides: disturbed images and rows, shortcuts, wrong labels ---
+
+# [robustness]
+# patients = 200        # at most so many internal test patients; the time grows with it
+# [conformal]
+# level = 0.9           # prediction sets that hold the outcome of so many patients of each class
+
 # --- How development patients are divided: by patient, stratified by site and outcome ---
 
 [split]
