@@ -1,4 +1,4 @@
-"""Cuts are fixed by fold and site on calibrated log-odds; a site with too few patients takes the pooled ones."""
+"""Cuts are fixed by fold and site on calibrated log-odds; sites with too few patients take pooled ones."""
 
 from __future__ import annotations
 
