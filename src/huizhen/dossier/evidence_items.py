@@ -133,9 +133,9 @@ def matches(patterns: tuple[str, ...], key: str) -> bool:
     >>> matches(("auc/*", "!*/all"), "auc/cman/internal/north"), matches(("auc/*", "!*/all"), "auc/x/all")
     (True, False)
     """
-    wanted = [pattern for pattern in patterns if not pattern.startswith("!")]
-    refused = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
-    return any(fnmatchcase(key, p) for p in wanted) and not any(fnmatchcase(key, p) for p in refused)
+    if not any(fnmatchcase(key, pattern) for pattern in patterns):
+        return False
+    return not any(pattern.startswith("!") and fnmatchcase(key, pattern[1:]) for pattern in patterns)
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from fnmatch import fnmatchcase
 
 from huizhen.core.evidence import Verdict
 from huizhen.dossier.evidence_items import EvidenceItem, Item, evidence_items, matches
@@ -14,6 +15,10 @@ from huizhen.dossier.wording import Text, say
 from huizhen.ledger.records import Entry
 
 __all__ = ["GivenForm", "ItemState", "State", "given_form", "item_states"]
+
+
+Assessed = Mapping[str, Entry]
+"""The entries of evidence that was assessed, by key."""
 
 
 class State(StrEnum):
@@ -66,11 +71,14 @@ def given_form(record: Record) -> GivenForm | None:
 def item_states(record: Record, given: GivenForm | None = None) -> Mapping[Item, ItemState]:
     """Return the state of every item; `given` is `given_form(record)`."""
     form = given.form if given else Form.empty()
-    return {item.id: _state(record, item, form) for item in evidence_items().values()}
+    measured = [m for m in record.measured if m.evidence.verdict is not Verdict.NOT_ASSESSED]
+    assessed = {m.evidence.key: m.entry for m in measured}
+    return {item.id: _state(record, assessed, item, form) for item in evidence_items().values()}
 
 
-def _state(record: Record, item: EvidenceItem, form: Form) -> ItemState:
-    held, beside = _held(record, item), _beside(record, item)
+def _state(record: Record, assessed: Assessed, item: EvidenceItem, form: Form) -> ItemState:
+    held = _entries(record, assessed, item.evidence, item.entries)
+    beside = _entries(record, assessed, item.beside, item.beside_entries)
     answer = form.answers.get(item.id)
     reason = _reason(record, item) if item.of_ledger and not held else None
     return ItemState(
@@ -98,25 +106,13 @@ def _judge(item: EvidenceItem, held: bool, answer: Answer | None) -> State:
     return State.NOT_PROVIDED if item.lacks is not None else State.NOT_ASSESSED
 
 
-def _held(record: Record, item: EvidenceItem) -> tuple[Entry, ...]:
-    return _entries(record, item.evidence, item.entries)
-
-
-def _beside(record: Record, item: EvidenceItem) -> tuple[Entry, ...]:
-    return _entries(record, item.beside, item.beside_entries)
-
-
-def _entries(record: Record, patterns: tuple[str, ...], kinds: tuple[str, ...]) -> tuple[Entry, ...]:
+def _entries(
+    record: Record, assessed: Assessed, patterns: tuple[str, ...], kinds: tuple[str, ...]
+) -> tuple[Entry, ...]:
     """Return the assessed evidence of `patterns`, the first pattern's first, then the entries of `kinds`."""
-    refused = tuple(pattern for pattern in patterns if pattern.startswith("!"))
-    assessed = [m for m in record.measured if m.evidence.verdict is not Verdict.NOT_ASSESSED]
-    found = [
-        m.entry
-        for pattern in patterns
-        if pattern not in refused
-        for m in assessed
-        if matches((pattern, *refused), m.evidence.key)
-    ]
+    wanted = [pattern for pattern in patterns if not pattern.startswith("!")]
+    left = {key: entry for key, entry in assessed.items() if matches(patterns, key)} if wanted else {}
+    found = [entry for pattern in wanted for key, entry in left.items() if fnmatchcase(key, pattern)]
     found += [entry for kind in kinds for entry in record.kind(kind)]
     return tuple({entry.index: entry for entry in found}.values())
 
