@@ -14,6 +14,7 @@ from huizhen.pipeline.assess_stage import not_assessed
 MakeStudy = Callable[..., Study]
 CLINIC = {"name": "clinic", "kind": "table", "numeric": ["age"]}
 US = {"name": "US", "kind": "image"}
+LAST = {"keep": "last", "average_weights": 0}
 
 
 def topics(study: Study, *evidence: Evidence) -> dict[str, str]:
@@ -52,12 +53,31 @@ def test_what_was_measured_is_not_called_unmeasured(make_study: MakeStudy) -> No
     assert "decision_curve" not in topics(make_study(CLINIC), curve)
 
 
+def test_what_a_study_asks_to_be_tried_is_left_to_its_stages(make_study: MakeStudy) -> None:
+    asked = topics(make_study(US, CLINIC, robustness={}, conformal={}))
+    assert not {"robustness", "conformal"} & set(asked)
+    assert "trained again" in asked["label_noise_training"]
+    assert "label_noise_training" not in topics(make_study(US, robustness={"label_flips": []}))
+
+
+def test_a_federation_says_that_it_is_not_tried(make_study: MakeStudy) -> None:
+    site = make_study(US).model_dump(mode="json")["site"][0]
+    more = {"site": [site, {**site, "name": "b"}], "federation": {"rounds": 2}}
+    apart = make_study({**US, "norm": "group"}, robustness={}, conformal={}, training=LAST, **more)
+    found = topics(apart)
+    assert "lie at the sites" in found["robustness"]
+    assert "lie at the sites" in found["conformal"]
+
+
 @pytest.mark.parametrize("language", list(Language))
 def test_topics_and_reasons_have_words(make_study: MakeStudy, language: Language) -> None:
     words = load_words("huizhen.dossier", language)
     site = make_study(CLINIC).model_dump(mode="json")["site"][0]
     many = make_study(US, CLINIC, site=[site, {**site, "name": "b"}])
-    for study in (make_study(CLINIC), make_study(US, phantom=True), many):
+    tried = make_study(US, robustness={}, conformal={})
+    more = {"site": [site, {**site, "name": "b"}], "federation": {"rounds": 2}, "training": LAST}
+    apart = make_study(CLINIC, robustness={}, conformal={}, **more)
+    for study in (make_study(CLINIC), make_study(US, phantom=True), many, tried, apart):
         for topic, reason in topics(study).items():
             assert words[f"topic.{topic}"]
             assert words[f"reason.{reason}"]
