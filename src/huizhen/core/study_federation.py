@@ -59,6 +59,9 @@ class Federation(Frozen):
     maximum_norm: Annotated[float, Field(gt=0)] | None = None
     """Each site shortens its change of the weights to this Euclidean norm, so that none can move the model
     far; it works under secure aggregation."""
+    client_noise: Annotated[float, Field(gt=0, le=1000)] | None = None
+    """Hides whether a hospital took part: the noise on each secure sum of changes, as a multiple of
+    maximum_norm. Each site adds its share before masking, and all sites count alike."""
     groups: Annotated[int, Field(ge=1, le=100)] = 1
     """With grouped_median: how many groups the sites are divided into, anew in every round."""
     quorum: Annotated[float, Field(gt=0, le=1)] = 0.66
@@ -88,6 +91,13 @@ class Federation(Frozen):
             )
         if (self.aggregation is Aggregation.GROUPED_MEDIAN) != (self.groups > 1):
             raise ValueError("groups (3 or more) go with grouped_median, and grouped_median needs them")
+        if self.client_noise is not None and (
+            self.maximum_norm is None or not self.secure or self.aggregation is not Aggregation.MEAN
+        ):
+            raise ValueError(
+                "client_noise is a share of maximum_norm in a secure mean: "
+                'set maximum_norm, secure = true and aggregation = "mean"'
+            )
         if self.groups == 2:
             raise ValueError("the median of two groups is their mean: use 3 or more groups")
         return self

@@ -5,7 +5,6 @@ The lead holds no path to any site's data. It knows each site's name and public 
 
 from __future__ import annotations
 
-import math
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,6 +21,7 @@ from huizhen.federate import messages as wire
 from huizhen.federate.engines.interface import Engine
 from huizhen.federate.frames import Arrays, Sealed, seal, unseal
 from huizhen.federate.journal import Journal
+from huizhen.federate.quorum import enough_of
 from huizhen.federate.secure_sum import SecureSum
 from huizhen.federate.secure_wire import place_of, task_of, wire_coding
 from huizhen.federate.statistics.fixed_point import MOST_SITES, Words
@@ -368,16 +368,6 @@ class Lead:
         """Tell the sites that the rounds are over."""
         message = wire.Finish(study=self.study.digest, sender=wire.LEAD, model=model)
         self.ask(dict.fromkeys(self.taking_part, message), 10.0)
-
-
-def enough_of(sites: int, quorum: float) -> int:
-    """Return how many of `sites` the share `quorum` in (0, 1] is; 0.67 is read as two thirds.
-
-    >>> [enough_of(n, 0.67) for n in (1, 2, 3, 6, 10)], enough_of(300, 1.0)
-    ([1, 2, 2, 4, 7], 300)
-    """
-    slack = 0.005 if quorum < 1 else 0.0  # a share is stated in hundredths
-    return max(1, math.ceil((quorum - slack) * sites - 1e-9))
 
 
 def _once(task: wire.Task, sites: Iterable[str]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from huizhen.core.evidence import Evidence
-from huizhen.errors import HuizhenError, MessageError
+from huizhen.core.study import Role, Study
+from huizhen.errors import HuizhenError, MessageError, StudyError
 from huizhen.federate.lead import Lead
 from huizhen.federate.statistics.runner import conduct
 from huizhen.federate.statistics.spending import Spending, Spent
@@ -15,6 +16,8 @@ from huizhen.privacy.events import Spend
 
 SUBJECT = "privacy"
 FAMILY = "differential_privacy"
+CLIENT_DELTA = 1e-5
+"""Of the promise that hides a hospital."""
 APART = 1e-3
 """How far a site's epsilon may be from what the lead reckons from its steps, as a share."""
 
@@ -27,6 +30,46 @@ def privacy_stage(run: Run, lead: Lead, sites: tuple[str, ...], fits: list[Stage
 
     inputs = [[fit.digest for fit in fits], list(sites), run.study.digest]
     return run.stage("privacy", inputs, body, made_from={fit.name: fit.digest for fit in fits})
+
+
+def client_stage(run: Run, fits: list[Stage]) -> Stage:
+    """Return the stage that says how well it is hidden whether a hospital took part."""
+    inputs = [[fit.digest for fit in fits], run.study.digest]
+    return run.stage(
+        "client privacy",
+        inputs,
+        lambda _: Made(evidence=[client_evidence(run.study, len(fits))]),
+        made_from={fit.name: fit.digest for fit in fits},
+    )
+
+
+def client_evidence(study: Study, models: int) -> Evidence:
+    """Return what all rounds of `models` models cost a hospital: one sum a round, every hospital in it."""
+    federation = study.federation
+    if federation is None or federation.client_noise is None:
+        raise StudyError("the study hides no hospital", remedy="set client_noise", field="federation")
+    steps = federation.rounds * models
+    spend = Spend(sampling_rate=1.0, noise_multiplier=federation.client_noise, steps=steps)
+    found = account([spend], delta=CLIENT_DELTA)
+    return Evidence(
+        key="client_privacy/all",
+        metric="epsilon",
+        stage="privacy",
+        estimate=found.epsilon,
+        n=sum(site.role is Role.DEVELOPMENT for site in study.site),
+        unit="site",
+        descriptive=True,
+        phantom=study.phantom,
+        detail={
+            "delta": CLIENT_DELTA,
+            "prv": found.prv,
+            "pld": found.pld,
+            "rdp_upper_bound": found.rdp,
+            "noise_multiplier": federation.client_noise,
+            "clip_norm": federation.maximum_norm,
+            "steps": steps,
+        },
+    )
 
 
 def _evidence(run: Run, lead: Lead, site: str) -> Evidence:

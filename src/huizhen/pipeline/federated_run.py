@@ -31,7 +31,7 @@ from huizhen.pipeline.federated_lock import federated_lock
 from huizhen.pipeline.federated_plan import (
     federated_models,
 )
-from huizhen.pipeline.federated_privacy import privacy_stage
+from huizhen.pipeline.federated_privacy import client_stage, privacy_stage
 from huizhen.pipeline.federated_tables import tables_stage
 from huizhen.pipeline.finish import RunResult, default_home, finished
 from huizhen.pipeline.model_bundle import MODEL
@@ -101,6 +101,7 @@ def _stages(run: Run, lead: Lead, federation: Federation, study_file: Path) -> t
     ground = Ground(sites=sites, plan=plan, made_from=tuple(s for s in (cohort, tables) if s is not None))
     fits = [federated_fit(run, lead, federation, model, ground) for model in models]
     private = [privacy_stage(run, lead, sites.development, fits)] if run.study.privacy else []
+    private += [client_stage(run, fits)] if federation.client_noise is not None else []
     locked = federated_lock(run, lead, models, fits, ground)
     decisions = read_decisions(locked)
     assessed = assess_federated(run, lead, decisions, sites.development, sites.external, locked)

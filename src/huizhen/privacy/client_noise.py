@@ -12,6 +12,8 @@ variance at most. Reference: McMahan et al., Learning differentially private rec
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import math
 
 import numpy as np
@@ -19,7 +21,7 @@ from numpy.typing import NDArray
 
 from huizhen.errors import InvalidInputError
 
-__all__ = ["clipped_update", "noise_share"]
+__all__ = ["clipped_update", "noise_share", "secret_noise"]
 
 
 def clipped_update(update: NDArray[np.float32], *, clip_norm: float) -> NDArray[np.float32]:
@@ -37,6 +39,22 @@ def clipped_update(update: NDArray[np.float32], *, clip_norm: float) -> NDArray[
     if norm <= clip_norm:
         return update
     return (update * (clip_norm / norm * (1 - 2**-20))).astype(np.float32)
+
+
+def secret_noise(secret: bytes, *names: str) -> np.random.Generator:
+    """Return the numbers of one update's noise: the same for the same secret and names, unknown without it.
+
+    So a site that was killed sends what it had sent. `secret`: the site's own, of 32 bytes or more; `names`:
+    study, model, round and the digest of the question. Raises `InvalidInputError` on a shorter secret.
+
+    >>> a, b = (secret_noise(bytes(32), "study", "1").standard_normal() for _ in range(2))
+    >>> a == b, a == secret_noise(bytes(32), "study", "2").standard_normal()
+    (True, False)
+    """
+    if len(secret) < 32:
+        raise InvalidInputError("a secret of less than 32 bytes", remedy="use SigningKey.derive_secret")
+    key = hmac.new(secret, "\x1f".join(("client-noise", *names)).encode(), hashlib.sha256).digest()
+    return np.random.Generator(np.random.Philox(int.from_bytes(key, "big")))
 
 
 def noise_share(

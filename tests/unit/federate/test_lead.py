@@ -18,7 +18,8 @@ from huizhen.federate import messages as wire
 from huizhen.federate.engines.in_process import InProcess
 from huizhen.federate.frames import seal, unseal
 from huizhen.federate.journal import Journal
-from huizhen.federate.lead import Lead, enough_of
+from huizhen.federate.lead import Lead
+from huizhen.federate.quorum import enough_of
 from huizhen.federate.rounds import Training
 from huizhen.federate.site.worker import Worker
 from huizhen.federate.statistics.delong import DeLong

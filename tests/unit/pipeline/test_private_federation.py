@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hospitals import ANY_DISTANCE, IMAGES, Federation, bright, draws, image_source, write_images, write_study
+from scipy.optimize import brentq
+from scipy.stats import norm
 
 from huizhen.core.digests import Digest
+from huizhen.core.study_file import load_study
 from huizhen.federate.outbox import read_outbox
 from huizhen.federate.site.private_rounds import GROUP
+from huizhen.pipeline.federated_privacy import client_evidence
 from huizhen.pipeline.site_privacy import LEDGER
 from huizhen.privacy.events import Spend
 from huizhen.privacy.spend_ledger import Cap, SpendLedger
@@ -87,3 +93,18 @@ def test_the_dossier_tells_each_sites_epsilon(done):
     pages = "".join(p.read_text(encoding="utf-8") for p in (done.root / "out").rglob("*.html"))
     assert "Privacy loss of a patient (epsilon), east" in pages
     assert "training was not differentially private" not in pages
+
+
+def test_what_hides_a_hospital_is_reckoned_over_all_rounds_and_models(done):
+    federation = load_study(done.file).federation
+    assert federation is not None
+    noisy = federation.model_copy(update={"client_noise": 4.0, "maximum_norm": 1.0, "rounds": 5})
+    study = load_study(done.file).model_copy(update={"federation": noisy})
+    found = client_evidence(study, models=2)
+    assert (found.unit, found.detail["steps"]) == ("site", 10)
+    # ten Gaussian mechanisms at multiplier 4: mu = sqrt(10) / 4 of Gaussian differential privacy
+    mu, delta = math.sqrt(10) / 4, found.detail["delta"]
+    exact = brentq(
+        lambda e: norm.cdf(mu / 2 - e / mu) - math.exp(e) * norm.cdf(-mu / 2 - e / mu) - delta, 0, 20
+    )
+    assert found.estimate == pytest.approx(exact, rel=0.01)

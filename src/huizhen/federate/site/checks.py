@@ -9,9 +9,11 @@ import numpy as np
 from huizhen.core.study import Role, Study
 from huizhen.errors import FederationError, MessageError
 from huizhen.federate import messages as wire
+from huizhen.federate.quorum import enough_of
 from huizhen.federate.robust import clip
 from huizhen.federate.strategies.interface import Weights
 from huizhen.ledger.signing import PublicKey
+from huizhen.privacy.client_noise import noise_share, secret_noise
 
 
 def check_round(ask: wire.Train, study: Study, role: Role) -> None:
@@ -87,6 +89,37 @@ def check_same(before: Mapping[str, object], again: Mapping[str, object]) -> Non
                 remedy="what sites, lead or purpose the study has is settled once: sign a new study",
                 field=field,
             )
+
+
+def weight_of(patients: int, study: Study) -> int:
+    """Return what a site's change counts for: its patients, or 1 where noise hides who took part."""
+    return 1 if study.federation is not None and study.federation.client_noise is not None else patients
+
+
+def noised(change: Weights, study: Study, secret: bytes, *names: str) -> Weights:
+    """Return the change with this site's share of the noise that hides whether it took part, if asked for.
+
+    `secret`: the site's own; `names` tell this update from all others. Enough is added for a sum over as few
+    sites as the quorum lets through.
+    """
+    federation = study.federation
+    if federation is None or federation.client_noise is None or federation.maximum_norm is None:
+        return change
+    sites = sum(site.role is Role.DEVELOPMENT for site in study.site)
+    fewest = enough_of(enough_of(sites, federation.quorum), federation.quorum)  # of those that accepted
+    order = sorted(change)
+    noise = noise_share(
+        sum(change[name].size for name in order),
+        noise_multiplier=federation.client_noise,
+        clip_norm=federation.maximum_norm,
+        least_sites=fewest,
+        rng=secret_noise(secret, *names),
+    )
+    parts = np.split(noise, np.cumsum([change[name].size for name in order])[:-1])
+    return {
+        name: np.asarray(change[name] + part.reshape(change[name].shape), np.float32)
+        for name, part in zip(order, parts, strict=True)
+    }
 
 
 def shortened(change: Weights, study: Study) -> Mapping[str, np.ndarray]:

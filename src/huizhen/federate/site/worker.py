@@ -28,8 +28,10 @@ from huizhen.federate.site.checks import (
     check_round,
     check_same,
     check_sites,
+    noised,
     shortened,
     study_of,
+    weight_of,
 )
 from huizhen.federate.site.folder import SiteFolder
 from huizhen.federate.site.learner import Asked, Labelling, Learner, OpenLearner
@@ -279,6 +281,9 @@ class Worker:
             change = shortened(trained.change, opened.study)
             policy.release("update", tuple(change))
             check_finite(change)
+            names = (ask.study, ask.model, str(ask.round), asked.digest)
+            change = noised(change, opened.study, self._folder.key.derive_secret("client-noise"), *names)
+            patients = weight_of(patients, opened.study)
             keys = trained_from(ask.model, asked.arrays, change)
             opened.pending = {place: Pending(weights=change, patients=patients, keys=keys)}
             opened.question = asked.digest
