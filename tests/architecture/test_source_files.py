@@ -16,6 +16,7 @@ ELSEWHERE: dict[str, str] = {
     "huizhen.cli.commands.demo": COMMANDS,
     "huizhen.cli.commands.export": COMMANDS,
     "huizhen.cli.commands.show": COMMANDS,
+    "huizhen.cli.commands.study_lock": "tests/unit/cli/test_validate.py",
     "huizhen.cli.commands.verify": COMMANDS,
 }
 """Modules that no test names, because they are run by what they do, with the test that runs them."""
