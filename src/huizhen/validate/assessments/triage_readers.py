@@ -15,9 +15,10 @@ from huizhen.validate.triage.observed import correlation_between, correlation_wi
 from huizhen.validate.triage.panel import Panel, Reader, complete_reads, normal_scores
 from huizhen.validate.triage.reads import Reads
 
-__all__ = ["BETWEEN", "WITH_AI", "reads_of", "seen_reads"]
+__all__ = ["BETWEEN", "WITH_AI", "panel_of", "reads_of", "seen_reads"]
 
-BETWEEN, WITH_AI = 0.5, 0.4
+BETWEEN = 0.5
+WITH_AI = 0.4
 """The correlations that are assumed where neither the study nor the reads say any."""
 MOST_READS = 2_000_000
 """So many exams times draws at most."""
