@@ -99,6 +99,16 @@ metric = "auc"
 cohort = "external"
 at_least = 0.7
 
+[evaluation]          # what is reported beside the endpoints, fixed beforehand too
+net_benefit_range = [0.1, 0.6]
+prevalence = 0.05     # of a place where such a model might be used
+at_specificity = 0.9
+
+[[subgroup]]
+column = "present:MRI"
+title = "MRI there or not"
+title_zh = "有无磁共振"
+
 [split]
 method = "holdout"
 test = 0.3
