@@ -95,3 +95,16 @@ def test_missing_file_is_a_study_error(invoke, tmp_path):
     result = invoke("study", "check", tmp_path / "none.toml")
     assert result.exit_code == 20
     assert "huizhen study new" in result.stderr
+
+
+def test_a_form_with_blanks_is_told_before_a_run(invoke, as_json, tmp_path):
+    study = good(tmp_path)
+    text = study.read_text(encoding="utf-8") + '[dossier]\nform = "form.toml"\n'
+    write(study, text)
+    assert "can't be read" in invoke("study", "check", study).stdout
+    assert invoke("form", "new", study, "--out", tmp_path / "form.toml").exit_code == 0
+    result = invoke("study", "check", study, "--json")
+    assert result.exit_code == 20
+    (problem,) = as_json(result)["problems"]
+    assert problem["field"] == "dossier.form"
+    assert "EV01: is blank" in problem["reason"]

@@ -7,13 +7,18 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from given_tables import scored, write_study
 
+from huizhen.core.progress import Silent
 from huizhen.core.study_dossier import DossierPlan
+from huizhen.core.words import Language
 from huizhen.dossier.form_template import form_text
 from huizhen.errors import StudyError
 from huizhen.ledger.log import Log
 from huizhen.ledger.signing import SigningKey
+from huizhen.pipeline.finish import RunResult
 from huizhen.pipeline.reporting import Reporting, added_entries, enter_added, reporting_problems
+from huizhen.pipeline.table_run import run_given
 
 BLANK = form_text("a study")
 GOOD = BLANK.replace('owner = ""', 'owner = "Dr A"', 1).replace('due = ""', 'due = "2027-01-31"', 1)
@@ -121,3 +126,25 @@ def test_nothing_to_add_commits_nothing(tmp_path: Path) -> None:
         log.commit()
         enter_added(log, ())
         assert log.size == 1
+
+
+def test_a_run_shows_the_newest_form_and_computes_nothing_again(tmp_path: Path) -> None:
+    def judged(form: Path) -> RunResult:
+        return run_given(
+            plan,
+            out=tmp_path / "run",
+            roots=[],
+            home=tmp_path / "home",
+            progress=Silent(),
+            language=Language.EN,
+            reporting=Reporting(form=form),
+        )
+
+    plan = write_study(tmp_path, scored(), "threshold = 0.5\n")
+    said = GOOD.replace('[EV01]\nanswer = ""', '[EV01]\nanswer = "To find lesions."')
+    first = judged(write(tmp_path / "a.toml", GOOD))
+    second = judged(write(tmp_path / "b.toml", said))
+    again = judged(write(tmp_path / "b.toml", said))
+    assert (second.entries, again.entries) == (first.entries + 1, first.entries + 1)
+    assert "To find lesions." not in (first.dossier / "index.html").read_text(encoding="utf-8")
+    assert "To find lesions." in (again.dossier / "index.html").read_text(encoding="utf-8")
