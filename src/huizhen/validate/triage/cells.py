@@ -32,6 +32,20 @@ class Cells:
     rows: Floats
     counts: NDArray[np.int64]
     draws: int = 1
+    clustered: bool = False
+    """Whether a row may be of several exams."""
+
+    def discordant(self, place: int, klass: int) -> tuple[float, float, float]:
+        """Return the exams of a class that policy `place` alone recalls, the first alone, and all of them.
+
+        `klass`: 0 with the event, 1 without. Means over the draws; each row must be of one exam.
+        """
+        gaps = self.rows[:, 2 + 2 * len(QUANTITIES) * place + klass] - self.rows[:, 2 + klass]
+        own, first, size = (
+            float(self.counts @ part) / self.draws
+            for part in (np.maximum(gaps, 0), np.maximum(-gaps, 0), self.rows[:, klass])
+        )
+        return own, first, size
 
     @property
     def units(self) -> int:
@@ -88,7 +102,7 @@ def _of_patients(rows: Floats, group: NDArray[np.intp]) -> Cells:
     for place, drawn in enumerate(rows):
         np.add.at(sums[place], group, drawn)
     kinds, counts = np.unique(sums.reshape(-1, rows.shape[2]), axis=0, return_counts=True)
-    return Cells(rows=kinds, counts=counts.astype(np.int64), draws=len(rows))
+    return Cells(rows=kinds, counts=counts.astype(np.int64), draws=len(rows), clustered=True)
 
 
 def _by_class(outcome: NDArray[np.bool_], values: Floats) -> Floats:

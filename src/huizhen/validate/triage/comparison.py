@@ -22,6 +22,7 @@ from huizhen.validate.resampling import percentile_interval
 from huizhen.validate.samples import class_counts
 from huizhen.validate.share_differences import tango_limit
 from huizhen.validate.triage.cells import QUANTITIES, Cells, cells_of
+from huizhen.validate.triage.noninferiority import paired_limits
 from huizhen.validate.triage.policies import Policy, carried_out
 from huizhen.validate.triage.reads import Exams
 
@@ -37,6 +38,8 @@ SHARES = (
 )
 """Shares: of events recalled, of others not recalled; of all exams: events recalled, recalled, others
 recalled, events not recalled; and of the recalled those with the event."""
+PAIRED = {"sensitivity": 0, "specificity": 1}
+"""Shares within one class, whose differences on the same exams have Tango's interval, and the class."""
 WORK = ("readings", "first", "second", "consensus", "minutes", "unread")
 """Per exam: all readings, first, second, consensus, minutes of readers, and the share that nobody reads."""
 SAVED = ("readings_saved", "minutes_saved")
@@ -83,8 +86,9 @@ def compare_policies(
 
     At `prevalence`, or at the sample's own if None. The same resamples serve all policies, so that
     differences are paired. With several draws of readers estimates are means over them, and intervals are
-    those of one trial of as many patients, each read once. Where all patients agree a share's interval is
-    Clopper and Pearson's on patients, a difference's Tango's; what a policy fixes (each exam is read twice)
+    those of one trial of as many patients, each read once. Differences in sensitivity and specificity have
+    Tango's interval, but for patients with several exams. Where all patients agree a share's interval is
+    Clopper and Pearson's, another difference's Tango's; what a policy fixes (each exam is read twice)
     has an interval without width. Raises `NotEstimableError` unless there are two events and two others.
 
     >>> from huizhen.validate.triage.policies import DoubleReading, SingleReading
@@ -165,7 +169,7 @@ def _estimate(name: str, value: float, drawn: Floats, cells: Cells, level: float
     if found.high - found.low > 1e-12 or name not in SHARES:
         low, high = min(found.low, value), max(found.high, value)
         return Estimate(value=value, interval=Interval(low=low, high=high, method=found.method, level=level))
-    floor = unanimous_floor(cells.units, level=level)
+    floor = unanimous_floor(_behind(name, cells), level=level)
     low, high = (value, max(1 - floor, value)) if value < 0.5 else (min(floor, value), value)
     interval = Interval(low=low, high=high, method="Clopper-Pearson on patients", level=level)
     return Estimate(value=value, interval=interval)
@@ -174,10 +178,21 @@ def _estimate(name: str, value: float, drawn: Floats, cells: Cells, level: float
 def _difference(name: str, own: Floats, drawn: Floats, place: int, cells: Cells, level: float) -> Estimate:
     """Return the paired difference from the first policy."""
     gap = float(own[place] - own[0])
+    if place and name in PAIRED and not cells.clustered:
+        only, first, n = cells.discordant(place, PAIRED[name])
+        counts = (only, first) if name == "sensitivity" else (first, only)
+        return Estimate(value=gap, interval=paired_limits(*counts, n, level=level))
     found = percentile_interval(drawn[:, place] - drawn[:, 0], of="patients", level=level)
     if place == 0 or name not in SHARES or found.high - found.low > 1e-12:
         return Estimate(value=gap, interval=found)
     z = normal_quantile(level)
-    low, high = (tango_limit(0, 0, cells.units, side * z) for side in (1, -1))
+    low, high = (tango_limit(0, 0, _behind(name, cells), side * z) for side in (1, -1))
     interval = Interval(low=min(low, gap), high=max(high, gap), method="Tango, no patient differs")
     return Estimate(value=gap, interval=interval)
+
+
+def _behind(name: str, cells: Cells) -> int:
+    """Return how many patients a share is of: those of its class, or all; at least one."""
+    if name not in PAIRED:
+        return cells.units
+    return max(1, min(cells.units, int(cells.sums[0, PAIRED[name]])))

@@ -8,6 +8,7 @@ References: Tango, Stat Med 17:891-908 (1998); Farrington & Manning, Stat Med 9:
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -93,11 +94,23 @@ def paired_detection(
     size = np.asarray(gaps.size / _design_effect(gaps, cluster), dtype=np.float64)
     b, c = (np.asarray(size * np.maximum(side * gaps, 0).mean()) for side in (1, -1))
     p = float(ndtr(-_tango(b, c, size, -_checked(margin))))
-    reach = normal_quantile(1 - 2 * alpha)
-    low, high = (_limit(partial(_tango, b, c, size), side * reach) for side in (1, -1))
-    method = "Tango" if cluster is None else "Tango, effective counts over patients"
-    interval = Interval(low=low, high=high, method=method, level=1 - 2 * alpha)
+    interval = paired_limits(float(b), float(c), float(size), level=1 - 2 * alpha)
+    if cluster is not None:
+        interval = replace(interval, method="Tango, effective counts over patients")
     return MarginTest(estimate=float(gaps.mean()), interval=interval, margin=margin, p=p, passed=p <= alpha)
+
+
+def paired_limits(only_new: float, only_reference: float, n: float, *, level: float = 0.95) -> Interval:
+    """Return Tango's interval for the difference of two shares of `n` exams; counts may be means over draws.
+
+    >>> found = paired_limits(3, 5, 100)
+    >>> round(found.low, 3), round(found.high, 3)
+    (-0.087, 0.042)
+    """
+    b, c, size = (np.asarray(part, dtype=np.float64) for part in (only_new, only_reference, n))
+    reach = normal_quantile(level)
+    low, high = (_limit(partial(_tango, b, c, size), side * reach) for side in (1, -1))
+    return Interval(low=low, high=high, method="Tango", level=level)
 
 
 def _gaps(new: NDArray[Any], reference: NDArray[Any]) -> Floats:

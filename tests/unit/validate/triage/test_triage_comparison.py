@@ -13,6 +13,7 @@ from huizhen.validate.triage.cells import cells_of
 from huizhen.validate.triage.comparison import SHARES, WORK, Minutes, compare_policies, measures_of
 from huizhen.validate.triage.expected import BinormalAI, expected_shares, patterns_of
 from huizhen.validate.triage.levels import fix_levels
+from huizhen.validate.triage.noninferiority import paired_limits
 from huizhen.validate.triage.panel import Panel, Reader, normal_scores, simulate_reads
 from huizhen.validate.triage.policies import (
     AISecondReader,
@@ -122,6 +123,17 @@ def test_intervals_hold_the_expected_value_in_about_95_of_100_samples() -> None:
     assert all(0.89 * trials <= count <= 0.99 * trials for count in held.values()), held
 
 
+def test_differences_within_a_class_have_tangos_interval() -> None:
+    exams = exams_of(300, 0.3, 12)
+    new, old = (carried_out(policy, exams).recalled[0] for policy in (AITriage(), DoubleReading()))
+    gaps = compare_policies(exams, [DoubleReading(), AITriage()], resamples=20)[1].differences
+    for name, klass, sign in (("sensitivity", exams.outcome, 1), ("specificity", ~exams.outcome, -1)):
+        n, only, other = klass.sum(), (klass & new & ~old).sum(), (klass & old & ~new).sum()
+        assert gaps[name].value == pytest.approx(sign * (only - other) / n)
+        wanted = paired_limits(*((only, other) if sign > 0 else (other, only)), n)
+        assert gaps[name].interval == wanted
+
+
 def test_doubling_every_exam_of_a_patient_leaves_the_interval() -> None:
     exams = exams_of(300, 0.3, 5)
     reads = exams.reads
@@ -163,7 +175,7 @@ def test_where_all_agree_the_interval_still_has_a_width() -> None:
     found = compare_policies(exams, [DoubleReading(), SingleReading()], resamples=50)
     perfect = found[0].measures["sensitivity"]
     assert perfect.value == 1
-    assert 0.9 < perfect.interval.low < 1
+    assert perfect.interval.low == pytest.approx(0.6915, abs=1e-4)  # Clopper and Pearson, 10 of 10
     same = found[1].differences["sensitivity"]
     assert same.value == 0
     assert same.interval.low < 0 < same.interval.high
