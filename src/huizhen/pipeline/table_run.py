@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from huizhen.core.progress import Progress
@@ -21,6 +22,9 @@ from huizhen.pipeline.table_thresholds import cuts_of, levels_of, thresholds_sta
 
 __all__ = ["given_stages", "run_given"]
 
+MADE = ("ledger", "stages", "cache")
+"""What a run makes in its folder before its dossier."""
+
 
 def run_given(
     study_file: Path,
@@ -34,10 +38,10 @@ def run_given(
 ) -> RunResult:
     """Judge the table of `study_file` and return the run, its verified dossier in `out`.
 
-    Where the table is refused before an outcome was set beside a score, a folder that this call made is
+    Where the table is refused before an outcome was set beside a score, what this call made in `out` is
     taken away again, so that the plan may be corrected. Raises as `conduct`.
     """
-    fresh = not out.exists() or not (out / "ledger").exists()
+    fresh = not any((out / name).exists() for name in MADE)
     try:
         return conduct(
             study_file,
@@ -51,16 +55,25 @@ def run_given(
         )
     except HuizhenError:
         if fresh and not _was_opened(out):
-            shutil.rmtree(out, ignore_errors=True)
+            _take_away(out)
         raise
 
 
+def _take_away(folder: Path) -> None:
+    """Remove what a run makes in a folder, and the folder if nothing else is in it."""
+    for name in MADE:
+        shutil.rmtree(folder / name, ignore_errors=True)
+    with suppress(OSError):  # somebody's own files are in it, or it isn't there
+        folder.rmdir()
+
+
 def _was_opened(folder: Path) -> bool:
-    """Tell whether the ledger of a run says that outcomes were opened; without a head it says nothing."""
+    """Tell whether a run opened outcomes or has a result; a ledger without a head holds nothing."""
     heads = folder / "ledger" / HEADS_FILE
     if not heads.exists() or heads.stat().st_size == 0:
         return False
-    return any(entry.kind == "unseal" for entry in read_log(folder / "ledger").entries)
+    entries = read_log(folder / "ledger").entries
+    return any(entry.kind == "unseal" or entry.body.get("stage") == "validate" for entry in entries)
 
 
 def given_stages(run: Run, study_file: Path) -> tuple[list[Stage], Path | None]:

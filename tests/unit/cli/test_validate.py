@@ -108,6 +108,23 @@ def test_what_is_wrong_is_said_with_its_remedy(
     assert not table.with_suffix(".validation").exists()
 
 
+def test_nobodys_own_files_are_taken_away_with_a_refused_run(invoke: Any, table: Path) -> None:
+    own = table.parent / "mine"
+    own.mkdir()
+    (own / "notes.txt").write_text("keep me")
+    assert invoke("validate", table, "--score", "rival", "--out", own).exit_code == 30
+    assert [path.name for path in own.iterdir()] == ["notes.txt"]
+
+
+def test_other_flags_need_another_folder(invoke: Any, table: Path) -> None:
+    assert invoke("validate", table, "--quiet").exit_code == 0
+    signed = (table.with_suffix(".validation") / "plan.toml").read_text()
+    result = invoke("validate", table, "--threshold", "0.5")
+    assert result.exit_code == 20
+    assert "--out" in result.output
+    assert (table.with_suffix(".validation") / "plan.toml").read_text() == signed
+
+
 def test_a_number_that_does_not_follow_gives_the_code_of_verification(
     invoke: Any, table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -109,15 +110,30 @@ def _required(table: Path | None) -> Path:
 def _of_flags(table: Path, flags: Flags, out: Path | None, added: Added, screen: Screen) -> None:
     """Write the plan that the flags ask for into the run's folder, and judge the table by it."""
     from huizhen.core.files import write_text
+    from huizhen.errors import HuizhenError, StudyError
 
     folder = out or table.with_suffix(".validation")
     chosen = chosen_columns(table, flags)
     text = plan_text(table, flags, chosen, beside=table.parent, screen=screen)
     _check(text, table)
     _show_plan(chosen, flags, screen)
-    write_text(folder / PLAN, text)
+    plan = folder / PLAN
+    if plan.exists() and plan.read_text(encoding="utf-8") != text:
+        raise StudyError(
+            "the folder holds a validation by another plan",
+            remedy="give the same flags, or a folder of its own with --out",
+            file=str(folder),
+        )
+    write_text(plan, text)
     roots = [table.parent, *([flags.tune.parent] if flags.tune else [])]
-    _judge(folder / PLAN, folder, roots, added, screen)
+    try:
+        _judge(plan, folder, roots, added, screen)
+    except HuizhenError:
+        if not (folder / "ledger").exists():  # refused before anything was opened: other flags may be tried
+            plan.unlink(missing_ok=True)
+            with suppress(OSError):
+                folder.rmdir()
+        raise
 
 
 def _plan_only(table: Path, flags: Flags, out: Path | None, screen: Screen) -> None:
