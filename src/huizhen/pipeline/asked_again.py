@@ -35,8 +35,9 @@ from huizhen.train.fit import predict_logits
 
 __all__ = ["Cells", "Images", "Scene", "as_read", "as_shown", "mask_of", "packs_of", "risks"]
 
-CHUNK = 32
-"""Patients asked at a time: what is in memory."""
+CHUNK_BYTES = 64 * 2**20
+"""About so many bytes of pixels are shown at a time, or one patient's where these are more."""
+MOST_CASES = 64
 ENCODED = 32
 """Images encoded at a time."""
 
@@ -108,14 +109,23 @@ def risks(
     """
     found = [
         _odds(scene, _chunk_data(scene, chunk, images), chunk, advance, cells, tables)
-        for chunk in _chunks(scene.cases)
+        for chunk in _chunks(scene)
     ]
     return np.asarray(expit(np.concatenate(found)))
 
 
-def _chunks(cases: tuple[Case, ...]) -> Iterator[tuple[Case, ...]]:
-    for start in range(0, len(cases), CHUNK):
-        yield cases[start : start + CHUNK]
+def _chunks(scene: Scene) -> Iterator[tuple[Case, ...]]:
+    """Yield the cases in order, as many at a time as `CHUNK_BYTES` holds."""
+    each = {m.name: m.channels * m.size**2 for m in scene.run.study.image_modalities}
+    held, chunk = 0, list[Case]()
+    for case in scene.cases:
+        size = sum(len(bag) * each[name] for name, bag in case.images.items())
+        if chunk and (held + size > CHUNK_BYTES or len(chunk) == MOST_CASES):
+            yield tuple(chunk)
+            held, chunk = 0, []
+        held += size
+        chunk.append(case)
+    yield tuple(chunk)
 
 
 def _chunk_data(scene: Scene, cases: tuple[Case, ...], images: Images) -> dict[str, ImageColumn]:
