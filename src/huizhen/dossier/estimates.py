@@ -71,6 +71,18 @@ def cite_sizes(measured: Measured) -> Cited:
     return cite(measured.entry, label, *paths, show=show, size=beneath, phantom=evidence.phantom)
 
 
+def cite_all_sizes(measured: Measured) -> Cited:
+    """Return the patients behind an evidence and their events as one citation, "n=213 patients (71 events)"."""
+    evidence, paths = measured.evidence, ["/n"]
+    paths += ["/n_events"] if evidence.n_events is not None else []
+    label = join(label_of(measured), column_name("n"), by=Text.both(" · "))
+
+    def show(n: int, events: int | None = None) -> Text:
+        return size_of(n, events, evidence.unit) or Text.both("")
+
+    return cite(measured.entry, label, *paths, show=show, phantom=evidence.phantom)
+
+
 def _is_share(measured: Measured) -> bool:
     """Whether the estimate is a count of a number of cases, both given."""
     return all(type(measured.evidence.detail.get(name)) is int for name in ("count", "of"))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from huizhen.dossier.blocks import Block, Cell, Inline, Paragraph, Row, Table, phrase
-from huizhen.dossier.citations import cite, size_of, span
+from huizhen.dossier.citations import cite, span
 from huizhen.dossier.estimates import (
     DASH,
+    cite_all_sizes,
     cite_sizes,
     detail_of,
     estimate_cell,
@@ -114,7 +115,7 @@ def _bounds(grouping: Measured) -> Cell:
 
 def _note(grouping: Measured, shown: Sequence[Measured]) -> Cell:
     """Return who is in no group, and the methods."""
-    note: list[Inline] = [phrase("note.compared", n=cite_sizes(grouping))]
+    note: list[Inline] = [phrase("note.compared", n=cite_all_sizes(grouping))]
     if grouping.evidence.detail.get("ungrouped"):
         note.append(phrase("note.ungrouped", count=detail_of(grouping, "ungrouped") or DASH))
     return (*note, say("note.beneath"), *methods_of(shown[:1]))
@@ -144,14 +145,7 @@ def _absent(measured: Measured) -> Cell:
     evidence = measured.evidence
     if evidence.n is None:
         return (reason_of(measured),)
-    size = cite(
-        measured.entry,
-        label_of(measured),
-        *(f"/{name}" for name in ("n", "n_events") if getattr(evidence, name) is not None),
-        show=lambda n, events=None: size_of(n, events, evidence.unit) or Text.both(""),
-        phantom=evidence.phantom,
-    )
-    return (reason_of(measured), Text("; ", "；"), size)
+    return (reason_of(measured), Text("; ", "；"), cite_all_sizes(measured))
 
 
 def _whole_row(record: Record, cohort: str, whole: Measured, axis: IntervalAxis) -> Row:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from huizhen.dossier.blocks import Block, Cell, Figure, Figures, Heading, Paragraph, Row, Series, Table
-from huizhen.dossier.citations import Cited, Scalar, cite, decimal, plainly, pointer, size_of, span
-from huizhen.dossier.estimates import reason_of, sample_flags
+from huizhen.dossier.citations import Cited, Scalar, cite, decimal, plainly, pointer, span
+from huizhen.dossier.estimates import cite_all_sizes, reason_of, sample_flags
 from huizhen.dossier.figures.decision import ALL, NOBODY, draw_avoided, draw_decision
 from huizhen.dossier.labels import cohort_name, model_name
 from huizhen.dossier.record import Measured, Record
@@ -75,20 +75,12 @@ def _table(measured: Measured) -> Table:
     at = [float(t) for t in measured.evidence.detail["threshold"]]
     ticks = Scale(low=at[0], high=at[-1], start=0, end=1).ticks(5)
     rows = [k for k, t in enumerate(at) if k in (0, len(at) - 1) or any(abs(t - x) < 1e-9 for x in ticks)]
-    size = cite(
-        measured.entry,
-        join(say("metric.decision_curve"), say("head.n"), by=Text.both(" · ")),
-        "/n",
-        "/n_events",
-        show=lambda n, events: size_of(n, events, measured.evidence.unit) or Text.both(""),
-        phantom=measured.evidence.phantom,
-    )
     return Table(
         id=f"table-decision-{cohort}",
         caption=say("table.utility", model=model_name(model), cohort=cohort_name(cohort)),
         head=tuple(say(f"head.{name}") for name in ("act_at", "net_benefit", "treat_all", "gain", "avoided")),
         rows=tuple(_row(measured, k) for k in rows),
-        note=(size, *sample_flags(measured)),
+        note=(cite_all_sizes(measured), *sample_flags(measured)),
     )
 
 
