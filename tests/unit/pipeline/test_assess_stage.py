@@ -14,6 +14,10 @@ from huizhen.pipeline.assess_stage import not_assessed
 MakeStudy = Callable[..., Study]
 CLINIC = {"name": "clinic", "kind": "table", "numeric": ["age"]}
 US = {"name": "US", "kind": "image"}
+TRIAGE = {
+    "policy": [{"kind": "double"}],
+    "readers": {"first": {"sensitivity": 0.8, "specificity": 0.9}},
+}
 LAST = {"keep": "last", "average_weights": 0}
 
 
@@ -63,8 +67,10 @@ def test_what_a_study_asks_to_be_tried_is_left_to_its_stages(make_study: MakeStu
 def test_a_federation_says_that_it_is_not_tried(make_study: MakeStudy) -> None:
     site = make_study(US).model_dump(mode="json")["site"][0]
     more = {"site": [site, {**site, "name": "b"}], "federation": {"rounds": 2}}
-    apart = make_study({**US, "norm": "group"}, robustness={}, conformal={}, training=LAST, **more)
+    asked = {"robustness": {}, "conformal": {}, "triage": TRIAGE}
+    apart = make_study({**US, "norm": "group"}, training=LAST, **asked, **more)
     found = topics(apart)
+    assert "lie at the sites" in found["triage"]
     assert "lie at the sites" in found["robustness"]
     assert "lie at the sites" in found["conformal"]
 
@@ -76,7 +82,7 @@ def test_topics_and_reasons_have_words(make_study: MakeStudy, language: Language
     many = make_study(US, CLINIC, site=[site, {**site, "name": "b"}])
     tried = make_study(US, robustness={}, conformal={})
     more = {"site": [site, {**site, "name": "b"}], "federation": {"rounds": 2}, "training": LAST}
-    apart = make_study(CLINIC, robustness={}, conformal={}, **more)
+    apart = make_study(CLINIC, robustness={}, conformal={}, triage=TRIAGE, **more)
     for study in (make_study(CLINIC), make_study(US, phantom=True), many, tried, apart):
         for topic, reason in topics(study).items():
             assert words[f"topic.{topic}"]
