@@ -72,7 +72,7 @@ def cite_sizes(measured: Measured) -> Cited:
 
 
 def cite_all_sizes(measured: Measured) -> Cited:
-    """Return the patients behind an evidence and their events as one citation, "n=213 patients (71 events)"."""
+    """Return patients and events behind an evidence as one citation: "n=213 patients (71 events)"."""
     evidence, paths = measured.evidence, ["/n"]
     paths += ["/n_events"] if evidence.n_events is not None else []
     label = join(label_of(measured), column_name("n"), by=Text.both(" · "))
