@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from huizhen.core.study import Study
+from huizhen.core.study_given import given_table_problems
 from huizhen.core.study_limits import MOST_BYTES
 from huizhen.core.study_problems import parse_study, with_lines
 from huizhen.core.study_sources import source_problems
@@ -44,7 +45,9 @@ def check_study(path: Path, *, data_root: Path | None) -> list[Problem]:
     """
     text = study_text(path)
     _, raw, problems = parse_study(text)
-    return [*problems, *with_lines(source_problems(raw, study_roots(path, data_root)), text)]
+    roots = study_roots(path, data_root)
+    files = [*source_problems(raw, roots), *given_table_problems(raw, roots)]
+    return [*problems, *with_lines(files, text)]
 
 
 def check_study_text(text: str) -> list[Problem]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from huizhen.core.study_file import check_study_text
+from huizhen.core.study_file import check_study, check_study_text
 from huizhen.core.study_fitting import Network, Split, Training
 from huizhen.core.study_predictions import LEFT_OUT, key_name
 from huizhen.core.study_problems import parse_study
@@ -72,6 +74,21 @@ def test_a_study_of_sites_signs_no_table() -> None:
 )
 def test_what_does_not_go_together_is_said(text: str, said: str) -> None:
     assert any(said in problem for problem in problems(text)), problems(text)
+
+
+def test_the_table_is_checked_against_the_file_that_is_there(tmp_path: Path) -> None:
+    plan = tmp_path / "plan.toml"
+    more = 'compare = ["rival"]\n[[subgroup]]\ncolumn = "sexx"\n[[subgroup]]\ncolumn = "site"\n'
+    plan.write_text(HEAD + GIVEN + more, encoding="utf-8")
+    assert [p.field for p in check_study(plan, data_root=None)] == ["predictions.table"]
+    (tmp_path / "t.csv").write_text("id,label,p,sex\n1,1,0.5,F\n", encoding="utf-8")
+    found = {p.field: (p.line, p.remedy) for p in check_study(plan, data_root=None)}
+    assert set(found) == {"predictions.compare[0]", "subgroup[0].column"}
+    assert found["subgroup[0].column"][1] == "did you mean sex?"
+    plan.write_text(HEAD + GIVEN, encoding="utf-8")
+    assert check_study(plan, data_root=None) == []
+    (tmp_path / "t.csv").write_bytes(b"PK\x03\x04")
+    assert "Excel workbook" in str(check_study(plan, data_root=None)[0])
 
 
 def test_names_in_keys_hold_none_of_their_separators() -> None:
