@@ -10,10 +10,13 @@ LONGEST = 400
 
 COMMANDS = "tests/unit/cli/test_commands.py"
 SITES = "tests/unit/cli/test_site_commands.py"
+FORMS = "tests/unit/cli/test_form_commands.py"
 ELSEWHERE: dict[str, str] = {
     "huizhen.cli.__main__": "tests/architecture/test_imports.py",
     "huizhen.cli.commands.data_describe": COMMANDS,
     "huizhen.cli.commands.demo": COMMANDS,
+    "huizhen.cli.commands.form_check": FORMS,
+    "huizhen.cli.commands.form_new": FORMS,
     "huizhen.cli.commands.export": COMMANDS,
     "huizhen.cli.commands.show": COMMANDS,
     "huizhen.cli.commands.study_lock": "tests/unit/cli/test_validate.py",
