@@ -28,9 +28,8 @@ PLAN = {
     "policy": [{"kind": "double"}, {"kind": "ai_triage"}],
     "readers": {"first": {"sensitivity": 0.8, "specificity": 0.9}},
 }
+FEW = "[evaluation]\nresamples = 200\n"
 TRIAGE = """\
-[evaluation]
-resamples = 200
 [triage]
 margin = 0.1
 {cuts}
@@ -113,7 +112,7 @@ def test_a_run_that_makes_its_model_simulates_policies(
     file = tables(tmp_path)
     text = TRIAGE.format(cuts="levels = 4\ntop_share = 0.1")
     text = text.replace('columns = { first = "reader" }', "first = { sensitivity = 0.8, specificity = 0.9 }")
-    file.write_text(file.read_text(encoding="utf-8") + text, encoding="utf-8")
+    file.write_text(file.read_text(encoding="utf-8") + FEW + text, encoding="utf-8")
     run = start(file)
     evidence = evidence_of(run)
     assert "decisions" in locked_of(run)
