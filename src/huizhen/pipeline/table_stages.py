@@ -24,6 +24,7 @@ from huizhen.core.digests import Digest, canonical_json, digest_file
 from huizhen.core.evidence import Evidence
 from huizhen.core.files import write_bytes, write_json
 from huizhen.core.predictions import Predictions
+from huizhen.core.study import Study
 from huizhen.data.readers.paths import find_path
 from huizhen.ledger.commitments import commitment
 from huizhen.pipeline.cohort_stage import SALT, SEALED, OpenCohort
@@ -33,12 +34,13 @@ from huizhen.pipeline.predictions_file import read_predictions, write_prediction
 from huizhen.pipeline.risk_levels import level_column
 from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage, study_part
 from huizhen.pipeline.table_thresholds import Cuts
+from huizhen.validate.grouping import groups_of
 from huizhen.validate.triage.levels import RiskLevels
 
 __all__ = ["fixed_stage", "part_of", "table_stage", "unsealed_stage"]
 
 GIVEN, RAW = "given.csv", "raw.npy"
-FORM = 1
+FORM = 2
 """The form of the stages' folders: another one is made anew."""
 COMMITTED = (GIVEN, SEALED)
 READ = ("predictions", "task", "subgroup", "phantom")
@@ -59,7 +61,7 @@ def table_stage(run: Run) -> Stage:
         with run.progress.track("ingest", 1) as advance:
             found = read_predictions_of(run.study, path, secret=run.key.derive_secret("pseudonyms"))
             advance(1)
-        table = _blind(found, part_of(run))
+        table = _blind(run.study, found, part_of(run))
         write_predictions(folder / GIVEN, table, phantom=run.study.phantom, outcome=False)
         outcomes = found.outcome.astype(int).tolist()
         write_json(folder / SEALED, dict(zip(table.patient.tolist(), outcomes, strict=True)))
@@ -79,8 +81,8 @@ def _salt(run: Run, table: Digest) -> str:
     return hmac.new(secret, canonical_json([run.study.digest, table]), hashlib.sha256).hexdigest()
 
 
-def _blind(found: GivenPredictions, part: Part) -> Predictions:
-    """Return the scores as risks or ranks, without outcomes and decisions."""
+def _blind(study: Study, found: GivenPredictions, part: Part) -> Predictions:
+    """Return the scores as risks or ranks, and groups instead of values, without outcomes and decisions."""
     return Predictions(
         patient=found.patient,
         cluster=found.cluster,
@@ -88,7 +90,12 @@ def _blind(found: GivenPredictions, part: Part) -> Predictions:
         part=part,
         outcome=np.zeros(found.patient.size, dtype=np.bool_),
         risk={one.name: one.risk for one in found.scores},
-        groups=found.groups,
+        groups={
+            one.column: groups_of(found.groups[one.column], one)
+            for one in study.subgroup
+            if one.column in found.groups
+        }
+        | _reads(study, found),
         ranked=tuple(one.name for one in found.scores if one.scale == "rank"),
     )
 
@@ -98,6 +105,14 @@ def _bytes(raw: NDArray[np.float64]) -> bytes:
     stream = io.BytesIO()
     np.save(stream, raw, allow_pickle=False)
     return stream.getvalue()
+
+
+def _reads(study: Study, found: GivenPredictions) -> dict[str, NDArray[np.str_]]:
+    """Return what readers said of each exam, as the table has it, where the study names such columns."""
+    columns = None if study.triage is None else study.triage.readers.columns
+    grouped = {one.column for one in study.subgroup}
+    named = () if columns is None else columns.named
+    return {name: found.groups[name] for name in named if name not in grouped}
 
 
 def _entries(
@@ -114,7 +129,7 @@ def _entries(
     commit = {
         "commitments": {name: commitment(salt, name, digest_file(folder / name)) for name in COMMITTED},
         "method": "given",
-        "cohorts": {COHORT_WORDS[part_of(run)]: {"patients": count, "sealed": count}},
+        "cohorts": {COHORT_WORDS[part_of(run)]: {"patients": _people(found), "sealed": _people(found)}},
     }
     return [("intake", read), ("commit", commit)]
 
@@ -122,18 +137,20 @@ def _entries(
 def _flow(run: Run, found: GivenPredictions) -> list[Evidence]:
     """Return who came and who was left out, and who is tested where. No outcome is counted here."""
     unit = "row" if found.cluster is not None else "patient"
-    people = np.unique(found.cluster).size if found.cluster is not None else found.patient.size
     included = {"rows": int(found.patient.size)} if found.cluster is not None else {}
     steps = [
         {"site": "", "step": "found", "rows": found.rows},
-        {"site": "", "step": "included", "patients": int(people), **included},
+        {"site": "", "step": "included", "patients": _people(found), **included},
     ]
     left_out = [
         {"site": "", "unit": "row" if reason == "missing_patient" else unit, "reason": reason, "count": count}
         for reason, count in found.left_out.items()
     ]
-    sites = [{"site": site, f"{unit}s": int(count)} for site, count in _counted(found.site)]
-    parts = [{"part": part_of(run).value, **row} for row in sites]
+    counted = [(site, {f"{unit}s": int(count)}) for site, count in _counted(found.site)]
+    named = given_of(run.study).site is not None
+    parts = [
+        {"part": part_of(run).value, **({"site": site} if named else {}), **row} for site, row in counted
+    ]
     shared: dict[str, Any] = {
         "stage": "data",
         "n": int(found.patient.size),
@@ -146,6 +163,11 @@ def _flow(run: Run, found: GivenPredictions) -> list[Evidence]:
         Evidence(key="data/flow", metric="flow", detail=detail, **shared),
         Evidence(key="data/allocation", metric="allocation", detail={"parts": parts, "folds": 1}, **shared),
     ]
+
+
+def _people(found: GivenPredictions) -> int:
+    """Return how many patients the rows are of."""
+    return int(np.unique(found.cluster).size if found.cluster is not None else found.patient.size)
 
 
 def _counted(names: NDArray[np.str_]) -> list[tuple[str, int]]:
@@ -210,7 +232,8 @@ def _newest(run: Run, kind: str) -> int:
 
 
 def _outcomes(run: Run, found: Predictions) -> Evidence:
-    """Return the events by site, counted only now."""
+    """Return the events, by site where the table names them, counted only now."""
+    named = given_of(run.study).site is not None
     unit = "row" if found.cluster is not None else "patient"
     sites = [
         {
@@ -230,5 +253,5 @@ def _outcomes(run: Run, found: Predictions) -> Evidence:
         unit=unit,
         descriptive=True,
         phantom=run.study.phantom,
-        detail={"parts": [{"part": found.part.value, **total}], "sites": sites},
+        detail={"parts": [{"part": found.part.value, **total}], **({"sites": sites} if named else {})},
     )

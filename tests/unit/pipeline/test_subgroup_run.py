@@ -8,12 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from given_tables import judged, scored, write_study
 
 from huizhen.core.evidence import Evidence, Verdict
 from huizhen.dossier.verification import verify_dossier
 from huizhen.errors import DataError
 from huizhen.ledger.reading import read_log
 from huizhen.pipeline.finish import RunResult
+from huizhen.pipeline.recompute import recompute
 
 Tables = Callable[..., Path]
 Start = Callable[..., RunResult]
@@ -111,3 +113,15 @@ def test_without_subgroups_the_dossier_says_so(finished: RunResult) -> None:
     found = evidence(finished)
     assert found["not_assessed/subgroups"].verdict is Verdict.NOT_ASSESSED
     assert not any(key.startswith("subgroup/") for key in found)
+
+
+def test_a_given_table_s_values_stay_where_they_are_and_its_groups_are_published(tmp_path: Path) -> None:
+    rows = [{**row, "age": 40 + k % 37} for k, row in enumerate(scored())]
+    more = 'threshold = 0.5\n[[subgroup]]\ncolumn = "age"\nedges = [55]\n'
+    run = judged(write_study(tmp_path, rows, more))
+    with (run.dossier / "files" / "predictions_external.csv").open(encoding="utf-8") as stream:
+        published = {row["group:age"] for row in csv.DictReader(stream)}
+    assert published == {"<55", "≥55"}
+    groups = [key for key in evidence(run) if key.startswith("subgroup/model/external/age/")]
+    assert [key.rsplit("/", 1)[1] for key in groups] == ["<55", "≥55"]
+    assert recompute(run.dossier).differing == ()
