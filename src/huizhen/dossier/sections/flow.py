@@ -51,12 +51,14 @@ def _parts(allocation: Measured, outcomes: Measured | None) -> tuple[FlowStep, .
 
 def _part(name: str, allocation: Measured, outcomes: Measured | None) -> FlowStep:
     content: list[Cited | Text] = []
-    if total := _sum(allocation, "parts", "patients", part=name):
-        content += [total, Text.both(" "), _unit("patient", total)]
+    for unit in ("patient", "row"):
+        if total := _sum(allocation, "parts", f"{unit}s", part=name):
+            content += [total, Text.both(" "), _unit(unit, total)]
     if outcomes and (events := _sum(outcomes, "parts", "positive", part=name)):
         content += [Text(" (", "（"), events, Text.both(" "), say("flow.events"), Text(")", "）")]
-    sites = [str(row.get("site", "")) for row in _rows(allocation, "parts") if row.get("part") == name]
-    if sites != ["all"]:
+    parts = [row for row in _rows(allocation, "parts") if row.get("part") == name]
+    sites = [str(row["site"]) for row in parts if row.get("site")]
+    if sites:
         content += [Text("; ", "；"), listed([Text.both(site) for site in sites])]
     return FlowStep(name=say_or(f"allocation.{name}", name), content=tuple(content))
 
