@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from huizhen.core.study_base import Frozen, Name
+from huizhen.core.table_text import cell_equals
 
 if TYPE_CHECKING:
     from huizhen.core.study import Study
@@ -110,6 +111,17 @@ class ReadColumns(Frozen):
         ('reader 1', 'meeting')
         """
         return tuple(column for column in (self.first, self.second, self.consensus) if column is not None)
+
+    def said(self, cell: str) -> str:
+        """Return the first of the values that mean the same as a cell; "" for a cell that is no read.
+
+        >>> ReadColumns(first="r", recall=("yes", "1")).said("1.0"), ReadColumns(first="r").said("maybe")
+        ('yes', '')
+        """
+        for values in (self.recall, self.no_recall):
+            if any(cell_equals(cell, value) for value in values):
+                return values[0]
+        return ""
 
     @model_validator(mode="after")
     def _values_differ(self) -> Self:

@@ -108,11 +108,21 @@ def _bytes(raw: NDArray[np.float64]) -> bytes:
 
 
 def _reads(study: Study, found: GivenPredictions) -> dict[str, NDArray[np.str_]]:
-    """Return what readers said of each exam, as the table has it, where the study names such columns."""
+    """Return what readers said of each exam, where the study names such columns.
+
+    In the words that the study has for recall and no recall, and nothing else: any other cell is no read.
+    """
     columns = None if study.triage is None else study.triage.readers.columns
+    if columns is None:
+        return {}
     grouped = {one.column for one in study.subgroup}
-    named = () if columns is None else columns.named
-    return {name: found.groups[name] for name in named if name not in grouped}
+    reads: dict[str, NDArray[np.str_]] = {}
+    for name in columns.named:
+        if name not in grouped:
+            cells = found.groups[name]
+            said = {cell: columns.said(cell) for cell in np.unique(cells).tolist()}
+            reads[name] = np.array([said[cell] for cell in cells.tolist()], dtype=np.str_)
+    return reads
 
 
 def _entries(

@@ -88,6 +88,22 @@ def test_levels_of_the_tuning_table_are_locked_and_used(tuned_run: RunResult) ->
     assert counts == [int(np.sum(np.minimum(table.level["model"], 5) == k)) for k in range(1, 6)]
 
 
+def test_reads_are_published_as_recall_or_not_and_nothing_else(tmp_path: Path) -> None:
+    rows = read(60, 3)
+    words = {0: "no", 1: "YES please", 2: "see Mrs. Miller's letter"}
+    told = [
+        {**row, "reader": words[2 if k % 7 == 0 else int(str(row["reader"]))]} for k, row in enumerate(rows)
+    ]
+    text = TRIAGE.format(cuts="cuts = [0.2, 0.5, 0.8]").replace(
+        'first = "reader"', 'first = "reader", recall = ["recall", "YES please"], no_recall = ["no"]'
+    )
+    run = judged(write_study(tmp_path, told, text))
+    table = read_predictions(run.dossier / "files" / "predictions_external.csv", Part.EXTERNAL)
+    assert set(table.groups["reader"].tolist()) == {"recall", "no", ""}
+    detail = evidence_of(run)["triage/double/detection/external"].detail
+    assert detail["readers"]["first"]["from"] == "reads"
+
+
 def test_every_number_is_recomputed_from_the_dossier(tuned_run: RunResult) -> None:
     found = recompute(tuned_run.dossier)
     assert found.differing == ()

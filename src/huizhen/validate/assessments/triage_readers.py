@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huizhen.core.study_triage import ReadColumns, ReaderAccuracy, TriagePlan, TriageReaders
-from huizhen.core.table_text import cell_equals
 from huizhen.errors import NotEstimableError
 from huizhen.validate.triage.observed import correlation_between, correlation_with_ai, reader_from
 from huizhen.validate.triage.panel import Panel, Reader, complete_reads, normal_scores
@@ -83,9 +82,8 @@ def _reads_in(columns: ReadColumns, name: str, held: Mapping[str, NDArray[np.str
 
 def _said(columns: ReadColumns, cell: str) -> float:
     """Return 1 for a value that says recall, 0 for one that doesn't, NaN for another."""
-    if any(cell_equals(cell, value) for value in columns.recall):
-        return 1.0
-    return 0.0 if any(cell_equals(cell, value) for value in columns.no_recall) else float("nan")
+    meaning = {columns.recall[0]: 1.0, columns.no_recall[0]: 0.0}
+    return meaning.get(columns.said(cell), float("nan"))
 
 
 def panel_of(readers: TriageReaders, seen: Seen, ai: Floats, outcome: Flags) -> tuple[Panel, dict[str, Any]]:
