@@ -90,7 +90,7 @@ def test_levels_of_the_tuning_table_are_locked_and_used(tuned_run: RunResult) ->
 
 def test_reads_are_published_as_recall_or_not_and_nothing_else(tmp_path: Path) -> None:
     rows = read(60, 3)
-    words = {0: "no", 1: "YES please", 2: "see Mrs. Miller's letter"}
+    words = {0: "no", 1: "YES please", 2: "see the letter of 3 May"}
     told = [
         {**row, "reader": words[2 if k % 7 == 0 else int(str(row["reader"]))]} for k, row in enumerate(rows)
     ]
