@@ -43,7 +43,7 @@ class Columns:
     line: Sequence[int]
     cells: Mapping[str, Sequence[str]]
 
-    def refusal(self, column: str, message: str, *, remedy: str) -> DataError:
+    def refused(self, column: str, message: str, *, remedy: str) -> DataError:
         """Return the error for a column."""
         return DataError(message, remedy=remedy, field=column, file=self.file)
 
@@ -110,7 +110,7 @@ def refuse_formulas(columns: Columns, names: Iterable[str]) -> None:
     for name in names:
         count, line = columns.first(name, lambda cell: bool(_FORMULA.match(cell)))
         if count:
-            raise columns.refusal(
+            raise columns.refused(
                 name,
                 f"{count} cells hold formulas, the first on line {line}",
                 remedy="save the table with values instead of formulas",
@@ -133,13 +133,13 @@ def numbers_of(columns: Columns, name: str) -> NDArray[np.float64]:
         found = np.array([_number(cell, columns, name) for cell in cells], dtype=np.float64)
     if np.isinf(found).any():
         line = columns.line[int(np.flatnonzero(np.isinf(found))[0])]
-        raise columns.refusal(
+        raise columns.refused(
             name,
             f"{int(np.isinf(found).sum())} scores are infinite, the first on line {line}",
             remedy="give finite numbers; leave the cell empty where the model gave no answer",
         )
     if np.isnan(found).all():
-        raise columns.refusal(name, "no row has a score", remedy="name the column that holds the scores")
+        raise columns.refused(name, "no row has a score", remedy="name the column that holds the scores")
     return found
 
 
@@ -153,7 +153,7 @@ def _number(cell: str, columns: Columns, name: str) -> float:
     except ValueError as error:
         count, line = columns.first(name, _is_no_number)
         percent = cell.endswith(("%", "\uff05"))
-        raise columns.refusal(
+        raise columns.refused(
             name,
             f"{count} cells are no numbers, the first on line {line}",
             remedy="write percentages as shares of 1, without the sign"
@@ -191,7 +191,7 @@ def classes_of(columns: Columns, name: str, task: Task, *, refuse_others: bool) 
     found = np.array([known[cell] for cell in cells], dtype=np.int8)
     others = [cell for cell in cells if known[cell] == -2]
     if (others and refuse_others) or not np.any(found >= 0):
-        raise columns.refusal(
+        raise columns.refused(
             name,
             f"{len(others)} rows are of neither class; the column holds {_held(cells)}",
             remedy=_remedy(task, refuse_others=refuse_others),
