@@ -80,15 +80,19 @@ class Conformal(Frozen):
 
 
 def robustness_problems(study: Study) -> Iterator[str]:
-    """Yield what in `study` doesn't go with its [robustness] or [conformal], as "field | reason | remedy"."""
+    """Yield what in `study` doesn't go with its [robustness] or [conformal], as "field | reason | remedy".
+
+    What is as by default is none: a study that was signed states its defaults.
+    """
     if study.is_given:
         if study.conformal is not None:
             yield "conformal | needs the tuning patients of a model that is made here | take it out"
-        model_only = {"kinds", "steps", "patients", "shortcuts"}
-        for key in sorted(model_only & study.robustness.model_fields_set) if study.robustness else ():
-            yield f"robustness.{key} | needs the model, and the table holds only its scores | take it out"
+        asked, plain = study.robustness or Robustness(), Robustness()
+        for key in ("kinds", "patients", "shortcuts", "steps"):
+            if getattr(asked, key) != getattr(plain, key):
+                yield f"robustness.{key} | needs the model, and the table holds only its scores | take it out"
         return
-    if study.robustness is None or "kinds" not in study.robustness.model_fields_set:
+    if study.robustness is None or study.robustness.kinds == tuple(Disturbance):
         return
     for index, kind in enumerate(study.robustness.kinds):
         of_tables = kind in TABLE_DISTURBANCES

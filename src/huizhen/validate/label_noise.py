@@ -41,8 +41,8 @@ class Flipped:
 
     `reads`, `reads_low`, `reads_high`: what it would read, were the given labels right and so many of them
     flipped at random: the mean over all ways to do so, and the range of 95 % of them. `corrected`: the AUC
-    against the right labels, should so many of the given ones be wrong at random; None where that is beyond
-    1, so that errors can't be so many, or not at random. `least`, `most`: that AUC's bounds, whichever are.
+    against the right labels, should so many of the given ones be wrong at random; None where that is out of
+    its bounds, so that so many can't be wrong at random. `least`, `most`: these bounds, whichever are wrong.
     """
 
     share: float
@@ -78,7 +78,7 @@ def label_noise(outcome: NDArray[Any], score: ArrayLike, *, share: float, wrong:
         0 if wrong is unharmed else round(share * side.size)
         for unharmed, side in ((Wrong.OTHERS, pos), (Wrong.EVENTS, neg))
     ]
-    return _flipped(pos, neg, flips[0], flips[1], share=share, wrong=wrong)
+    return _flipped(pos, neg, flips[0], flips[1], share=share)
 
 
 def _flipped(
@@ -88,7 +88,6 @@ def _flipped(
     others: int,
     *,
     share: float,
-    wrong: Wrong,
 ) -> Flipped:
     """Return what flipping so many `events` and `others` does; `pos` and `neg` are rising ranks."""
     total, m, n = float(pos.sum()), pos.size, neg.size
@@ -97,8 +96,9 @@ def _flipped(
     spread = math.sqrt(_sum_variance(pos, events) + _sum_variance(neg, others))
     reach = normal_quantile(0.95) * spread / (count * (m + n - count))
     reads = _auc(mean, count, m + n)
-    least = total - pos[m - events :].sum() + neg[:others].sum()
-    most = total - pos[:events].sum() + neg[n - others :].sum()
+    lowest = float(total - pos[m - events :].sum() + neg[:others].sum())
+    highest = float(total - pos[:events].sum() + neg[n - others :].sum())
+    least, most = _auc(lowest, count, m + n), _auc(highest, count, m + n)
     return Flipped(
         share=share,
         events=events,
@@ -106,9 +106,9 @@ def _flipped(
         reads=reads,
         reads_low=max(0.0, reads - reach),
         reads_high=min(1.0, reads + reach),
-        corrected=_corrected(_auc(total, m, m + n), share, wrong),
-        least=_auc(float(least), count, m + n),
-        most=_auc(float(most), count, m + n),
+        corrected=_corrected(_auc(total, m, m + n), events / m + others / n, least, most),
+        least=least,
+        most=most,
     )
 
 
@@ -124,11 +124,11 @@ def _auc(rank_sum: float, count: int, n: int) -> float:
     return float((rank_sum - count * (count + 1) / 2) / (count * (n - count)))
 
 
-def _corrected(auc: float, share: float, wrong: Wrong) -> float | None:
-    """Return the AUC against the right labels under errors at random; None where it leaves [0, 1].
+def _corrected(auc: float, wrong: float, least: float, most: float) -> float | None:
+    """Return the AUC against the right labels under errors at random; None where it leaves its bounds.
 
-    With shares a of the given events and b of the others wrong, AUC - 1/2 shrinks by 1 - a - b.
+    With shares a of the given events and b of the others wrong, AUC - 1/2 shrinks by 1 - a - b; `wrong` is
+    a + b.
     """
-    kept = 1 - share * (2 if wrong is Wrong.BOTH else 1)
-    found = 0.5 + (auc - 0.5) / kept
-    return found if 0 <= found <= 1 else None
+    found = 0.5 + (auc - 0.5) / (1 - wrong)
+    return found if least <= found <= most else None

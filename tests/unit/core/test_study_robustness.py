@@ -90,6 +90,15 @@ def test_what_cannot_be_tried_is_named(keys: str, field: str, said: str) -> None
     assert said in f"{problem.reason} {problem.remedy}"
 
 
+@pytest.mark.parametrize("text", [TABLES, GIVEN])
+def test_a_signed_study_is_read_again(text: str) -> None:
+    more = "[robustness]\nlabel_flips = [0.03]\n" + ("[conformal]\n" if text == TABLES else "")
+    study = study_of(text + more)
+    again = Study.model_validate(study.model_dump(mode="json"))
+    assert again == study
+    assert again.digest == study.digest
+
+
 def test_of_a_given_table_only_its_labels_can_be_doubted() -> None:
     assert problems_of(GIVEN + "[robustness]\nlabel_flips = [0.05]\n") == []
     assert problems_of(GIVEN + "[robustness]\npatients = 100\n") == ["robustness.patients"]

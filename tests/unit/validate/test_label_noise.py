@@ -68,7 +68,18 @@ def test_errors_at_random_are_undone(wrong: Wrong) -> None:
     assert undone == pytest.approx(auc(right, score), abs=0.004)
     own = label_noise(given_labels, score, share=0.1, wrong=wrong)
     kept = 1 - 0.1 * (2 if wrong is Wrong.BOTH else 1)
-    assert own.corrected == pytest.approx(0.5 + (seen - 0.5) / kept)
+    assert own.corrected == pytest.approx(0.5 + (seen - 0.5) / kept, abs=1e-4)
+
+
+def test_what_is_corrected_lies_within_its_bounds_or_is_not_given() -> None:
+    rng, told = np.random.default_rng(4), []
+    for _ in range(40):
+        outcome = rng.random(60) < 0.4
+        found = label_noise(outcome, rng.normal(size=60) + 2 * outcome, share=0.1, wrong=Wrong.EVENTS)
+        told.append(found.corrected is not None)
+        assert found.corrected is None or found.least <= found.corrected <= found.most
+    assert any(told)
+    assert not all(told)
 
 
 def test_a_perfect_auc_cannot_stand_errors_at_random() -> None:
