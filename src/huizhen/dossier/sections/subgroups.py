@@ -9,7 +9,6 @@ from huizhen.dossier.citations import cite, span
 from huizhen.dossier.estimates import (
     DASH,
     cite_all_sizes,
-    cite_sizes,
     detail_of,
     estimate_cell,
     methods_of,
@@ -180,7 +179,7 @@ def _compared_row(record: Record, cohort: str, grouping: Measured) -> Row:
     worst = next(iter(_of(record, "worst_group", cohort, column)), None)
     gaps = [next(iter(_of(record, family, cohort, column)), None) for family in GAPS]
     corrected: Cell = (detail_of(worst, "corrected") or DASH,) if worst else (DASH,)
-    name: Cell = (column_title(record, unquoted(column)), Text.both(" "), cite_sizes(grouping))
+    name: Cell = (column_title(record, unquoted(column)), Text.both(" "), cite_all_sizes(grouping))
     cells = (
         _with_group(record, worst, "group"),
         corrected,
