@@ -182,7 +182,7 @@ def plan_text(table: Path, flags: Flags, chosen: Sequence[Chosen], *, beside: Pa
 
 def _predictions(table: Path, flags: Flags, column: Mapping[str, str], beside: Path) -> list[str]:
     """Return [predictions] and what goes with it."""
-    cuts = dict(_cut(text) for text in flags.threshold)
+    cuts = _cuts(flags.threshold)
     others = {name: cut for name, cut in cuts.items() if name}
     lines = [
         "[predictions]",
@@ -203,8 +203,14 @@ def _predictions(table: Path, flags: Flags, column: Mapping[str, str], beside: P
     if others:
         held = ", ".join(f"{_quoted(name)} = {cut!r}" for name, cut in others.items())
         lines.append(f"compare_thresholds = {{ {held} }}")
+    if flags.rule and not flags.tune:
+        raise InvalidInputError(
+            "chooses from nothing", remedy="name a tuning table with --tune", field="--rule"
+        )
     lines += ["", "[threshold]", *_rule(flags.rule)] if flags.tune else []
-    lines += ["", "[evaluation]", f"prevalence = {flags.prevalence!r}"] if flags.prevalence else []
+    lines += (
+        ["", "[evaluation]", f"prevalence = {flags.prevalence!r}"] if flags.prevalence is not None else []
+    )
     for text in flags.group:
         lines += ["", "[[subgroup]]", *_group(text, header_of(table, encoding=flags.encoding))]
     for text in flags.at_least:
@@ -214,7 +220,8 @@ def _predictions(table: Path, flags: Flags, column: Mapping[str, str], beside: P
 
 def _reads(table: Path, flags: Flags, column: Mapping[str, str], beside: Path) -> list[str]:
     """Return [reads]."""
-    cuts = dict(_cut(text) for text in flags.threshold)
+    cuts = _cuts(flags.threshold)
+    _refuse_unused(flags)
     return [
         "[reads]",
         f"table = {_quoted(_relative(table, beside))}",
@@ -244,6 +251,36 @@ def _relative(path: Path, beside: Path) -> str:
     """Return a path relative to the folder `beside`; a table elsewhere is looked up by its name."""
     found = os.path.relpath(path.resolve(), beside.resolve())
     return path.name if found.startswith("..") else Path(found).as_posix()
+
+
+def _cuts(texts: Sequence[str]) -> dict[str, float]:
+    """Return column -> threshold of the flags. Raises `InvalidInputError` when a column has two."""
+    found = [_cut(text) for text in texts]
+    if len(dict(found)) < len(found):
+        raise InvalidInputError(
+            "one score has two thresholds", remedy="give each column one", field="--threshold"
+        )
+    return dict(found)
+
+
+def _refuse_unused(flags: Flags) -> None:
+    """Refuse flags that a study of readers has no use for: none is dropped without a word."""
+    given = {
+        "--group": flags.group,
+        "--at-least": flags.at_least,
+        "--prevalence": flags.prevalence is not None,
+        "--compare": flags.compare,
+        "--score": flags.score,
+        "--tune": flags.tune,
+        "--rule": flags.rule,
+        "--scale": flags.scale,
+        "--site": flags.site,
+        "--cluster": flags.cluster,
+    }
+    if unused := [flag for flag, value in given.items() if value]:
+        raise InvalidInputError(
+            "a table of reads has no use for it", remedy="leave it out", field=", ".join(unused)
+        )
 
 
 def _cut(text: str) -> tuple[str, float]:
@@ -294,9 +331,15 @@ def _endpoint(text: str) -> list[str]:
         raise _unclear(
             "--at-least", text, "write auc=0.8, sensitivity=0.85, or auc:COLUMN=-0.05 for a difference"
         )
-    metric, column, bound = found.groups()
+    metric, column, number = found.groups()
+    try:
+        bound = float(number)
+    except ValueError as error:
+        raise _unclear("--at-least", text, "write the bound as a number: auc=0.8") from error
+    if bound > 1:
+        raise _unclear("--at-least", text, "write a bound of at most 1: nothing can be above it")
     lines = [f'metric = "{"auc_difference" if column else metric}"', 'cohort = "external"']
-    return [*lines, *_given("comparator", column), f"at_least = {float(bound)!r}"]
+    return [*lines, *_given("comparator", column), f"at_least = {bound!r}"]
 
 
 def _unclear(flag: str, text: str, remedy: str) -> InvalidInputError:

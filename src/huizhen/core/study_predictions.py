@@ -82,6 +82,8 @@ class PredictionTable(Frozen):
             raise ValueError("two scores have the same name in reports; rename a column")
         if self.outcome in scores or self.patient in (self.outcome, *scores):
             raise ValueError("one column can't be patient, outcome and score at once")
+        if self.site == self.outcome:
+            raise ValueError("the outcome can't be the hospital: it would stand beside the scores unsealed")
         if self.tune is not None and (self.threshold is not None or self.compare_thresholds):
             raise ValueError("a threshold is fixed beforehand, or chosen on the table tune; not both")
         if absent := sorted(set(self.compare_thresholds) - set(self.compare)):
@@ -149,7 +151,13 @@ def given_problems(study: Study) -> list[str]:
         for key in LEFT_OUT
         if key in study.model_fields_set
     ]
-    return [*mixed, *_endpoint_problems(study, study.predictions)]
+    table = tables[name]
+    shown = [
+        f"subgroup | {one.column} is the outcome, which stays apart from scores | compare another column"
+        for one in study.subgroup
+        if table is not None and one.column == table.outcome
+    ]
+    return [*mixed, *shown, *_endpoint_problems(study, study.predictions)]
 
 
 def _endpoint_problems(study: Study, given: PredictionTable | None) -> Iterator[str]:

@@ -27,6 +27,7 @@ from huizhen.pipeline.table_columns import (
     read_columns,
     refuse_formulas,
 )
+from huizhen.validate.grouping import groups_of
 
 __all__ = ["GivenPredictions", "Score", "given_of", "pseudonyms", "read_predictions_of"]
 
@@ -105,12 +106,24 @@ def read_predictions_of(study: Study, path: Path, *, secret: bytes) -> GivenPred
         patient=_row_names(names) if given.clustered else np.array(names),
         cluster=np.array(names) if given.clustered else None,
         site=_sites(columns, given, rows),
-        groups={name: _texts(columns, name, rows) for name in groups},
+        groups={name: _grouped(study, name, _texts(columns, name, rows)) for name in groups},
         scores=[Score(name=one.name, raw=one.raw[rows], scale=one.scale) for one in scores],
         outcome=classes[rows] == 1,
         rows=len(columns.line),
         left_out=_left_out(nameless, classes),
     )
+
+
+def _grouped(study: Study, column: str, texts: NDArray[np.str_]) -> NDArray[np.str_]:
+    """Return the groups (n,) that a subgroup makes of a column's cells (n,): the cells themselves stay here.
+
+    Cells are kept as they are where readers' ratings are among them, or two subgroups cut them differently.
+    """
+    cutting = [one for one in study.subgroup if one.column == column]
+    readers = study.triage.readers.columns if study.triage is not None else None
+    if len(cutting) != 1 or (readers is not None and column in readers.named):
+        return texts
+    return groups_of(texts, cutting[0])
 
 
 def _left_out(nameless: NDArray[np.bool_], classes: NDArray[np.int8]) -> dict[str, int]:

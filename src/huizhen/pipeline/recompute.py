@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 
 from huizhen.core.cohort import Part
 from huizhen.core.evidence import Evidence
@@ -138,7 +139,7 @@ def _again(files: Path, entries: Iterable[Entry], study: Study) -> list[Evidence
             file="files",
         )
     if study.predictions is not None:
-        _check_decisions(entries, predictions)
+        _check_decisions(entries, predictions, scales_of(entries))
     return [*found, *assessed(study, predictions), *robustness_again(files, study, predictions)]
 
 
@@ -149,10 +150,19 @@ def _thresholds(path: Path, study: Study) -> list[Evidence]:
     return decided(study, read_tuning(path))[1]
 
 
-def _check_decisions(entries: Iterable[Entry], predictions: Mapping[Part, Predictions]) -> None:
-    """Check that decisions follow from risks and locked thresholds, where the table's scale is that of risks.
+def scales_of(entries: Iterable[Entry]) -> Mapping[str, str]:
+    """Return model -> the scale of its scores in a table that was made elsewhere."""
+    found = [entry.body.get("scales") for entry in entries if entry.kind == "intake"]
+    return found[-1] if found and isinstance(found[-1], Mapping) else {}
 
-    Raises `VerificationError`.
+
+def _check_decisions(
+    entries: Iterable[Entry], predictions: Mapping[Part, Predictions], scales: Mapping[str, str]
+) -> None:
+    """Check that decisions follow from risks and locked thresholds.
+
+    Of scores that only order patients the table holds no scores, so that of them it is checked that one
+    threshold makes the decisions, not which. Raises `VerificationError`.
     """
     locks = [entry.body.get("thresholds") for entry in entries if entry.kind == "lock"]
     cuts = locks[-1] if locks and isinstance(locks[-1], Mapping) else {}
@@ -160,12 +170,27 @@ def _check_decisions(entries: Iterable[Entry], predictions: Mapping[Part, Predic
         for model, called in table.decision.items():
             order = np.argsort(table.risk[model], kind="stable")
             rises = np.all(np.diff(called[order][~np.isnan(table.risk[model][order])].astype(int)) >= 0)
-            if model not in cuts or not rises:
+            if model not in cuts or not rises or not _by_cut(table, model, cuts[model], scales.get(model)):
                 raise VerificationError(
                     f"the decisions of {model} are not those of one threshold",
                     remedy="don't rely on this copy: ask whoever signed the dossier for the original",
                     file=f"predictions_{table.part.value}.csv",
                 )
+
+
+def _by_cut(table: Predictions, model: str, cut: float, scale: str | None) -> bool:
+    """Tell whether exactly the risks from the cut on are called positive; ranks have no cut of their own.
+
+    Log-odds were written as risks, so that those within rounding of the cut may fall on either side.
+    """
+    if scale == "rank" or model in table.ranked:
+        return True
+    at = float(expit(cut)) if scale == "logit" else float(cut)
+    risk = table.risk[model]
+    clear = ~np.isnan(risk) & (np.abs(risk - at) > (ABSOLUTE if scale == "logit" else 0.0))
+    exact = ~np.isnan(risk) if scale != "logit" else clear
+    with np.errstate(invalid="ignore"):
+        return bool(np.array_equal(table.decision[model][exact], (risk >= at)[exact]))
 
 
 def _pairs(place: str, one: Any, other: Any) -> Iterator[tuple[str, Any, Any]]:

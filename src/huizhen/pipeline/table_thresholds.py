@@ -169,7 +169,12 @@ def _check_other_patients(run: Run, path: Path, table: Stage, tuning: GivenPredi
             file=path.name,
         )
     if given.patient is None:
-        return
+        raise DataError(
+            "without a column of patients nobody can tell tuning patients from tested ones",
+            remedy="name the column with --patient, or fix the threshold beforehand with --threshold",
+            field="predictions.patient",
+            file=path.name,
+        )
     tested = {name.partition(".")[0] for name in table.read(SEALED)}
     names = tuning.patient if tuning.cluster is None else tuning.cluster
     if both := tested.intersection(names.tolist()):

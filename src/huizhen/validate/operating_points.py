@@ -20,6 +20,7 @@ from huizhen.core.evidence import Interval
 from huizhen.core.streams import stream
 from huizhen.errors import InvalidInputError
 from huizhen.validate.estimates import normal_quantile
+from huizhen.validate.proportions import wilson
 from huizhen.validate.samples import checked_outcome, checked_scores, class_counts
 
 Floats = NDArray[np.float64]
@@ -68,18 +69,23 @@ def sensitivity_at_specificity(
     drawn = draw.binomial(events.size, hits[cut] / events.size)
     return OperatingPoint(
         value=float(hits[rank - 1] / events.size),
-        interval=_btii(drawn, events.size, level),
+        interval=_interval(drawn, int(hits[rank - 1]), events.size, level),
         threshold=float(np.nextafter(others[rank - 1], np.inf)),
     )
 
 
-def _btii(drawn: NDArray[np.int64], n: int, level: float) -> Interval:
-    """Return Zhou and Qin's second interval from resampled counts of n."""
+def _interval(drawn: NDArray[np.int64], count: int, n: int, level: float) -> Interval:
+    """Return Zhou and Qin's second interval from resampled counts of n, at least as wide as Wilson's.
+
+    The bootstrap can't vary what all or no events do, and its interval then leaves the share itself out;
+    Wilson's, of `count` of n as if the threshold were known, is what is known at least.
+    """
     z = normal_quantile(level)
     shares = (drawn + z**2 / 2) / (n + z**2)
     centre, reach = float(shares.mean()), z * float(shares.std(ddof=1))
-    low, high = max(0.0, centre - reach), min(1.0, centre + reach)
-    return Interval(low=low, high=high, method="BTII, bootstrap of both classes", level=level)
+    known = wilson(count, n, level=level)
+    low, high = max(0.0, min(centre - reach, known.low)), min(1.0, max(centre + reach, known.high))
+    return Interval(low=low, high=high, method="BTII, bootstrap of both classes, with Wilson's", level=level)
 
 
 def specificity_at_sensitivity(

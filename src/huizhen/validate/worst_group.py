@@ -88,7 +88,7 @@ def worst_group(
         lowest=Estimate(
             value=float(own[worst]), interval=percentile_interval(lowest, of="patients", level=level)
         ),
-        corrected=float(min(1.0, own[worst] + np.nanmean(own[picked] - lowest))),
+        corrected=float(min(np.mean(own), own[worst] + np.nanmean(own[picked] - lowest))),
         chosen={names[number]: float(np.mean(picked == column)) for column, number in enumerate(kept)},
         left_out=tuple(name for number, name in enumerate(names) if number not in kept),
     )

@@ -20,3 +20,27 @@ def test_endpoints_of_a_given_table_need_no_external_site(invoke, tmp_path):
         "validate", str(table), "--at-least", "auc=0.8", "--site", "nosuch", "--plan-only", "--out", str(plan)
     )
     assert "role external" not in result.output
+
+
+def test_flags_that_would_be_dropped_are_refused(invoke, tmp_path):
+    table = tmp_path / "p.csv"
+    table.write_text("patient,outcome,score\na,1,0.9\nb,0,0.2\n", encoding="utf-8")
+    for flags, said in (
+        (["--threshold", "0.3", "--threshold", "0.5"], "two thresholds"),
+        (["--rule", "youden"], "--tune"),
+        (["--at-least", "auc=80"], "at most 1"),
+        (["--at-least", "auc=.8.1"], "as a number"),
+    ):
+        result = invoke("validate", str(table), *flags)
+        assert result.exit_code != 0, flags
+        assert said in result.output.replace("\n", " "), flags
+
+
+def test_a_bound_on_a_reader_study_is_not_dropped(invoke, tmp_path):
+    table = tmp_path / "reads.csv"
+    table.write_text("patient,outcome,reader,rating,arm\na,1,r1,4,x\nb,0,r1,1,x\n", encoding="utf-8")
+    result = invoke(
+        "validate", str(table), "--reader", "reader", "--rating", "rating", "--at-least", "auc=0.7"
+    )
+    assert result.exit_code != 0
+    assert "--at-least" in result.output

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
+from huizhen.core.study import Study
 from huizhen.core.study_file import check_study, check_study_text
 from huizhen.core.study_fitting import Network, Split, Training
 from huizhen.core.study_predictions import LEFT_OUT, key_name
@@ -99,3 +101,19 @@ def test_protocol_is_signed_where_it_stands() -> None:
     study, _, _ = parse_study(HEAD + GIVEN + "[protocol]\nlock = true\n")
     assert study is not None
     assert study.model_dump(mode="json")["protocol"] == {"lock": True}
+
+
+@pytest.mark.parametrize("place", ["site", "subgroup"])
+def test_the_outcome_is_no_group_and_no_hospital(place: str) -> None:
+    own = {"table": "t.csv", "outcome": "label", "score": "risk"}
+    study = {
+        "name": "s",
+        "title": "S",
+        "question": "?",
+        "seed": 1,
+        "task": {"outcome": "label", "positive": ["1"], "negative": ["0"]},
+        "predictions": own | ({"site": "label"} if place == "site" else {}),
+        "subgroup": [{"column": "label"}] if place == "subgroup" else [],
+    }
+    with pytest.raises(ValidationError, match="outcome"):
+        Study.model_validate(study)

@@ -115,3 +115,9 @@ def test_a_study_without_a_table_has_none(tmp_path: Path) -> None:
     with pytest.raises(StageError):
         given_of(study.model_copy(update={"predictions": None}))
     assert as_csv(scored(1)).startswith("id,label,prob")
+
+
+def test_the_table_holds_bands_and_not_the_ages_that_were_read(tmp_path: Path) -> None:
+    rows = [row | {"age": 31 + number} for number, row in enumerate(scored(40))]
+    found = read(tmp_path, rows, '[[subgroup]]\ncolumn = "age"\nedges = [50, 65]')
+    assert set(found.groups["age"].tolist()) == {"<50", "50–<65", "≥65"}

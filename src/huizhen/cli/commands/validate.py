@@ -121,7 +121,8 @@ def _of_flags(table: Path, flags: Flags, out: Path | None, added: Added, screen:
     if plan.exists() and plan.read_text(encoding="utf-8") != text:
         raise StudyError(
             "the folder holds a validation by another plan",
-            remedy="give the same flags, or a folder of its own with --out",
+            remedy="give the same flags; another plan on opened outcomes is another look at them, is to be "
+            "reported as such, and needs a folder of its own with --out",
             file=str(folder),
         )
     write_text(plan, text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from huizhen.dossier.blocks import Block, Cell, Facts, Paragraph
-from huizhen.dossier.citations import Scalar, cite, pointer, readable
+from huizhen.dossier.citations import Scalar, cite, plainly, pointer, readable
 from huizhen.dossier.details import cite_leaf
 from huizhen.dossier.record import Record
 from huizhen.dossier.wording import Text, known, say
@@ -46,7 +46,7 @@ def _field(record: Record, section: str, name: str) -> Cell:
 
 def _named(name: str) -> Callable[[Scalar], Text]:
     def show(value: Scalar) -> Text:
-        return Text.both(f"{name}: {readable(value).en}")
+        return Text.both(f"{name}: {plainly(value).en}")
 
     return show
 

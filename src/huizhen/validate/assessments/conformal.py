@@ -29,7 +29,8 @@ def conformal(
     """Return the coverage of `sets` (n,) by class and site, and the share of sets that name one class.
 
     `cuts` (n,): whose calibration patients each patient's cuts come from ("pooled" or the site). Keys:
-    conformal/coverage/<cohort>/<group>/<class> with event, other and any; conformal/one_class/<cohort>/<group>.
+    conformal/coverage/<cohort>/<group>/<class> with event, other and any, and
+    conformal/one_class/<cohort>/<group>.
     """
     found: list[Evidence] = []
     for name, group in evaluation.groups():
