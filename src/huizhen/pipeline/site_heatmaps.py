@@ -23,8 +23,9 @@ from huizhen.errors import FederationError
 from huizhen.explain.localisation import LocalisationRow, patient_shares
 from huizhen.federate.statistics.interface import Query
 from huizhen.federate.statistics.localisation import Pointing
+from huizhen.pipeline.asked import Asked
 from huizhen.pipeline.cohort_stage import OpenCohort
-from huizhen.pipeline.explain_stage import Asked, Shown, explained
+from huizhen.pipeline.explain_stage import Shown, explained
 from huizhen.pipeline.federated_plan import CALIBRATION, folds_of
 from huizhen.pipeline.material import open_readers
 from huizhen.pipeline.site_models import LOCKED, SiteModels
