@@ -63,6 +63,7 @@ class Flags:
     cluster: bool = False
     scale: str | None = None
     at_least: tuple[str, ...] = ()
+    cohort: str | None = None
     prevalence: float | None = None
     reader: str | None = None
     rating: str | None = None
@@ -197,6 +198,7 @@ def _predictions(table: Path, flags: Flags, column: Mapping[str, str], beside: P
         *([f"threshold = {cuts['']!r}"] if "" in cuts else []),
         *_given("tune", _relative(flags.tune, beside) if flags.tune else None),
         *_given("site", flags.site),
+        *_given("cohort", flags.cohort),
         *(["clustered = true"] if flags.cluster else []),
         *(['other_outcomes = "exclude"'] if flags.positive and flags.negative else []),
     ]
@@ -214,7 +216,7 @@ def _predictions(table: Path, flags: Flags, column: Mapping[str, str], beside: P
     for text in flags.group:
         lines += ["", "[[subgroup]]", *_group(text, header_of(table, encoding=flags.encoding))]
     for text in flags.at_least:
-        lines += ["", "[[endpoint]]", *_endpoint(text)]
+        lines += ["", "[[endpoint]]", *_endpoint(text, flags.cohort or "external")]
     return lines
 
 
@@ -275,6 +277,7 @@ def _refuse_unused(flags: Flags) -> None:
         "--rule": flags.rule,
         "--scale": flags.scale,
         "--site": flags.site,
+        "--cohort": flags.cohort,
         "--cluster": flags.cluster,
     }
     if unused := [flag for flag, value in given.items() if value]:
@@ -324,7 +327,7 @@ def _group(text: str, columns: Sequence[str]) -> list[str]:
     return [f"column = {_quoted(name)}", f"edges = {numbers}"]
 
 
-def _endpoint(text: str) -> list[str]:
+def _endpoint(text: str, cohort: str) -> list[str]:
     """Return [[endpoint]] of a flag: "auc=0.8", "auc:radiologist=-0.05" for a difference."""
     found = _BOUND.fullmatch(text)
     if found is None:
@@ -338,7 +341,7 @@ def _endpoint(text: str) -> list[str]:
         raise _unclear("--at-least", text, "write the bound as a number: auc=0.8") from error
     if bound > 1:
         raise _unclear("--at-least", text, "write a bound of at most 1: nothing can be above it")
-    lines = [f'metric = "{"auc_difference" if column else metric}"', 'cohort = "external"']
+    lines = [f'metric = "{"auc_difference" if column else metric}"', f"cohort = {_quoted(cohort)}"]
     return [*lines, *_given("comparator", column), f"at_least = {bound!r}"]
 
 

@@ -44,3 +44,12 @@ def test_a_bound_on_a_reader_study_is_not_dropped(invoke, tmp_path):
     )
     assert result.exit_code != 0
     assert "--at-least" in result.output
+
+
+def test_an_internal_table_is_called_so(invoke, tmp_path):
+    plan = tmp_path / "plan.toml"
+    table = tmp_path / "p.csv"
+    table.write_text("patient,outcome,score\na,1,0.9\nb,0,0.2\n", encoding="utf-8")
+    flags = ("--cohort", "internal", "--at-least", "auc=0.8", "--plan-only", "--out", str(plan))
+    assert invoke("validate", str(table), *flags).exit_code == 0
+    assert plan.read_text(encoding="utf-8").count('cohort = "internal"') == 2

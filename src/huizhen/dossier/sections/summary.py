@@ -10,6 +10,7 @@ from huizhen.dossier.blocks import (
     Cards,
     Cell,
     Facts,
+    Inline,
     Mark,
     Paragraph,
     Phrase,
@@ -20,7 +21,7 @@ from huizhen.dossier.blocks import (
 )
 from huizhen.dossier.citations import Cited, cite, plainly
 from huizhen.dossier.details import verdict_mark
-from huizhen.dossier.estimates import DASH, detail_of, estimate_cell, estimate_of
+from huizhen.dossier.estimates import DASH, detail_of, estimate_cell, estimate_of, sample_flags
 from huizhen.dossier.labels import cohort_name, metric_name, model_name
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.sections.given import taken_on_trust
@@ -63,10 +64,15 @@ def _question(record: Record) -> list[Block]:
 def _answers(record: Record) -> list[Block]:
     """Return one sentence a cohort with the main model's AUC."""
     return [
-        Paragraph(content=(_answer(record, found, cohort),), tone="lead")
+        Paragraph(content=(_answer(record, found, cohort), *_marks(found)), tone="lead")
         for cohort in ("internal", "external")
         if (found := record.one(f"auc/{record.main}/{cohort}/all"))
     ]
+
+
+def _marks(found: Measured) -> tuple[Inline, ...]:
+    """Return what a reader must know of the sample, such as patients without a score, each set apart."""
+    return tuple(x for flag in sample_flags(found) for x in (Text.both(" "), flag))
 
 
 def _answer(record: Record, found: Measured, cohort: str) -> Text | Phrase:
