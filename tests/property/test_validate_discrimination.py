@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -141,6 +141,7 @@ def test_the_order_of_patients_does_not_matter(sample: Sample, seed: int) -> Non
 
 
 @given(samples(rows=1))
+@example((np.arange(12) >= 6, np.zeros((1, 12))))
 @settings(max_examples=60, deadline=None)
 def test_the_curve_is_monotone_encloses_the_auc_and_lies_in_its_band(sample: Sample) -> None:
     outcome, (score,) = sample

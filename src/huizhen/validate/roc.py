@@ -77,7 +77,8 @@ def roc_band(outcome: NDArray[Any], score: ArrayLike, *, points: int = 101, leve
     At every threshold the pair of Wilson intervals at the square root of `level` holds the true (fpr, tpr)
     with probability `level`. The true curve at a given fpr belongs to some threshold, so the hull of the
     intervals that hold this fpr covers it at least as often: the band is conservative and needs no
-    resampling. Raises as `discrimination.auc`.
+    resampling. Where ties leave an fpr that no threshold has, the curve runs between its two neighbours,
+    and so the band is their hull. Raises as `discrimination.auc`.
 
     >>> band = roc_band(np.array([True, True, False, False]), np.array([4.0, 2.0, 3.0, 1.0]), points=3)
     >>> bool((band.low <= band.high).all())
@@ -90,4 +91,5 @@ def roc_band(outcome: NDArray[Any], score: ArrayLike, *, points: int = 101, leve
     grid = np.linspace(0, 1, points)
     first = np.searchsorted(fpr_high, grid).clip(max=false.size - 1)
     last = np.searchsorted(fpr_low, grid, side="right") - 1
-    return RocBand(fpr=grid, low=tpr_low[first], high=tpr_high[last], level=level)
+    low, high = tpr_low[np.minimum(first, last)], tpr_high[np.maximum(first, last)]
+    return RocBand(fpr=grid, low=low, high=high, level=level)

@@ -19,6 +19,7 @@ SVG = "http://www.w3.org/2000/svg"
 DRAWN = ("fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "font-size")
 """The properties that become attributes."""
 _RULE = re.compile(r"([^{}]+)\{([^{}]*)\}")
+_MEDIA = re.compile(r"@media[^{]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")
 _VARIABLE = re.compile(r"var\((--[a-z0-9-]+)\)")
 _SIMPLE = re.compile(r"(?:svg )?(text)?((?:\.[a-z][a-z0-9]*)*)")
 
@@ -75,11 +76,8 @@ def declared(tag: str, classes: frozenset[str]) -> dict[str, str]:
 @cache
 def _rules() -> tuple[Rule, ...]:
     """Return the rules for plain classes and for texts of drawings, with variables put in."""
-    sheet = (
-        (files("huizhen.dossier") / "templates" / "page.css")
-        .read_text(encoding="utf-8")
-        .partition("@media")[0]
-    )
+    sheet = (files("huizhen.dossier") / "templates" / "page.css").read_text(encoding="utf-8")
+    sheet = _MEDIA.sub("", sheet)
     root = _declarations(dict(_pairs(sheet))[":root"], {})
     return tuple(_read(sheet, root))
 
