@@ -1,0 +1,43 @@
+"""What a value representation allows: a code or a number that is none may be anything, a name too.
+
+Source: DICOM PS3.5 section 6.2; codes in small letters are let through, since many devices write them.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pydicom.charset import python_encoding
+
+__all__ = ["is_charset", "is_legal"]
+
+_FORMS = {
+    "AS": re.compile(r"\d{3}[DWMY]"),
+    "CS": re.compile(r"[A-Za-z0-9 _./+-]{0,24}"),
+    "DS": re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"),
+    "IS": re.compile(r"[+-]?\d{1,12}(\.0*)?"),
+    "UI": re.compile(r"[0-9]+(\.[0-9]+)*"),
+}
+_LONGEST = {"DS": 32, "UI": 64}
+
+
+def is_legal(text: str, vr: str) -> bool:
+    """Tell whether `text` may be one value of `vr`. An empty one may; so may any of a VR without a form.
+
+    >>> is_legal("1.5", "DS"), is_legal("Smith", "DS"), is_legal("045Y", "AS"), is_legal("", "IS")
+    (True, False, True, True)
+    """
+    text = text.strip(" \0")
+    form = _FORMS.get(vr)
+    return (
+        not text or form is None or (len(text) <= _LONGEST.get(vr, 64) and form.fullmatch(text) is not None)
+    )
+
+
+def is_charset(text: str) -> bool:
+    """Tell whether `text` is a value of Specific Character Set.
+
+    >>> is_charset("GB18030"), is_charset("ISO_IR 100"), is_charset("Smith")
+    (True, True, False)
+    """
+    return text.strip() in python_encoding

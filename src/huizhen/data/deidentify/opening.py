@@ -1,0 +1,139 @@
+"""A DICOM file opened with care: no link, no more memory than its header takes, no length taken on trust."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from huizhen.data.deidentify.outcome import Reason, Refused
+from huizhen.data.readers.dicom_headers import quiet
+from huizhen.data.readers.dicom_limits import check_frames, unpacked
+from huizhen.errors import UnreadableFileError
+
+__all__ = ["MOST_ELEMENT", "Opened", "opened"]
+
+MOST_ELEMENT = 256 << 20
+"""Bytes of one element before the pixels (an encapsulated document has some megabytes)."""
+
+_SMALL = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """A file's dataset without its pixels, its syntax, and the stream that stands at them (or at its end)."""
+
+    dataset: Dataset
+    syntax: UID
+    stream: BinaryIO
+
+
+class _Capped(io.RawIOBase):
+    """A stream that refuses lengths which its file can't hold, before anything is allotted."""
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        self._stream, self._size = stream, size
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Return the next bytes. Raises `Refused` on a length beyond the end, or beyond `MOST_ELEMENT`."""
+        if size > _SMALL:
+            if size > self._size - self._stream.tell():
+                raise Refused(Reason.UNREADABLE)
+            if size > MOST_ELEMENT:
+                raise Refused(Reason.TOO_LARGE)
+        return self._stream.read(size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """Go to a place in the file."""
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the place."""
+        return self._stream.tell()
+
+    def seekable(self) -> bool:
+        """Tell that it can go anywhere."""
+        return True
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+
+@contextmanager
+def opened(path: Path, *, most_bytes: int) -> Iterator[Opened]:
+    """Yield the file at `path`, read up to its pixels.
+
+    Raises `Refused`: links, special files, what is no DICOM, is cut off or unpacks to too much, directories
+    of media (DICOMDIR), and files of more than `most_bytes`.
+    """
+    with _open_plain(path, most_bytes) as (stream, size), quiet():
+        start = stream.read(132)
+        bare = start[128:] != b"DICM"
+        if bare and start[:2] not in (b"\x02\x00", b"\x08\x00", b"\x00\x08"):
+            raise Refused(Reason.NOT_DICOM)
+        yield _parsed_or_refused(stream, size, bare=bare)
+
+
+def _parsed_or_refused(stream: BinaryIO, size: int, *, bare: bool) -> Opened:
+    """Return the parsed file, or raise `Refused` and nothing else."""
+    try:
+        return _parsed(stream, size, bare=bare)
+    except Refused:
+        raise
+    except UnreadableFileError as error:
+        raise Refused(Reason.TOO_LARGE) from error
+    except Exception as error:  # pydicom raises many kinds on damaged files
+        raise Refused(Reason.UNREADABLE) from error
+
+
+@contextmanager
+def _open_plain(path: Path, most_bytes: int) -> Iterator[tuple[BinaryIO, int]]:
+    """Yield an ordinary file, never what a link points to, and its size."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0) | os.O_NONBLOCK)
+    except OSError as error:
+        raise Refused(Reason.LINK if path.is_symlink() else Reason.UNREADABLE) from error
+    with os.fdopen(handle, "rb") as stream:
+        found = os.fstat(stream.fileno())
+        if not stat.S_ISREG(found.st_mode):
+            raise Refused(Reason.LINK)
+        if found.st_size > most_bytes:
+            raise Refused(Reason.TOO_LARGE)
+        yield stream, found.st_size
+
+
+def _parsed(stream: BinaryIO, size: int, *, bare: bool) -> Opened:
+    """Return the parsed file, or raise whatever pydicom does."""
+    content, meta = unpacked(stream, file="")
+    if meta is not None:
+        size = content.seek(0, os.SEEK_END)
+        content.seek(0)
+    capped = _Capped(content, size)
+    dataset = pydicom.dcmread(capped, stop_before_pixels=True, force=bare)
+    if meta is not None:
+        dataset.file_meta = meta
+    if str(dataset.file_meta.get("MediaStorageSOPClassUID", "")) == "1.2.840.10008.1.3.10":
+        raise Refused(Reason.DIRECTORY)
+    check_frames(dataset, file="")
+    return Opened(dataset=dataset, syntax=_syntax(dataset), stream=content)
+
+
+def _syntax(dataset: Dataset) -> UID:
+    """Return the transfer syntax that a file says, or in which one without was found to be written."""
+    said = dataset.file_meta.get("TransferSyntaxUID")
+    if said:
+        return UID(said)
+    implicit, little = dataset.original_encoding
+    if implicit:
+        return ImplicitVRLittleEndian
+    return ExplicitVRLittleEndian if little else ExplicitVRBigEndian

@@ -1,0 +1,132 @@
+"""Whether pixels may leave: what is risky waits, unless an inspector or the policy says otherwise.
+
+An inspector finds burned-in text (by OCR, or by the known banners of a device) and says which regions to
+blacken. There is none yet; `PixelInspector` is the place for one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
+
+from huizhen.data.deidentify.elements import texts_of
+from huizhen.data.deidentify.outcome import Reason, Refused
+from huizhen.data.deidentify.policy import PixelPolicy
+from huizhen.data.deidentify.profile import object_of
+
+__all__ = ["RISKY", "Inspection", "PixelInspector", "Region", "blacken", "check_pixels"]
+
+RISKY = frozenset(
+    {"BDUS", "CR", "DOC", "ES", "GM", "HD", "IVUS", "OP", "OT", "PX", "RF", "RG", "SC", "US", "XA", "XC"}
+)
+"""Modalities (0008,0060) whose devices, or whose scanning of film, write onto the image."""
+
+_RISKY_OBJECTS = ("secondary-capture", "ultrasound", "photo", "video", "endoscopic", "print")
+_RISKY_TYPES = frozenset({"SCREEN SAVE", "DOSE_INFO", "REPORT", "PASTED", "SCANNED", "PROTOCOL"})
+_VOICE = frozenset({"basic-voice-audio-waveform", "general-audio-waveform", "real-time-audio-waveform"})
+_OVERLAY_BIT = 0x0102
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Region:
+    """A rectangle to blacken in all frames, without its last row (`bottom`) and last column (`right`)."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """What an inspector found: whether it is `sure`, and the regions with text, which may be none."""
+
+    sure: bool
+    regions: tuple[Region, ...] = ()
+
+
+class PixelInspector(Protocol):
+    """Looks at an image's pixels for text and faces."""
+
+    def inspect(self, dataset: Dataset) -> Inspection:
+        """Return what stands in the pixels of a dataset, which has them and is otherwise cleaned already."""
+        ...
+
+
+def check_pixels(dataset: Dataset, policy: PixelPolicy, *, inspected: bool) -> None:
+    """Check that a file may be released by what its header says of its pixels, before it is cleaned.
+
+    `inspected` says that an inspector will look at them. Raises `Refused` to queue it: a voice, an object
+    that the standard doesn't define, an overlay hidden in the pixels' unused bits, Burned In Annotation YES,
+    and risky modalities of which neither the policy nor, if trusted, the file says that they are clean.
+    """
+    iod = object_of("".join(texts_of(dataset, _tag("SOPClassUID"))))
+    if not iod or iod == "raw-data":
+        raise Refused(Reason.UNKNOWN_OBJECT, queued=True)
+    if iod in _VOICE:
+        raise Refused(Reason.VOICE, queued=True)
+    if any(_hides_overlay(dataset, tag) for tag in list(dataset.keys())):
+        raise Refused(Reason.OVERLAY_IN_PIXELS, queued=True)
+    if "Rows" not in dataset or inspected:
+        return
+    flag = "".join(texts_of(dataset, _tag("BurnedInAnnotation"))).strip().upper()
+    if flag == "YES" and not policy.release_annotated:
+        raise Refused(Reason.BURNED_IN, queued=True)
+    if not _is_risky(dataset, iod) or (flag == "NO" and policy.trust_flag):
+        return
+    if "".join(texts_of(dataset, _tag("Modality"))).strip() not in policy.release:
+        raise Refused(Reason.RISKY_PIXELS, queued=True)
+
+
+def _is_risky(dataset: Dataset, iod: str) -> bool:
+    """Tell whether the kind of image is one that text is written onto."""
+    modality = "".join(texts_of(dataset, _tag("Modality"))).strip().upper()
+    types = {text.strip().upper() for text in texts_of(dataset, _tag("ImageType"))}
+    return (
+        modality in RISKY
+        or not modality
+        or any(part in iod for part in _RISKY_OBJECTS)
+        or bool(types & _RISKY_TYPES)
+        or "ConversionType" in dataset
+    )
+
+
+def _hides_overlay(dataset: Dataset, tag: BaseTag) -> bool:
+    """Tell whether an element says that an overlay's plane lies in unused bits of the pixels."""
+    plane = tag.group >> 8 == 0x60 and tag.element == _OVERLAY_BIT
+    return plane and list(texts_of(dataset, tag)) != ["0"]
+
+
+def _tag(keyword: str) -> int:
+    from pydicom.datadict import tag_for_keyword
+
+    return tag_for_keyword(keyword) or 0
+
+
+def blacken(dataset: Dataset, regions: tuple[Region, ...]) -> None:
+    """Blacken regions of all frames of uncompressed or decodable pixel data, in place.
+
+    Compressed pixels become Explicit VR Little Endian: nothing is compressed anew, no other pixel changes
+    but by what the file's own lossy compression had done. Raises whatever pydicom does on a broken image.
+    """
+    if not regions:
+        return
+    if dataset.file_meta.TransferSyntaxUID.is_compressed:
+        dataset.decompress(as_rgb=False, generate_instance_uid=False)
+    import numpy as np
+    from pydicom.pixels.utils import get_expected_length
+
+    if dataset.get("PhotometricInterpretation") == "YBR_FULL_422" or int(dataset.BitsAllocated) % 8:
+        raise Refused(Reason.DOUBTFUL_PIXELS, queued=True)
+    rows, columns, samples = int(dataset.Rows), int(dataset.Columns), int(dataset.get("SamplesPerPixel", 1))
+    size = get_expected_length(dataset)
+    shape = (-1, rows, columns, samples * int(dataset.BitsAllocated) // 8)
+    if samples > 1 and int(dataset.get("PlanarConfiguration", 0)):
+        shape = (-1, rows, columns, int(dataset.BitsAllocated) // 8)  # each plane is as a frame
+    image = np.frombuffer(dataset.PixelData[:size], dtype=np.uint8).reshape(shape).copy()
+    for region in regions:
+        image[:, region.top : region.bottom, region.left : region.right] = 0
+    dataset.PixelData = image.tobytes() + b"\0" * (size % 2)

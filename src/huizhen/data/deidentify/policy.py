@@ -1,0 +1,95 @@
+"""A site's policy of de-identification: which options of the profile it takes, and what it releases.
+
+>>> DeidPolicy(options=("full_dates", "modified_dates"))
+Traceback (most recent call last):
+pydantic_core._pydantic_core.ValidationError: ...
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from huizhen.data.deidentify.options import Option
+from huizhen.errors import PolicyError
+
+__all__ = ["DeidPolicy", "PixelPolicy", "SafePrivate", "load_policy"]
+
+_STRICT = ConfigDict(extra="forbid", frozen=True)
+
+
+class SafePrivate(BaseModel):
+    """A private element that the site knows to be safe: it holds numbers or a code, nobody's text."""
+
+    model_config = _STRICT
+    creator: Annotated[str, Field(min_length=1, max_length=64)]
+    group: Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{3}[13579BDFbdf]$")]
+    element: Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{2}$")]
+    """The last two digits; the first two are the block, which differs between files."""
+    vr: Annotated[str, Field(pattern=r"^(CS|DS|IS|FL|FD|SS|US|SL|UL)$")]
+
+
+class PixelPolicy(BaseModel):
+    """Which pixels are released although nobody has looked at them."""
+
+    model_config = _STRICT
+    release: tuple[Annotated[str, Field(pattern=r"^[A-Z]{2,16}$")], ...] = ()
+    """Risky modalities (0008,0060) that a person at the site judged free of burned-in text."""
+    trust_flag: bool = False
+    """Whether Burned In Annotation (0028,0301) NO is believed for risky modalities."""
+    release_annotated: bool = False
+    """Whether even images that say Burned In Annotation YES leave."""
+
+
+class DeidPolicy(BaseModel):
+    """The content of `deid.toml`. Nothing is retained that it doesn't name."""
+
+    model_config = _STRICT
+    options: tuple[Option, ...] = (
+        Option.CLEAN_DESCRIPTORS,
+        Option.CLEAN_STRUCTURED_CONTENT,
+        Option.CLEAN_GRAPHICS,
+        Option.MODIFIED_DATES,
+    )
+    most_shift_days: Annotated[int, Field(ge=30, le=36500)] = 3650
+    """Dates go back by one number of days a patient, drawn between 1 and this by the site's key."""
+    largest_mib: Annotated[int, Field(ge=1, le=1 << 20)] = 4096
+    """Larger files are refused."""
+    pixels: PixelPolicy = PixelPolicy()
+    private: tuple[SafePrivate, ...] = ()
+    """Taken with the option safe_private, beside those of PS3.15 Table E.3.10-1."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> DeidPolicy:
+        if {Option.FULL_DATES, Option.MODIFIED_DATES} <= set(self.options):
+            raise ValueError("full_dates and modified_dates exclude each other")
+        if Option.CLEAN_PIXELS in self.options:
+            raise ValueError("clean_pixels is claimed of a file whose pixels were inspected, not chosen")
+        return self
+
+    def has(self, option: Option) -> bool:
+        """Tell whether the policy takes an option."""
+        return option in self.options
+
+
+def load_policy(path: Path) -> DeidPolicy:
+    """Return the policy in a TOML file. Raises `PolicyError` when it is none."""
+    try:
+        return DeidPolicy.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise PolicyError(
+            f"is no policy of de-identification ({first['msg']})",
+            remedy="correct it; docs/explanation/de-identification.md names every key",
+            field=".".join(map(str, first["loc"])) or None,
+            file=path.name,
+        ) from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise PolicyError(
+            "can't be read as TOML",
+            remedy="check that the file is there and is TOML",
+            file=path.name,
+        ) from error

@@ -1,0 +1,251 @@
+"""A dataset and all its sequences, cleaned in place by the profile and the policy.
+
+::
+
+    context = Context(policy=policy, who=Pseudonymiser(secret=secret), patient=..., identifiers=..., iod=...)
+    clean_dataset(dataset, context)
+    context.done            # what was done, without a value
+"""
+
+from __future__ import annotations
+
+from pydicom._uid_dict import UID_dictionary
+from pydicom.datadict import dictionary_VR, keyword_for_tag
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag
+
+from huizhen.data.deidentify.actions import (
+    clean_value,
+    empty,
+    put,
+    put_dummy,
+    put_pseudonym,
+    replace_uids,
+    shift_value,
+)
+from huizhen.data.deidentify.codes import meaning_of
+from huizhen.data.deidentify.context import Context, Rule
+from huizhen.data.deidentify.descriptors import cleaned
+from huizhen.data.deidentify.dummies import ABSENT
+from huizhen.data.deidentify.elements import TEXTS, is_known, texts_of, vr_of
+from huizhen.data.deidentify.legal import is_charset, is_legal
+from huizhen.data.deidentify.options import Option
+from huizhen.data.deidentify.private_elements import sweep_private
+from huizhen.data.deidentify.profile import Action, basic_action, decide
+
+__all__ = ["clean_dataset"]
+
+_CHARSET, _MEANING, _SCHEME, _CODE = 0x00080005, 0x00080104, 0x00080102, 0x00080100
+_URLS = frozenset({0x0008010E, 0x00080120})
+"""URLs that name a coding scheme or are a code: the others lead to a hospital's own server."""
+
+_OPAQUE = frozenset(
+    {
+        0x00080418,  # Encrypted Attributes and the like: whatever was encrypted or packed can't be looked at
+        0x0008041B,
+        0x0008041C,
+        0x0040A074,
+        0x0040A089,
+        0x00686300,
+        0x04000120,
+        0x04000500,
+        0x04000520,
+    }
+)
+_CLASSES = (
+    "ClassUID",
+    "ClassesIn",
+    "ClassesSupported",
+    "TransferSyntaxUID",
+    "CodingSchemeUID",
+    "MappingResourceUID",
+)
+_CLASS_LIKE = frozenset({0x00080117})
+"""UI attributes that name a class, syntax or table, not an instance: by keyword, and Context UID."""
+
+
+def clean_dataset(
+    dataset: Dataset, context: Context, *, path: str = "", parent: int | None = None, inside: bool = False
+) -> None:
+    """Clean `dataset` in place, and note each action in `context`.
+
+    `path` and `parent` say where an item stands, `inside` that its sequence is to be cleaned (action C), so
+    that free text and the meanings of codes in it are. The pixels are no part of this.
+    """
+    _check_charset(dataset, context, path)
+    sweep_private(dataset, context, path)
+    for tag in sorted(dataset.keys()):
+        if tag not in dataset or tag.is_private:
+            continue
+        where = f"{path}{tag:08X}"
+        if tag.element == 0 or tag.group <= 6:
+            _remove(dataset, tag, context, where, Rule.MISPLACED)
+        elif tag.group >> 8 == 0x60:
+            _remove(dataset, tag, context, where, Rule.OVERLAY)
+        else:
+            action = decide(tag, context.policy.options, context.iod, parent)
+            if action is None:
+                _clean_unlisted(dataset, tag, context, where, inside=inside)
+            else:
+                _act(dataset, tag, action, context, where, parent)
+
+
+def _check_charset(dataset: Dataset, context: Context, path: str) -> None:
+    """Remove a Specific Character Set that is none."""
+    tag = BaseTag(_CHARSET)
+    if tag in dataset and not all(is_charset(text) or not text.strip() for text in texts_of(dataset, tag)):
+        _remove(dataset, tag, context, f"{path}{tag:08X}", Rule.ILLEGAL)
+
+
+def _remove(dataset: Dataset, tag: BaseTag, context: Context, where: str, rule: Rule) -> None:
+    del dataset[tag]
+    context.note(where, Action.REMOVE, rule)
+
+
+def _act(
+    dataset: Dataset, tag: BaseTag, action: Action, context: Context, where: str, parent: int | None
+) -> None:
+    """Do what the table says; where a value can't be cleaned, what the basic profile says."""
+    vr = _table_vr(dataset, tag)
+    if vr == "SQ" and action in (Action.CLEAN, Action.KEEP, Action.UID):
+        if _clean_items(dataset, tag, context, where, inside=action is Action.CLEAN):
+            context.note(where, action, Rule.TABLE)
+            return
+        action = basic_action(tag, context.iod, parent)
+    if action is Action.CLEAN and not clean_value(dataset, tag, vr, context):
+        action = basic_action(tag, context.iod, parent)
+    if action is Action.REMOVE:
+        del dataset[tag]
+    elif action is Action.ZERO and not put_pseudonym(dataset, tag, vr, context):
+        empty(dataset, tag, vr)
+    elif action is Action.DUMMY and not put_pseudonym(dataset, tag, vr, context):
+        put_dummy(dataset, tag, vr, context)
+    elif action is Action.UID:
+        replace_uids(dataset, tag, vr, context)
+    context.note(where, action, Rule.TABLE)
+
+
+def _table_vr(dataset: Dataset, tag: BaseTag) -> str:
+    """Return the dictionary's VR of an attribute of the table; what its file says doesn't count."""
+    try:
+        return dictionary_VR(tag)
+    except KeyError:
+        return vr_of(dataset, tag)
+
+
+def _clean_items(dataset: Dataset, tag: BaseTag, context: Context, where: str, *, inside: bool) -> bool:
+    """Clean the items of a sequence; tell whether it is one, and has any."""
+    element = dataset[tag]
+    if element.VR != "SQ":
+        return False
+    items = list(element.value or [])
+    for item in items:
+        clean_dataset(item, context, path=f"{where}.", parent=int(tag), inside=inside)
+    if items:
+        dataset[tag].value = Sequence(items)
+    return bool(items)
+
+
+def _clean_unlisted(dataset: Dataset, tag: BaseTag, context: Context, where: str, *, inside: bool) -> None:
+    """Clean an attribute that the table doesn't list, by what its kind of value can give away."""
+    vr = vr_of(dataset, tag)
+    if not is_known(tag) or tag in _OPAQUE or vr == "UN":
+        _remove(dataset, tag, context, where, Rule.UNKNOWN)
+    elif vr == "SQ":
+        _clean_items(dataset, tag, context, where, inside=inside)
+    elif vr == "PN":
+        put_dummy(dataset, tag, vr, context)
+        context.note(where, Action.DUMMY, Rule.UNLISTED)
+    elif vr in ("DA", "DT", "TM"):
+        _clean_moment(dataset, tag, vr, context, where)
+    elif vr == "UI":
+        _clean_uid(dataset, tag, context, where)
+    elif vr == "UR" and tag not in _URLS:
+        _remove(dataset, tag, context, where, Rule.UNLISTED)
+    elif vr in TEXTS or vr == "UR":
+        _clean_text(dataset, tag, vr, context, where, inside=inside)
+    elif vr in ("AE", "AS", "CS", "DS", "IS"):
+        _check(dataset, tag, vr, context, where)
+    else:
+        context.note(where, Action.KEEP, Rule.UNLISTED)
+
+
+def _clean_moment(dataset: Dataset, tag: BaseTag, vr: str, context: Context, where: str) -> None:
+    """Treat a moment outside the table as the table treats most (PS3.15 E.1.1, note 4)."""
+    if context.policy.has(Option.FULL_DATES):
+        context.note(where, Action.KEEP, Rule.UNLISTED)
+    elif context.policy.has(Option.MODIFIED_DATES) and shift_value(dataset, tag, vr, context):
+        context.note(where, Action.CLEAN, Rule.UNLISTED)
+    else:
+        _remove(dataset, tag, context, where, Rule.UNLISTED)
+
+
+def _clean_uid(dataset: Dataset, tag: BaseTag, context: Context, where: str) -> None:
+    """Keep what names a class; map what names an instance, so that references to it still fit."""
+    texts = texts_of(dataset, tag)
+    keyword = keyword_for_tag(tag)
+    if any(not is_legal(text, "UI") for text in texts):
+        _remove(dataset, tag, context, where, Rule.ILLEGAL)
+    elif (
+        tag in _CLASS_LIKE
+        or any(part in keyword for part in _CLASSES)
+        or context.policy.has(Option.UIDS)
+        or all(not text.strip("\0 ") or text.strip("\0 ") in UID_dictionary for text in texts)
+    ):
+        context.note(where, Action.KEEP, Rule.UNLISTED)
+    else:
+        replace_uids(dataset, tag, "UI", context)
+        context.note(where, Action.UID, Rule.UNLISTED)
+
+
+def _clean_text(
+    dataset: Dataset, tag: BaseTag, vr: str, context: Context, where: str, *, inside: bool
+) -> None:
+    """Clean free text: long, and in cleaned sequences, by its words; other text if it names somebody."""
+    texts = texts_of(dataset, tag)
+    if tag == _MEANING and inside:
+        _clean_meaning(dataset, context, where)
+    elif vr in ("ST", "LT", "UT", "UC") and (inside or context.policy.has(Option.CLEAN_DESCRIPTORS)):
+        if any(text.strip() for text in texts) and not clean_value(dataset, tag, vr, context):
+            put(dataset, tag, vr, ABSENT)
+        context.note(where, Action.CLEAN, Rule.TEXT)
+    elif any(context.identifiers.found_in(text) for text in texts):
+        left = " ".join(filter(None, (cleaned(text, but=context.identifiers.names) for text in texts)))
+        put(dataset, tag, vr, (left or ABSENT)[:16])
+        context.note(where, Action.CLEAN, Rule.IDENTIFIER)
+    else:
+        context.note(where, Action.KEEP, Rule.UNLISTED)
+
+
+def _clean_meaning(dataset: Dataset, context: Context, where: str) -> None:
+    """Write beside a code what the standard says that it means, or what of its words are descriptive."""
+    scheme = "".join(texts_of(dataset, BaseTag(_SCHEME)))
+    code = "".join(texts_of(dataset, BaseTag(_CODE)))
+    said = "".join(texts_of(dataset, BaseTag(_MEANING)))
+    known = meaning_of(scheme, code)
+    meaning = known if known is not None else cleaned(said, but=context.identifiers.names)
+    if known is not None and known.casefold() == said.strip().casefold():
+        context.note(where, Action.KEEP, Rule.CODE)
+        return
+    put(dataset, BaseTag(_MEANING), "LO", (meaning or ABSENT)[:64])
+    context.note(where, Action.CLEAN, Rule.CODE)
+
+
+def _check(dataset: Dataset, tag: BaseTag, vr: str, context: Context, where: str) -> None:
+    """Keep a code or number that is one, and names nobody."""
+    texts = texts_of(dataset, tag) if vr in ("AE", "CS") else _raw_texts(dataset, tag)
+    if any(not is_legal(text, vr) for text in texts):
+        _remove(dataset, tag, context, where, Rule.ILLEGAL)
+    elif vr in ("AE", "CS") and any(context.identifiers.found_in(text) for text in texts):
+        _remove(dataset, tag, context, where, Rule.IDENTIFIER)
+    else:
+        context.note(where, Action.KEEP, Rule.UNLISTED)
+
+
+def _raw_texts(dataset: Dataset, tag: BaseTag) -> list[str]:
+    """Return the values of a number in text, without turning them into numbers."""
+    value = getattr(dataset.get_item(tag), "value", None)
+    if isinstance(value, bytes):
+        return [part.strip(" \0") for part in value.decode("ascii", "replace").split("\\")]
+    return [str(one) for one in texts_of(dataset, tag)]
