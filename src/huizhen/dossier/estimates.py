@@ -130,21 +130,12 @@ def reason_of(measured: Measured) -> Cited:
 
 
 def sample_flags(measured: Measured) -> tuple[Inline, ...]:
-    """Return the flags of a sample: too few of a class, and patients whom the model could not answer."""
+    """Return the flags of a sample: too few of a class, patients without an answer, risks that were moved."""
     flags: list[Inline] = []
     if measured.evidence.detail.get("small") is True:
         flags.append(Mark("warn", say("flag.small")))
-    if type(measured.evidence.detail.get("unanswered")) is int:
-        label = join(label_of(measured), column_name("unanswered"), by=Text.both(" · "))
-        flags.append(
-            cite(
-                measured.entry,
-                label,
-                "/detail/unanswered",
-                show=lambda n: say("flag.unanswered", n=n),
-                phantom=measured.evidence.phantom,
-            )
-        )
+    flags += _counted(measured, "unanswered", "flag.unanswered")
+    flags += _counted(measured, "clipped", "flag.clipped")
     if isinstance(measured.evidence.detail.get("prevalence"), float):
         label = join(label_of(measured), column_name("prevalence"), by=Text.both(" · "))
 
@@ -154,6 +145,18 @@ def sample_flags(measured: Measured) -> tuple[Inline, ...]:
         phantom = measured.evidence.phantom
         flags.append(cite(measured.entry, label, "/detail/prevalence", show=show, phantom=phantom))
     return tuple(flags)
+
+
+def _counted(measured: Measured, field: str, word: str) -> list[Inline]:
+    """Return the flag of a count in the detail, in the words `word`; nothing where there is no such count."""
+    if type(measured.evidence.detail.get(field)) is not int:
+        return []
+    label = join(label_of(measured), column_name(field), by=Text.both(" · "))
+
+    def show(n: int) -> Text:
+        return say(word, n=n)
+
+    return [cite(measured.entry, label, f"/detail/{field}", show=show, phantom=measured.evidence.phantom)]
 
 
 def detail_of(measured: Measured, field: str, *, p: bool = False) -> Cited | None:
@@ -204,11 +207,14 @@ def stacked(measured: Measured, field: str = "") -> Cited | None:
 
 
 def stacked_cell(measured: Measured | None) -> Cell:
-    """Return a table cell of an evidence with its interval beneath, or why there is none, or a dash."""
+    """Return a table cell of an evidence with its interval beneath, or why there is none, or a dash.
+
+    Of the flags, that of moved risks alone: the others stand in the row of sizes.
+    """
     if measured is None:
         return (DASH,)
     number = stacked(measured)
-    return (number,) if number else estimate_cell(measured)
+    return (number, *_counted(measured, "clipped", "flag.clipped")) if number else estimate_cell(measured)
 
 
 def methods_of(found: Sequence[Measured]) -> tuple[Phrase, ...]:

@@ -16,8 +16,11 @@ from huizhen.validate.estimates import Estimate, normal_quantile, unanimous_floo
 from huizhen.validate.logistic import LogisticFit, fit_logistic
 from huizhen.validate.samples import checked_outcome, checked_risk, checked_scores, class_counts
 
-_EDGE = 1e-12
-"""Risks closer to 0 or 1 than this are moved here before the logit is taken, and counted."""
+EDGE = 1e-6
+"""Risks closer to 0 or 1 than this are moved here before the logit is taken, and counted.
+
+Farther out, a few log-odds of a certain model would pull slope and curve to themselves.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +45,7 @@ class Platt:
 
 def _linear_predictor(risk: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
     """Return the logits (n,) of risks, and how many lay too near 0 or 1 and were moved."""
-    inside = np.clip(risk, _EDGE, 1 - _EDGE)
+    inside = np.clip(risk, EDGE, 1 - EDGE)
     return np.asarray(logit(inside), dtype=np.float64), int(np.count_nonzero(inside != risk))
 
 

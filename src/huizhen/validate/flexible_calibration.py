@@ -19,6 +19,7 @@ from scipy.special import expit, logit
 
 from huizhen.core.streams import stream
 from huizhen.errors import NotEstimableError
+from huizhen.validate.calibration import EDGE
 from huizhen.validate.distances import Distance, distance
 from huizhen.validate.estimates import normal_quantile
 from huizhen.validate.logistic import LogisticFit, fit_logistic
@@ -31,8 +32,6 @@ LEAST, MANY = 10, 100
 """Events and non-events from which a curve is fitted, and from which it has four knots."""
 CELLS = 1000
 """Distinct risks beyond this many are gathered into so many cells of equal size."""
-_EDGE = 1e-6
-"""Risks closer to 0 or 1 are moved here: their log-odds would pull the whole curve."""
 _STEPS, _BATCH = 40, 200
 _FARTHEST = 3.0
 """No Newton step moves a log-odds farther: full steps may swing ever wider."""
@@ -88,7 +87,7 @@ def flexible_calibration(
     (True, True)
     """
     truth = checked_outcome(outcome)
-    values = np.clip(checked_risk(risk, truth.size), _EDGE, 1 - _EDGE)
+    values = np.clip(checked_risk(risk, truth.size), EDGE, 1 - EDGE)
     rarer = min(class_counts(truth, least=LEAST))
     knots = _knots(logit(values), 4 if rarer >= MANY else 3)
     cells = _cells(truth, values, knots)

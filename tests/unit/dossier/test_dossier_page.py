@@ -164,6 +164,10 @@ def test_both_languages_are_inside_and_one_opens(built: Path, built_zh: Path) ->
     assert english.count('lang="en">') == english.count('lang="zh-Hans">') + 1  # the root's own
 
 
+def test_moved_risks_are_told_beside_the_slope(html: str) -> None:
+    assert html.count("7 risks near 0 or 1 moved") == 4  # a cell and a line to search, for each cohort
+
+
 def test_what_the_ledger_says_is_escaped(
     synthetic: Any, key: SigningKey, tmp_path: Path, build: Callable[..., Path]
 ) -> None:

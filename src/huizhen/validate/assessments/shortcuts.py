@@ -14,6 +14,7 @@ from huizhen.core.evidence import Evidence
 from huizhen.errors import NotEstimableError
 from huizhen.validate.assessments.discrimination import INTERVAL, auc_of, difference_of
 from huizhen.validate.assessments.interface import Evaluation, Measured, sample_notes
+from huizhen.validate.calibration import EDGE
 from huizhen.validate.discrimination import auc, auc_interval
 from huizhen.validate.shortcuts import FOLDS, mean_change, told_from_features
 
@@ -120,5 +121,5 @@ def _change(evaluation: Evaluation, name: str) -> Measured:
 
 
 def _log_odds(risk: NDArray[np.float64]) -> NDArray[np.float64]:
-    inside = np.clip(risk, 1e-12, 1 - 1e-12)
+    inside = np.clip(risk, EDGE, 1 - EDGE)
     return np.asarray(np.log(inside / (1 - inside)))
