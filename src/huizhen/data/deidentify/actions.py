@@ -14,7 +14,7 @@ from pydicom.tag import BaseTag
 
 from huizhen.data.deidentify.context import Context
 from huizhen.data.deidentify.dates import shifted
-from huizhen.data.deidentify.descriptors import cleaned
+from huizhen.data.deidentify.descriptors import cleaned, is_descriptive
 from huizhen.data.deidentify.dummies import dummy_document, dummy_of
 from huizhen.data.deidentify.elements import TEXTS, texts_of
 from huizhen.data.deidentify.legal import is_legal
@@ -127,7 +127,9 @@ def clean_value(dataset: Dataset, tag: BaseTag, vr: str, context: Context) -> bo
     texts = texts_of(dataset, tag)
     if tag == _ZONE:
         return len(texts) == 1 and texts[0].strip()[:1] in ("+", "-") and texts[0].strip()[1:].isdigit()
-    if vr in ("AS", "CS", "DS", "IS"):
+    if vr == "CS":
+        return bool(texts) and all(all(map(is_descriptive, one.lower().split())) for one in texts)
+    if vr in ("AS", "DS", "IS"):
         return bool(texts) and all(
             is_legal(one, vr) and not context.identifiers.found_in(one) for one in texts
         )

@@ -24,7 +24,16 @@ RISKY = frozenset(
 )
 """Modalities (0008,0060) whose devices, or whose scanning of film, write onto the image."""
 
-_RISKY_OBJECTS = ("secondary-capture", "ultrasound", "photo", "video", "endoscopic", "print")
+_OBJECTS = {
+    "secondary-capture": "SC",
+    "ultrasound": "US",
+    "photo": "XC",
+    "video": "XC",
+    "endoscopic": "ES",
+    "print": "SC",
+}
+"""What kinds of objects (parts of their names in PS3.3) are like, whatever modality they name."""
+
 _RISKY_TYPES = frozenset({"SCREEN SAVE", "DOSE_INFO", "REPORT", "PASTED", "SCANNED", "PROTOCOL"})
 _VOICE = frozenset({"basic-voice-audio-waveform", "general-audio-waveform", "real-time-audio-waveform"})
 _OVERLAY_BIT = 0x0102
@@ -75,23 +84,22 @@ def check_pixels(dataset: Dataset, policy: PixelPolicy, *, inspected: bool) -> N
     flag = "".join(texts_of(dataset, _tag("BurnedInAnnotation"))).strip().upper()
     if flag == "YES" and not policy.release_annotated:
         raise Refused(Reason.BURNED_IN, queued=True)
-    if not _is_risky(dataset, iod) or (flag == "NO" and policy.trust_flag):
-        return
-    if "".join(texts_of(dataset, _tag("Modality"))).strip() not in policy.release:
+    risks = _risks(dataset, iod)
+    if risks - set(policy.release) and not (flag == "NO" and policy.trust_flag):
         raise Refused(Reason.RISKY_PIXELS, queued=True)
 
 
-def _is_risky(dataset: Dataset, iod: str) -> bool:
-    """Tell whether the kind of image is one that text is written onto."""
-    modality = "".join(texts_of(dataset, _tag("Modality"))).strip().upper()
+def _risks(dataset: Dataset, iod: str) -> set[str]:
+    """Return what makes text in the image likely: its modality, the modality that its object is like, or SC.
+
+    An image without a modality counts as OT.
+    """
+    modality = "".join(texts_of(dataset, _tag("Modality"))).strip().upper() or "OT"
     types = {text.strip().upper() for text in texts_of(dataset, _tag("ImageType"))}
-    return (
-        modality in RISKY
-        or not modality
-        or any(part in iod for part in _RISKY_OBJECTS)
-        or bool(types & _RISKY_TYPES)
-        or "ConversionType" in dataset
-    )
+    risks = {kind for part, kind in _OBJECTS.items() if part in iod}
+    if types & _RISKY_TYPES or "ConversionType" in dataset:
+        risks.add("SC")
+    return risks | ({modality} & RISKY)
 
 
 def _hides_overlay(dataset: Dataset, tag: BaseTag) -> bool:

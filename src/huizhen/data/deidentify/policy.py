@@ -37,7 +37,10 @@ class PixelPolicy(BaseModel):
 
     model_config = _STRICT
     release: tuple[Annotated[str, Field(pattern=r"^[A-Z]{2,16}$")], ...] = ()
-    """Risky modalities (0008,0060) that a person at the site judged free of burned-in text."""
+    """Risky modalities (0008,0060) that a person at the site judged free of burned-in text.
+
+    SC stands for secondary captures and screen saves of whatever modality: a captured CT needs SC here.
+    """
     trust_flag: bool = False
     """Whether Burned In Annotation (0028,0301) NO is believed for risky modalities."""
     release_annotated: bool = False

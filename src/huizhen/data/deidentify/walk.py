@@ -24,7 +24,7 @@ from huizhen.data.deidentify.actions import (
     replace_uids,
     shift_value,
 )
-from huizhen.data.deidentify.codes import meaning_of
+from huizhen.data.deidentify.codes import CODE_TAGS, clean_code
 from huizhen.data.deidentify.context import Context, Rule
 from huizhen.data.deidentify.descriptors import cleaned
 from huizhen.data.deidentify.dummies import ABSENT
@@ -36,7 +36,7 @@ from huizhen.data.deidentify.profile import Action, basic_action, decide
 
 __all__ = ["clean_dataset"]
 
-_CHARSET, _MEANING, _SCHEME, _CODE = 0x00080005, 0x00080104, 0x00080102, 0x00080100
+_CHARSET = 0x00080005
 _URLS = frozenset({0x0008010E, 0x00080120})
 """URLs that name a coding scheme or are a code: the others lead to a hospital's own server."""
 
@@ -75,8 +75,10 @@ def clean_dataset(
     """
     _check_charset(dataset, context, path)
     sweep_private(dataset, context, path)
+    if inside:
+        clean_code(dataset, context, path)
     for tag in sorted(dataset.keys()):
-        if tag not in dataset or tag.is_private:
+        if tag not in dataset or tag.is_private or (inside and tag in CODE_TAGS):
             continue
         where = f"{path}{tag:08X}"
         if tag.element == 0 or tag.group <= 6:
@@ -109,7 +111,7 @@ def _act(
     """Do what the table says; where a value can't be cleaned, what the basic profile says."""
     vr = _table_vr(dataset, tag)
     if vr == "SQ" and action in (Action.CLEAN, Action.KEEP, Action.UID):
-        if _clean_items(dataset, tag, context, where, inside=action is Action.CLEAN):
+        if _clean_items(dataset, tag, context, where, inside=action is not Action.KEEP):
             context.note(where, action, Rule.TABLE)
             return
         action = basic_action(tag, context.iod, parent)
@@ -204,9 +206,7 @@ def _clean_text(
 ) -> None:
     """Clean free text: long, and in cleaned sequences, by its words; other text if it names somebody."""
     texts = texts_of(dataset, tag)
-    if tag == _MEANING and inside:
-        _clean_meaning(dataset, context, where)
-    elif vr in ("ST", "LT", "UT", "UC") and (inside or context.policy.has(Option.CLEAN_DESCRIPTORS)):
+    if inside or vr in ("ST", "LT", "UT", "UC"):
         if any(text.strip() for text in texts) and not clean_value(dataset, tag, vr, context):
             put(dataset, tag, vr, ABSENT)
         context.note(where, Action.CLEAN, Rule.TEXT)
@@ -216,20 +216,6 @@ def _clean_text(
         context.note(where, Action.CLEAN, Rule.IDENTIFIER)
     else:
         context.note(where, Action.KEEP, Rule.UNLISTED)
-
-
-def _clean_meaning(dataset: Dataset, context: Context, where: str) -> None:
-    """Write beside a code what the standard says that it means, or what of its words are descriptive."""
-    scheme = "".join(texts_of(dataset, BaseTag(_SCHEME)))
-    code = "".join(texts_of(dataset, BaseTag(_CODE)))
-    said = "".join(texts_of(dataset, BaseTag(_MEANING)))
-    known = meaning_of(scheme, code)
-    meaning = known if known is not None else cleaned(said, but=context.identifiers.names)
-    if known is not None and known.casefold() == said.strip().casefold():
-        context.note(where, Action.KEEP, Rule.CODE)
-        return
-    put(dataset, BaseTag(_MEANING), "LO", (meaning or ABSENT)[:64])
-    context.note(where, Action.CLEAN, Rule.CODE)
 
 
 def _check(dataset: Dataset, tag: BaseTag, vr: str, context: Context, where: str) -> None:
