@@ -19,19 +19,21 @@ Told = dict[str, dict[str, set[str]]]
 """Column -> patient id -> what its rows say."""
 
 
-def with_groups(study: Study, cases: Sequence[Case], roots: Sequence[Path]) -> tuple[Case, ...]:
+def with_groups(
+    study: Study, cases: Sequence[Case], roots: Sequence[Path], *, lenient: bool = False
+) -> tuple[Case, ...]:
     """Return `cases` with `groups`: column of each subgroup -> what a labels table says of the patient.
 
     Empty cells count as saying nothing; a patient whose rows differ has no value. A scanner's column holds
     the scanners of the patient's images of that modality. Raises `DataError` when no table of a site has a
-    column, and what reading a table raises.
+    column, unless `lenient`, where it says nothing of anybody then, and what reading a table raises.
     """
     columns = [one.column for one in study.subgroup if one.source == "table"]
     scanners = {one.column: one.modality for one in study.subgroup if one.source == "scanner"}
     if not columns and not scanners:
         return tuple(cases)
     codes = {m.name: set(m.missing_codes) for m in study.table_modalities}
-    told = {site.name: _told(site, columns, codes, roots) for site in study.site}
+    told = {site.name: _told(site, columns, codes, roots, lenient=lenient) for site in study.site}
     return tuple(
         replace(case, groups=_of_tables(case, told[case.site]) | _of_scanners(case, scanners))
         for case in cases
@@ -54,7 +56,9 @@ def _single(values: set[str]) -> str:
     return next(iter(values)) if len(values) == 1 else ""
 
 
-def _told(site: Site, columns: Sequence[str], codes: Mapping[str, set[str]], roots: Sequence[Path]) -> Told:
+def _told(
+    site: Site, columns: Sequence[str], codes: Mapping[str, set[str]], roots: Sequence[Path], *, lenient: bool
+) -> Told:
     """Return what a site's tables say. Raises `DataError` for a column that none of them has."""
     told: Told = {}
     tables: list[str] = []
@@ -73,7 +77,7 @@ def _told(site: Site, columns: Sequence[str], codes: Mapping[str, set[str]], roo
             for row in table.kept(source.where):
                 _take(of_column, row, source.columns.patient, column, empty)
     for column in columns:
-        if column not in told:
+        if column not in told and not lenient:
             raise DataError(
                 f"no labels table of the site {site.name} has the column {column} of a subgroup",
                 remedy="correct subgroup.column, or add the column to one of the site's tables",

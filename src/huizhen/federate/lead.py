@@ -63,6 +63,8 @@ class Lead:
     patience_s: float = 600.0
     quorum: float = 0.67
     taking_part: tuple[str, ...] = ()
+    alone: frozenset[str] = frozenset()
+    """Sites that said, when they were invited, that their own scores' distribution may leave by itself."""
     plan: wire.Plan | None = None
     """What every site must hold before it is asked to train: sent again to one that was away."""
     _absent: set[str] = field(default_factory=set)
@@ -94,9 +96,9 @@ class Lead:
         )
         answers = self.ask(dict.fromkeys(invitation.sites, invitation), self.patience_s)
         self._invitation = invitation
-        self.taking_part = tuple(
-            s for s, a in sorted(answers.items()) if isinstance(a.message, wire.Accepted)
-        )
+        accepted = {s: a.message for s, a in sorted(answers.items()) if isinstance(a.message, wire.Accepted)}
+        self.taking_part = tuple(accepted)
+        self.alone = frozenset(site for site, answer in accepted.items() if answer.alone)
         if not self.taking_part:
             raise FederationError(
                 "no site takes part: " + self.journal.refusals(),

@@ -226,6 +226,8 @@ class Accepted(_Answer):
     kind: Literal["accepted"] = "accepted"
     role: Literal["development", "external"]
     version: Name
+    alone: bool = False
+    """Whether the policy lets the distribution of scores here leave by itself, in the clear."""
 
 
 class Refusal(_Answer):

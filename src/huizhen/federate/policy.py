@@ -77,7 +77,8 @@ class SitePolicy(BaseModel):
     """Public keys of sites that sums may be shared with. Empty: any that the lead names at first;
     one that lies could name sites that it invented."""
     score_histograms: bool = True
-    """Whether the distribution of the model's scores here, by outcome, may leave for validation."""
+    """Whether the distribution of the models' scores here, by outcome, may leave for validation: of all
+    tested patients, and of each group that the study names with `smallest_count` of them or more."""
     maximum_labels: Annotated[int, Field(ge=0)] | None = None
     """Cases that a study may ask this site's readers about, over all its query rounds; None sets no bound."""
     messages: tuple[str, ...] = (_ANY,)

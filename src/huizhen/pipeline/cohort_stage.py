@@ -32,6 +32,8 @@ CASES, FOLDS, SEALED, SALT = "cases.json", "folds.json", "sealed.json", "salt.js
 COMMITTED = (CASES, FOLDS, SEALED)
 FORM = 2
 """The form of the stage's folder: another one is made anew."""
+WITH_GROUPS = 1
+"""The form in which a federation's site keeps its patients' groups beside them."""
 OUTCOMES_READ_FOR = ("missing_label", "conflicting_label", "stratification")
 """What intake reads outcomes for, those of test patients too."""
 
@@ -68,7 +70,8 @@ def cohort_stage(run: Run) -> OpenCohort:
         folds = split_cohort(found.cohort, study, found.links)
         leakage = check_leakage(found.cohort, folds, found.fingerprints, study.split.near_duplicate_distance)
         sealed = sealed_cases(run, found.cohort.cases, folds)
-        cases = found.cohort.cases if study.federation else with_groups(study, found.cohort.cases, run.roots)
+        apart = study.federation is not None  # one site's table may lack a column that another's has
+        cases = with_groups(study, found.cohort.cases, run.roots, lenient=apart)
         write_json(
             folder / CASES,
             [case_to_json(case, outcome=case.pseudonym not in sealed) for case in cases],
@@ -88,7 +91,8 @@ def cohort_stage(run: Run) -> OpenCohort:
         return Made(evidence=shown, entries=[("intake", read), ("commit", commit)])
 
     made_from = {**study_part(study, *keys), "files by name, size and time": listed}
-    stage = run.stage("cohort", [settings, listed, run.key.key_id, FORM], body, made_from=made_from)
+    form: int | list[int] = [FORM, WITH_GROUPS] if study.federation and study.subgroup else FORM
+    stage = run.stage("cohort", [settings, listed, run.key.key_id, form], body, made_from=made_from)
     return read_cohort(stage, unsealed=False)
 
 

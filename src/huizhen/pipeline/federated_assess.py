@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from functools import cache, partial
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.special import expit
-
 from huizhen.core.cohort import Part
-from huizhen.core.evidence import Evidence, Interval, Verdict
+from huizhen.core.digests import plain
+from huizhen.core.evidence import Evidence
 from huizhen.core.files import write_json
 from huizhen.core.predictions import Predictions
 from huizhen.core.study import Study
 from huizhen.errors import NotEstimableError, PolicyError
 from huizhen.federate.lead import Lead
-from huizhen.federate.statistics.delong import Aucs, DeLong
-from huizhen.federate.statistics.runner import conduct
-from huizhen.federate.statistics.scores import ScoreDistribution, Scores
 from huizhen.pipeline.assess_stage import not_assessed
 from huizhen.pipeline.decisions import Decisions
-from huizhen.pipeline.federated_plan import calibrated, folds_of, scores_subject
+from huizhen.pipeline.federated_asking import Asking, whole
+from huizhen.pipeline.federated_scores import TOGETHER, held_back_of, predictions_of, sparse
 from huizhen.pipeline.opened import COHORT_WORDS
-from huizhen.pipeline.predict_stage import log_odds
+from huizhen.pipeline.predict_stage import with_single_specialists
 from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage
 from huizhen.validate.assess import assess, endpoints_not_assessed, with_multiplicity
+from huizhen.validate.assessments.interface import FEW, FromSums, Measured
 
 CMAN = "cman"
+TOGETHER_ONLY = (
+    "scores of development sites leave them in sums over sites only, and sums over few sites that give the "
+    "spread between them would show each one's result"
+)
+NOT_ALONE = "an external site's policy keeps its own result from leaving alone, and so no site's is asked for"
 
 
 def assess_federated(
@@ -47,7 +48,7 @@ def assess_federated(
         for part, sites in cohorts.items():
             if not sites:
                 evidence += _absent(run.study, part, "no such site takes part")
-            elif not _whole(run.study, decisions, CMAN):
+            elif not whole(run.study, decisions, CMAN):
                 evidence += _absent(run.study, part, "the model has no threshold in every fold")
             else:
                 evidence += _assessed(run, lead, decisions, part, sites, folder)
@@ -63,37 +64,25 @@ def _absent(study: Study, part: Part, reason: str) -> list[Evidence]:
     return endpoints_not_assessed(study, cohort=COHORT_WORDS[part], reason=reason, phantom=study.phantom)
 
 
-def _whole(study: Study, decisions: Decisions, name: str) -> bool:
-    """Tell whether a model has a decision in every fold."""
-    return len(decisions.get(name, {})) == folds_of(study)
-
-
 def _assessed(
     run: Run, lead: Lead, decisions: Decisions, part: Part, sites: tuple[str, ...], folder: Path
 ) -> list[Evidence]:
     """Return the evidence of one cohort."""
+    asking = Asking(study=run.study, lead=lead, decisions=decisions, part=part, sites=sites)
     try:
-        scores = _scores(run, lead, decisions, part, sites)
+        blocks = asking.blocks()
     except (PolicyError, NotEstimableError) as error:  # for good; what may pass ends the run, to go on later
         return _absent(run.study, part, error.message)
-    for number, (found, _) in enumerate(scores):
-        name = f"scores_{part.value}{f'_{number}' if len(scores) > 1 else ''}.json"
-        write_json(folder / ARTEFACTS / name, _sparse(found))
-    table = predictions_of(scores, part)
-    evidence = [_events(run, table)]
-    evidence += [
-        item
-        for item in assess(table, run.study, phantom=run.study.phantom)
-        if not (
-            item.verdict is Verdict.NOT_ASSESSED and item.metric in ("auc", "auc_difference", "subset_auc")
-        )
-        and not item.key.split("/")[-1].startswith("site:")
-    ]
-    held = {item.key for item in evidence}
-    for name in decisions:
-        if name != CMAN and _whole(run.study, decisions, name):
-            evidence += [e for e in _compared(run, lead, decisions, name, part, sites) if e.key not in held]
-    return evidence
+    table = with_single_specialists(predictions_of(blocks, part, asking.counted))
+    write_json(folder / ARTEFACTS / f"scores_{part.value}.json", sparse(blocks, asking.counted))
+    sums = FromSums(
+        paired=cache(partial(_paired, asking, len(table.patient))),
+        uncounted=asking.uncounted,
+        held_back=held_back_of(blocks, asking.counted),
+    )
+    found = assess(table, run.study, phantom=run.study.phantom, sums=sums)
+    kept = [item for item in found if asking.apart or not item.key.endswith(f"/site:{TOGETHER}")]
+    return [_events(run, table), *kept, *_unasked(run, asking)]
 
 
 def _events(run: Run, table: Predictions) -> Evidence:
@@ -112,104 +101,41 @@ def _events(run: Run, table: Predictions) -> Evidence:
     )
 
 
-def _scores(
-    run: Run, lead: Lead, decisions: Decisions, part: Part, sites: tuple[str, ...]
-) -> list[tuple[ScoreDistribution, float]]:
-    """Return distributions of CMAN's calibrated risks, each with the threshold that holds for it.
-
-    Internal patients come fold by fold, each from the fold that never saw them; external ones are judged by
-    all folds together. A fold that tests nobody is left out. Raises `NotEstimableError` when all are.
-    """
-    own = decisions[CMAN]
-    if part is Part.EXTERNAL or len(own) == 1:
-        cut = float(expit(np.mean([log_odds(decision.threshold) for decision in own.values()])))
-        threshold = cut if len(own) > 1 else own[0].threshold
-        return [(_asked(lead, decisions, part, None, sites), threshold)]
-    found: list[tuple[ScoreDistribution, float]] = []
-    for fold, decision in sorted(own.items()):
-        try:
-            found.append((_asked(lead, decisions, part, fold, sites), decision.threshold))
-        except NotEstimableError:
-            continue
-    if not found:
-        raise NotEstimableError("there is no test patient", remedy="gather cases")
-    return found
-
-
-def _asked(
-    lead: Lead, decisions: Decisions, part: Part, fold: int | None, sites: tuple[str, ...]
-) -> ScoreDistribution:
-    """Return the distribution of CMAN's calibrated risks in one fold, or over all."""
-    exchange = lead.exchange(scores_subject(part, fold, [CMAN]), secure=True, sites=sites)
-    return conduct(Scores(), calibrated(exchange, calibrations(decisions, [CMAN]))).result
-
-
-def calibrations(decisions: Decisions, names: Sequence[str]) -> NDArray[np.float64]:
-    """Return slope and intercept of models in every fold (models, folds, 2)."""
-    by_model = [[decisions[name][fold].platt for fold in sorted(decisions[name])] for name in names]
-    return np.array([[[platt.slope, platt.intercept] for platt in folds] for folds in by_model])
-
-
-def predictions_of(scores: Sequence[tuple[ScoreDistribution, float]], part: Part) -> Predictions:
-    """Return distributions as a table of nobody's predictions: outcome and risk, in no patient's order."""
-    risk = np.concatenate([found.score for found, _ in scores])
-    count = len(risk)
-    return Predictions(
-        patient=np.array([f"of-{count}-{i}" for i in range(count)]),
-        site=np.full(count, "all"),
-        part=part,
-        outcome=np.concatenate([found.outcome for found, _ in scores]),
-        risk={CMAN: risk},
-        decision={CMAN: np.concatenate([found.score >= threshold for found, threshold in scores])},
-    )
-
-
-def _sparse(scores: ScoreDistribution) -> dict[str, dict[str, int]]:
-    """Return the bins that hold anybody, so that every number can be reckoned again."""
-    return {
-        name: {str(i): int(n) for i, n in enumerate(counts) if n}
-        for name, counts in (("events", scores.events), ("others", scores.others))
-    }
-
-
-def _compared(
-    run: Run, lead: Lead, decisions: Decisions, name: str, part: Part, sites: tuple[str, ...]
-) -> list[Evidence]:
-    """Return a baseline's AUC and CMAN's difference from it, on the patients that both answer."""
-    pair = [CMAN, name]
-    exchange = lead.exchange(scores_subject(part, None, pair), secure=True, sites=sites)
-    exchange = calibrated(exchange, calibrations(decisions, pair))
-    cohort = COHORT_WORDS[part]
-    keys = f"auc/{name}/{cohort}/all", f"auc_difference/cman~{name}/{cohort}/all"
+def _paired(asking: Asking, patients: int, one: str, other: str) -> Measured:
+    """Return the difference of two models' AUCs on those of the `patients` whom both answer."""
     try:
-        found: Aucs = conduct(DeLong(models=2), exchange).result
-    except (PolicyError, NotEstimableError) as error:
-        return [
-            Evidence.not_assessed(
-                key=key,
-                metric=key.partition("/")[0],
-                stage="validate",
-                reason=error.message,
-                phantom=run.study.phantom,
-            )
-            for key in keys
-        ]
-    difference = found.difference(0, 1)
-    return [
-        _evidence(run, keys[0], float(found.aucs[1]), found.interval(1), found),
-        _evidence(run, keys[1], difference.estimate, difference.interval, found),
-    ]
-
-
-def _evidence(run: Run, key: str, estimate: float, interval: Interval, found: Aucs) -> Evidence:
-    return Evidence(
-        key=key,
-        metric=key.partition("/")[0],
-        stage="validate",
-        estimate=estimate,
-        interval=interval,
-        n=found.n_pos + found.n_neg,
+        found = asking.aucs(one, other)
+    except PolicyError as error:
+        raise NotEstimableError(error.message, remedy=error.remedy) from error
+    difference, n = found.difference(0, 1), found.n_pos + found.n_neg
+    notes = {"unanswered": patients - n} if n < patients else {}
+    small = {"small": True} if min(found.n_pos, found.n_neg) < FEW else {}
+    tested = {"p": plain(difference.p), "z": plain(difference.z)}
+    return Measured(
+        estimate=difference.estimate,
+        interval=difference.interval,
+        n=n,
         n_events=found.n_pos,
-        phantom=run.study.phantom,
-        detail={"from": "exact federated sums of 16-bit scores"},
+        detail={"auc_main": float(found.aucs[0]), **tested, **notes, **small},
     )
+
+
+def _unasked(run: Run, asking: Asking) -> list[Evidence]:
+    """Return what isn't assessed of a cohort because of what sites let out, each with the reason."""
+    cohort, main = COHORT_WORDS[asking.part], run.study.main
+    refused = [
+        (f"{metric}/{key}/{cohort}/all", metric, reason)
+        for name, reason in asking.refused.items()
+        for metric, key in (("auc", name), ("auc_difference", f"{main}~{name}"))
+        if "|" not in name
+    ]
+    if not asking.apart and len(asking.sites) > 1:
+        reason = TOGETHER_ONLY if asking.part is Part.TEST else NOT_ALONE
+        refused += [(f"{what}/{main}/{cohort}/site", what, reason) for what in ("grouping", "heterogeneity")]
+    return [
+        Evidence.not_assessed(
+            key=key, metric=metric, stage="validate", reason=reason, phantom=run.study.phantom
+        )
+        for key, metric, reason in refused
+        if reason
+    ]

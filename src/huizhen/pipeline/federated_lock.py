@@ -34,7 +34,7 @@ from huizhen.pipeline.federated_heads import site_heads
 from huizhen.pipeline.federated_labelling import learnt_from
 from huizhen.pipeline.federated_model import save_model
 from huizhen.pipeline.federated_plan import FederatedModel, calibrated, folds_of, scores_subject
-from huizhen.pipeline.fit_stage import WEIGHTS
+from huizhen.pipeline.fit_stage import WEIGHTS, subset_names
 from huizhen.pipeline.model_bundle import write_card
 from huizhen.pipeline.stage import Made, Run, Stage
 
@@ -92,7 +92,9 @@ def _all_decided(
     """Return every model's decision in every fold, with its evidence."""
     decisions: dict[str, dict[int, Decision]] = {}
     evidence: list[Evidence] = []
-    for name, fold in dict.fromkeys((m.planned.name, m.fold) for m in models):
+    for name, fold in dict.fromkeys(
+        (name, m.fold) for m in models for name in (m.planned.name, *subset_names(run, m.planned))
+    ):
         decision, told = _decided(run, lead, name, fold, sites)
         evidence.append(told)
         if decision is not None:

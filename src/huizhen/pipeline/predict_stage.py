@@ -232,7 +232,7 @@ def _predictions(
             if one.source in ("table", "scanner") and run.study.federation is None
         },
     )
-    return _with_single_specialists(table)
+    return with_single_specialists(table)
 
 
 def _levels(
@@ -257,7 +257,7 @@ def _levels(
     return {study.main: level_over_folds(logit(risk[study.main]), found, np.array(tested, dtype=np.bool_))}
 
 
-def _with_single_specialists(table: Predictions) -> Predictions:
+def with_single_specialists(table: Predictions) -> Predictions:
     """Name each single-modality model as that subset's specialist too."""
     twins = {f"specialist|{n.partition(':')[2]}": n for n in table.risk if n.startswith("single:")}
     return replace(

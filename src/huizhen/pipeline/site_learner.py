@@ -26,6 +26,7 @@ from huizhen.federate.statistics.counts import Categories
 from huizhen.federate.statistics.data import Table, table_of
 from huizhen.federate.statistics.delong import DeLong
 from huizhen.federate.statistics.fixed_point import encode
+from huizhen.federate.statistics.grouped import ScoresByGroup
 from huizhen.federate.statistics.interface import Sized, Statistic
 from huizhen.federate.statistics.localisation import Localisation
 from huizhen.federate.statistics.release import check_at_site
@@ -37,6 +38,7 @@ from huizhen.ledger.log import Log
 from huizhen.models.network import Network
 from huizhen.pipeline.cohort_stage import OpenCohort, cohort_stage, read_cohort
 from huizhen.pipeline.federated_explain import EXPLAIN
+from huizhen.pipeline.federated_groups import counted_groups
 from huizhen.pipeline.federated_plan import CELLS, FederatedModel, cell_of, federated_models
 from huizhen.pipeline.federated_regression import REGRESSION, regression_shapes
 from huizhen.pipeline.federated_tables import LEVELS, MOMENTS
@@ -310,6 +312,13 @@ class SiteLearner:
         elif (kind, asked.query.name) == (SCORES, "delong"):
             data = self._scores.about(rest, asked.query, hidden=asked.hidden)
             found = DeLong(models=len(data.scores)), data
+        elif (kind, asked.query.name) == (SCORES, "scores_by_group"):
+            divisions = tuple(one.division for one in counted_groups(self._study)[0])
+            least = self._site.policy().smallest_count
+            found = (
+                ScoresByGroup(divisions=divisions),
+                self._scores.by_group(rest, asked.query, hidden=asked.hidden, smallest=least),
+            )
         elif (kind, asked.query.name) == (EXPLAIN, "localisation"):
             found = Localisation(), self._heatmaps.about(rest, asked.query)
             self._site.policy().tell_heat()  # only now: the site's own heatmaps are made whatever may leave

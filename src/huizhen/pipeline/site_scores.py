@@ -13,11 +13,14 @@ from huizhen.core.cohort import Case, Part
 from huizhen.core.study import Study, Variant
 from huizhen.errors import FederationError
 from huizhen.federate.statistics.data import Scored, scored
+from huizhen.federate.statistics.grouped import GroupedScores
 from huizhen.federate.statistics.interface import Query
 from huizhen.pipeline.cohort_stage import OpenCohort
-from huizhen.pipeline.federated_plan import CALIBRATION, FederatedModel, folds_of, scores_of
+from huizhen.pipeline.federated_groups import codes_of
+from huizhen.pipeline.federated_plan import CALIBRATION, FederatedModel, ScoresAsked, folds_of, scores_of
 from huizhen.pipeline.federated_tables import Encodings
 from huizhen.pipeline.material import Columns, Material
+from huizhen.pipeline.plan import subsets
 from huizhen.pipeline.site_models import SiteModels
 from huizhen.pipeline.stage import Run
 from huizhen.train.fit import predict_logits
@@ -41,7 +44,7 @@ class SiteScores:
     cohort: Callable[[], OpenCohort]
     unsealed: Callable[[], OpenCohort]
     encodings: Callable[[int], Encodings]
-    _logits: dict[tuple[Part, str], Logits] = field(default_factory=dict)
+    _logits: dict[tuple[Part, str, tuple[str, ...]], Logits] = field(default_factory=dict)
     _materials: dict[Part, Material] = field(default_factory=dict)
 
     def forget(self) -> None:
@@ -54,7 +57,26 @@ class SiteScores:
         `hidden`: for a secure sum. Raises `FederationError` on patients who must not be scored, not yet,
         or not in the clear.
         """
+        return self._known(scores_of(subject), query, hidden=hidden)[0]
+
+    def by_group(self, subject: str, query: Query, *, hidden: bool, smallest: int) -> GroupedScores:
+        """Return the same with the groups that the study divides tested patients into.
+
+        `smallest`: of how many a group must be to be told of. Raises as `about`, and for tuning patients.
+        """
         asked = scores_of(subject)
+        if asked.part not in (Part.TEST, Part.EXTERNAL):
+            raise FederationError(
+                "groups are counted of tested patients only",
+                remedy="ask about them after the lock",
+                field="subject",
+            )
+        found, known = self._known(asked, query, hidden=hidden)
+        codes = codes_of(self.study, self.material(asked.part).cases)
+        return GroupedScores(scored=found, group=codes[:, known], smallest=1 if hidden else smallest)
+
+    def _known(self, asked: ScoresAsked, query: Query, *, hidden: bool) -> tuple[Scored, NDArray[np.bool_]]:
+        """Return outcome and risks, and of which cases (n,) of `material` they are."""
         if asked.part is Part.TRAIN:
             raise FederationError(
                 "training patients are not scored by outcome",
@@ -78,7 +100,7 @@ class SiteScores:
         odds = np.array([self.odds(asked.part, asked.fold, model, own) for model, own in pairs])
         outcome = np.array([case.outcome == 1 for case in self.material(asked.part).cases], bool)
         known = np.isfinite(odds).all(0)
-        return scored(outcome[known], expit(odds[:, known]))
+        return scored(outcome[known], expit(odds[:, known])), known
 
     def odds(self, part: Part, fold: int | None, model: str, calibration: NDArray[np.float64]) -> Logits:
         """Return a model's calibrated log-odds for the patients of `material(part)`, the mean over folds.
@@ -103,27 +125,37 @@ class SiteScores:
 
     def logits(self, part: Part, model: str, fold: int) -> Logits:
         """Return the mean log-odds of a model's members of one fold for the patients of `material(part)`."""
-        members = [m for m in self.models.models.values() if m.planned.name == model and m.fold == fold]
+        members, shown = self._members(model, fold)
         if not members:
             raise FederationError(
                 f"the study plans no model {model[:80]} in fold {fold}",
                 remedy="run the same version of huizhen everywhere",
                 field="subject",
             )
-        return np.asarray(np.mean([self._one(part, member) for member in members], axis=0))
+        return np.asarray(np.mean([self._one(part, member, shown) for member in members], axis=0))
 
-    def _one(self, part: Part, model: FederatedModel) -> Logits:
-        """Return one held model's log-odds; NaN for patients whom it can't answer."""
-        key = (part, model.name)
+    def _members(self, model: str, fold: int) -> tuple[list[FederatedModel], tuple[str, ...]]:
+        """Return the members of a planned model, or CMAN's with the subset of modalities it is asked with."""
+        own = [m for m in self.models.models.values() if m.fold == fold]
+        found = [m for m in own if m.planned.name == model]
+        base, _, shown = model.partition("|")
+        if found or base != Variant.CMAN.value or tuple(shown.split("+")) not in subsets(self.study):
+            return found, ()
+        return [m for m in own if m.planned.name == base], tuple(shown.split("+"))
+
+    def _one(self, part: Part, model: FederatedModel, shown: tuple[str, ...] = ()) -> Logits:
+        """Return one held model's log-odds, `shown` some modalities only; NaN for whom it can't answer."""
+        key = (part, model.name, shown)
         if key not in self._logits:
             data, names = self.material(part).data(self.encodings(model.fold)), model.planned.modalities
             rows = np.arange(len(data))
             if model.regression:
                 found = self.models.regression(model.name).logits(table_features(data, rows))
             else:
-                found = predict_logits(self.models.held(model.name)[0], data, rows, names)
+                network, keep = self.models.held(model.name)[0], shown or None
+                found = predict_logits(network, data, rows, names, keep=keep)
             whole = model.planned.variant is Variant.SPECIALIST  # which answers for all it was trained on
-            able = data.complete(names) if whole else data.answerable(names)
+            able = data.complete(shown or names) if shown or whole else data.answerable(names)
             self._logits[key] = np.where(able, found, np.nan)
         return self._logits[key]
 

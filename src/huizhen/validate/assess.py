@@ -36,7 +36,7 @@ from huizhen.validate.assessments.calibration_curves import calibration_curves
 from huizhen.validate.assessments.decisions import decisions
 from huizhen.validate.assessments.discrimination import discrimination
 from huizhen.validate.assessments.endpoints import endpoints, endpoints_not_assessed
-from huizhen.validate.assessments.interface import Evaluation
+from huizhen.validate.assessments.interface import Evaluation, FromSums
 from huizhen.validate.assessments.label_noise import wrong_labels
 from huizhen.validate.assessments.multiplicity import with_multiplicity
 from huizhen.validate.assessments.planned import planned
@@ -65,12 +65,14 @@ FAMILIES: tuple[Callable[[Evaluation], list[Evidence]], ...] = (
 """The families of claims, in the order in which their evidence is returned."""
 
 
-def assess(predictions: Predictions, study: Study, *, phantom: bool) -> list[Evidence]:
+def assess(
+    predictions: Predictions, study: Study, *, phantom: bool, sums: FromSums | None = None
+) -> list[Evidence]:
     """Return the evidence of one cohort: internal for predictions of the test part, external for external.
 
     What can't be measured (a site with one event, a model without predictions) is NOT_ASSESSED with the
-    reason. `phantom` marks every line. Raises `InvalidInputError` for predictions of another part, or
-    without cman.
+    reason. `phantom` marks every line. `sums`: the rows were made again from sums over sites. Raises
+    `InvalidInputError` for predictions of another part, or without cman.
     """
-    evaluation = Evaluation(predictions=predictions, study=study, phantom=phantom)
+    evaluation = Evaluation(predictions=predictions, study=study, phantom=phantom, sums=sums)
     return [evidence for family in FAMILIES for evidence in family(evaluation)]

@@ -110,7 +110,7 @@ def resampled_aucs(
     ...     resamples=2).tolist()
     [1.0, 1.0]
     """
-    order = np.argsort(values, kind="stable")
+    order = np.lexsort((truth, values))  # so that the order of the cases means nothing
     ranked, event = values[order], truth[order].astype(np.int64)
     starts = np.flatnonzero(np.concatenate(([True], ranked[1:] != ranked[:-1])))
     found = np.full(resamples, np.nan)

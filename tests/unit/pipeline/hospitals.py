@@ -29,8 +29,8 @@ from huizhen.pipeline.site_learner import SiteLearner, open_learner
 Answers = Mapping[str, Callable[[bytes], bytes]]
 """Site -> what answers its frames."""
 
-FAR = "far"
-"""The hospital of this name is external; all others develop."""
+EXTERNAL = ("far", "abroad")
+"""Hospitals of these names are external; all others develop."""
 IMAGES = """\
 [[modality]]
 name = "US"
@@ -100,7 +100,7 @@ def write_study(
 
 
 def _site(name: str, sources: str) -> str:
-    role = "external" if name == FAR else "development"
+    role = "external" if name in EXTERNAL else "development"
     return f'[[site]]\nname = "{name}"\nrole = "{role}"\n{sources}'
 
 

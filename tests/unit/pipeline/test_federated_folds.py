@@ -142,7 +142,8 @@ def test_the_internal_auc_is_that_of_each_patient_by_the_fold_that_never_saw_the
 
 def test_the_bundle_holds_all_folds_and_predicts(done, tmp_path):
     bundle = load_bundle(done.result.model)
-    assert set(bundle.card.thresholds) == {f"cman/fold{k}" for k in range(FOLDS)}
+    names = ("cman", "cman|US", "cman|clinic")
+    assert set(bundle.card.thresholds) == {f"{name}/fold{k}" for name in names for k in range(FOLDS)}
     assert {name.split("/")[0] for name in bundle.weights if name.startswith("fold")} == {
         f"fold{k}" for k in range(FOLDS)
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hospitals import FAR, Federation, draws, table, table_source, write_rows, write_study
+from hospitals import EXTERNAL, Federation, draws, table, table_source, write_rows, write_study
 from safetensors.numpy import load_file
 
 from huizhen.core.cohort import Part
@@ -83,7 +83,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Federation:
 @pytest.fixture(scope="module")
 def learners(done):
     with ExitStack() as stack:
-        yield {name: stack.enter_context(done.learner(name)) for name in SITES if name != FAR}
+        yield {name: stack.enter_context(done.learner(name)) for name in SITES if name not in EXTERNAL}
 
 
 def test_a_finished_run_goes_on_to_the_same_dossier(done):

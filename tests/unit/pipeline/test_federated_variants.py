@@ -47,9 +47,14 @@ def test_each_variant_is_assessed_and_compared(done):
     found = done.evidence()
     names = ["concatenation", "late_average", *(f"specialist|{one}+{two}" for one, two in ("ab", "ac", "bc"))]
     for name in names:
-        assert found[f"auc/{name}/internal/all"].estimate is not None, name
-        assert found[f"auc_difference/cman~{name}/internal/all"].estimate is not None, name
         assert found[f"floor/{name}/fold0"].n, name
+        if "|" not in name:
+            assert found[f"auc/{name}/internal/all"].estimate is not None, name
+            assert found[f"auc_difference/cman~{name}/internal/all"].estimate is not None, name
+            continue
+        beside = found[f"subset_auc/{name.partition('|')[2]}/internal"]
+        assert beside.estimate is not None, name
+        assert beside.detail["specialist"]["n"] == beside.n == beside.detail["difference"]["n"], name
 
 
 def test_a_specialist_answers_for_patients_who_have_all_that_it_was_trained_on(done):
@@ -61,4 +66,8 @@ def test_a_specialist_answers_for_patients_who_have_all_that_it_was_trained_on(d
             for case in learner._scores.material(Part.TEST).cases
         )
     found = done.evidence()
-    assert found["auc/specialist|a+b/internal/all"].n == whole < found["auc/concatenation/internal/all"].n
+    assert (
+        found["subset_auc/a+b/internal"].detail["specialist"]["n"]
+        == whole
+        < found["auc/concatenation/internal/all"].n
+    )

@@ -28,7 +28,9 @@ def scores(part: Part, *, locked: bool) -> SiteScores:
     cohort: Any = SimpleNamespace(
         folds=[SimpleNamespace(parts={case.pseudonym: part for case in cases})], within=lambda *_: cases
     )
-    study: Any = SimpleNamespace(split=SimpleNamespace(method="holdout"), active=None)
+    study: Any = SimpleNamespace(
+        split=SimpleNamespace(method="holdout"), active=None, modality=[], subgroup=[]
+    )
     models: Any = SimpleNamespace(
         models={"cman": SimpleNamespace(planned=SimpleNamespace(name="cman"), fold=0, name="cman/member0")},
         locked=lambda: {"cman/member0": "d"} if locked else {},
@@ -44,7 +46,7 @@ def scores(part: Part, *, locked: bool) -> SiteScores:
         unsealed=lambda: cohort,
         encodings=lambda _: {},
         _materials={Part.TEST: material, Part.EXTERNAL: material},
-        _logits={(part, "cman/member0"): np.linspace(-1, 1, N)},
+        _logits={(part, "cman/member0", ()): np.linspace(-1, 1, N)},
     )
 
 
@@ -80,6 +82,33 @@ def test_scores_leave_alone_only_after_the_lock_and_of_external_sites(part, lock
         return
     with pytest.raises(FederationError, match=r"secure sum only|only after the models are locked"):
         about(part, locked=locked, hidden=hidden)
+
+
+def by_group(part: Part, *, locked: bool, hidden: bool) -> int:
+    query = Query(name="scores_by_group", values={CALIBRATION: np.array([[[1.0, 0.0]]])})
+    subject = scores_subject(part, 0, ["cman"]).removeprefix("scores/")
+    return scores(part, locked=locked).by_group(subject, query, hidden=hidden, smallest=5).n
+
+
+@pytest.mark.parametrize(
+    ("part", "locked", "hidden"),
+    [
+        (Part.TRAIN, True, True),
+        (Part.TUNE, True, True),
+        (Part.TEST, False, True),
+        (Part.TEST, True, False),
+        (Part.EXTERNAL, False, False),
+    ],
+)
+def test_groups_are_counted_of_tested_patients_only_and_after_the_lock(part, locked, hidden):
+    with pytest.raises(FederationError, match=r"tested patients only|secure sum only|after the models are"):
+        by_group(part, locked=locked, hidden=hidden)
+    assert by_group(Part.TEST, locked=True, hidden=True) == N
+
+
+def test_the_model_is_asked_with_subsets_of_the_studys_modalities_only():
+    with pytest.raises(FederationError, match="plans no model"):
+        scores(Part.TEST, locked=True).odds(Part.TEST, 0, "cman|MG", np.array([[1.0, 0.0]]))
 
 
 def asked(subject: str, *, hidden: bool = False) -> Asked:

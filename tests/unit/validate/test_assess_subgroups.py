@@ -13,7 +13,9 @@ from huizhen.core.digests import canonical_json
 from huizhen.core.evidence import Evidence, Verdict
 from huizhen.core.predictions import Predictions
 from huizhen.core.study import Study
+from huizhen.errors import NotEstimableError
 from huizhen.validate.assess import assess
+from huizhen.validate.assessments.interface import FromSums, HeldBack, Measured
 from huizhen.validate.discrimination import auc_interval
 from huizhen.validate.fairness import fairness
 from huizhen.validate.heterogeneity import auc_over_sites
@@ -183,11 +185,35 @@ def test_what_is_not_known_of_patients_is_said(found: dict[str, Evidence]) -> No
     )
 
 
-def test_in_a_federation_groups_are_not_had() -> None:
+def from_sums(**more: Any) -> FromSums:
+    def paired(one: str, other: str) -> Measured:
+        raise NotEstimableError(f"{one} and {other} are not compared", remedy="compare them")
+
+    return FromSums(paired=paired, **more)
+
+
+def test_groups_that_sites_did_not_count_are_not_had() -> None:
     given = predictions(site=np.full(N, "all"), groups={}, present={})
-    lines = found_by_key(given, federation={"rounds": 2})
-    assert "distributions of scores" in lines["grouping/cman/external/sex"].reason
+    plan = a_study(subgroup=[{"column": "sex"}])
+    sums = from_sums(uncounted={"sex": "nobody counted it"})
+    lines = {e.key: e for e in assess(given, plan, phantom=False, sums=sums)}
+    assert lines["grouping/cman/external/sex"].reason == "nobody counted it"
     assert not any("site" in key.split("/")[-1:] for key in lines)
+
+
+def test_groups_that_are_held_back_are_named_and_not_taken_for_ungrouped() -> None:
+    labels = np.array(["F", "M", ""])[np.arange(N) % 3]
+    given = predictions(site=np.full(N, "all"), groups={"sex": labels}, present={})
+    plan = a_study(subgroup=[{"column": "sex", "groups": {"F": ["F"], "M": ["M"], "X": ["X"], "Y": ["Y"]}}])
+    sums = from_sums(held_back={"sex": HeldBack(groups=("X", "Y"), patients=40)})
+    lines = {e.key: e for e in assess(given, plan, phantom=False, sums=sums)}
+    told = lines["grouping/cman/external/sex"].detail
+    assert (told["groups"], told["ungrouped"]) == (4, N // 3 - 40)
+    for name in ("X", "Y"):
+        line = lines[f"subgroup/cman/external/sex/{name}"]
+        assert (line.verdict, line.n) == (Verdict.NOT_ASSESSED, None)
+        assert "too small to be shown" in line.reason
+    assert lines["subgroup/cman/external/sex/F"].estimate is not None
 
 
 def test_without_a_threshold_or_with_ranks_only_what_can_be_said_is() -> None:

@@ -215,6 +215,7 @@ class Worker:
             sender=self._folder.name,
             role=Role(site.role).value,
             version=huizhen.__version__,
+            alone=policy.plain_aggregates and policy.score_histograms,
         )
 
     def _admit(self, asked: Sealed, policy: SitePolicy) -> None:

@@ -69,6 +69,8 @@ def difference_of(evaluation: Evaluation, a: str, b: str, group: Mask) -> Measur
 
     Raises as `auc_of`. `detail` holds a's own AUC on these patients, and z and p, None where no test exists.
     """
+    if evaluation.sums is not None:
+        return evaluation.sums.paired(a, b)
     kept = evaluation.answered(group, a, b)
     predictions = evaluation.predictions
     outcome, ours, other = predictions.outcome[kept], predictions.risk[a][kept], predictions.risk[b][kept]

@@ -62,12 +62,11 @@ def _names(labels: NDArray[np.str_]) -> tuple[str, ...]:
 
 def _labels(evaluation: Evaluation, subgroup: Subgroup) -> NDArray[np.str_]:
     """Return a subgroup's groups. Raises `NotEstimableError` where they aren't known."""
-    if evaluation.study.federation is not None:
-        raise NotEstimableError(
-            "sites of a federation report distributions of scores, not which patient is in which group",
-            remedy="ask each site for its own dossier",
-        )
-    predictions = evaluation.predictions
+    predictions, sums = evaluation.predictions, evaluation.sums
+    if sums is not None and subgroup.column in sums.uncounted:
+        raise NotEstimableError(sums.uncounted[subgroup.column], remedy="ask each site for its own dossier")
+    if sums is not None and subgroup.source == "present" and subgroup.column in predictions.groups:
+        return predictions.groups[subgroup.column]
     if subgroup.source == "site":
         return groups_of(predictions.site, subgroup)
     if subgroup.source == "present":
@@ -86,7 +85,9 @@ def _labels(evaluation: Evaluation, subgroup: Subgroup) -> NDArray[np.str_]:
     return labels
 
 
-def _intersections(evaluation: Evaluation, found: dict[str, Grouping]) -> Iterator[Grouping]:
+def _intersections(
+    evaluation: Evaluation, found: dict[str, Grouping]
+) -> Iterator[Grouping | tuple[str, str]]:
     """Yield each pair of subgroups that the study crosses, once."""
     done: set[frozenset[str]] = set()
     for subgroup in evaluation.study.subgroup:
@@ -96,6 +97,11 @@ def _intersections(evaluation: Evaluation, found: dict[str, Grouping]) -> Iterat
                 continue
             done.add(pair)
             one, two = found[subgroup.column], found[other]
+            column = f"{one.column}{CROSS}{two.column}"
+            if evaluation.sums is not None and column in evaluation.sums.uncounted:
+                yield column, evaluation.sums.uncounted[column]
+                continue
             order = tuple(joined(a, b) for a in one.order for b in two.order)
-            labels = crossed(one.labels, two.labels)
-            yield Grouping(column=f"{one.column}{CROSS}{two.column}", labels=labels, order=order)
+            labels = evaluation.predictions.groups.get(column) if evaluation.sums is not None else None
+            labels = crossed(one.labels, two.labels) if labels is None else labels
+            yield Grouping(column=column, labels=labels, order=order)

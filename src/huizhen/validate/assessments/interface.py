@@ -38,12 +38,38 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeldBack:
+    """Groups of a column that were held back for being small, and how many patients they have together."""
+
+    groups: tuple[str, ...]
+    patients: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FromSums:
+    """Predictions that were made again from sums over sites: what their rows don't say, which are nobody's.
+
+    A row's outcome goes with its risk of each model by itself, and with its group of each column by itself.
+    `paired` gives the difference of two models' AUCs on the patients of both, or raises `NotEstimableError`;
+    `uncounted`: column -> why its groups aren't known.
+    """
+
+    paired: Callable[[str, str], Measured]
+    uncounted: Mapping[str, str] = field(default_factory=dict)
+    held_back: Mapping[str, HeldBack] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """Locked predictions of one cohort, with the study that fixed its endpoints beforehand."""
+    """Locked predictions of one cohort, with the study that fixed its endpoints beforehand.
+
+    `sums`: the predictions are of a federation.
+    """
 
     predictions: Predictions
     study: Study
     phantom: bool
+    sums: FromSums | None = None
 
     def __post_init__(self) -> None:
         if self.predictions.part not in COHORTS:

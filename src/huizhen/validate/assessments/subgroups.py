@@ -14,7 +14,7 @@ from huizhen.core.evidence import Evidence
 from huizhen.errors import NotEstimableError
 from huizhen.validate.assessments.gaps import gaps, with_holm
 from huizhen.validate.assessments.groupings import Grouping, groupings
-from huizhen.validate.assessments.interface import Evaluation, Mask, Measured
+from huizhen.validate.assessments.interface import Evaluation, HeldBack, Mask, Measured
 from huizhen.validate.estimates import Estimate
 from huizhen.validate.grouping import NONE
 from huizhen.validate.proportions import Proportion
@@ -32,6 +32,7 @@ BESIDE = (
     "observed_expected",
 )
 """What stands beside a group's AUC."""
+HELD_BACK = "the group is too small to be shown, is at too few sites, or would show one that is"
 TOO_FEW = "fewer events or non-events than the study asks for"
 
 
@@ -76,6 +77,8 @@ def _of_grouping(evaluation: Evaluation, grouping: Grouping) -> list[Evidence]:
             partial(_told, evaluation, grouping, kept),
         )
     ]
+    held = _held_back(evaluation, grouping)
+    found += [_unshown(evaluation, grouping, name, HELD_BACK) for name in held.groups]
     if not kept.any():
         return found
     if grouping.planned:
@@ -109,14 +112,15 @@ def _told(evaluation: Evaluation, grouping: Grouping, kept: Mask) -> Measured:
         raise NotEstimableError("no patient is in a group", remedy="check the column against edges or groups")
     plan, outcome = evaluation.study.evaluation, evaluation.predictions.outcome
     answered = ~np.isnan(evaluation.predictions.risk[evaluation.main])
-    ungrouped = int(np.count_nonzero(answered & (grouping.labels == NONE)))
+    held = _held_back(evaluation, grouping)
+    ungrouped = int(np.count_nonzero(answered & (grouping.labels == NONE))) - held.patients
     return Measured(
         n=int(np.count_nonzero(kept)),
         n_events=int(np.count_nonzero(outcome[kept])),
         detail={
             "column": grouping.column,
             "planned": grouping.planned,
-            "groups": int(np.unique(grouping.labels[kept]).size),
+            "groups": int(np.unique(grouping.labels[kept]).size) + len(held.groups),
             "ungrouped": ungrouped,
             "least_events": plan.least_events,
             "least_shown": plan.least_shown,
@@ -144,6 +148,19 @@ def _groups(evaluation: Evaluation, grouping: Grouping, kept: Mask) -> tuple[Gro
         least_events=plan.least_events,
         least_shown=plan.least_shown,
     )
+
+
+def _held_back(evaluation: Evaluation, grouping: Grouping) -> HeldBack:
+    """Return the groups that a federation's sums leave out."""
+    nobody = HeldBack(groups=(), patients=0)
+    return nobody if evaluation.sums is None else evaluation.sums.held_back.get(grouping.column, nobody)
+
+
+def _unshown(evaluation: Evaluation, grouping: Grouping, name: str, reason: str) -> Evidence:
+    """Return why a group that was held back has no measure."""
+    key = key_of(evaluation, "subgroup", grouping.column, name)
+    named = {"column": grouping.column, "group": name}
+    return replace(evaluation.not_assessed(key, "subgroup", reason), detail=named)
 
 
 def _group(evaluation: Evaluation, grouping: Grouping, group: Group) -> Evidence:
