@@ -137,7 +137,7 @@ def by_model(found: Sequence[Measured], main: str) -> dict[str, list[Measured]]:
 
 
 def _thresholds(found: Sequence[Measured], main: str) -> Table:
-    """Return thresholds with models as rows and folds as columns."""
+    """Return thresholds with models as rows and folds, where there are several, as columns."""
     folds = list(dict.fromkeys("/".join(m.parts[1:]) for m in found))
     groups = by_model(found, main)
 
@@ -160,7 +160,8 @@ def _thresholds(found: Sequence[Measured], main: str) -> Table:
             phantom=first.evidence.phantom,
         )
 
-    head = (say("head.model"), *map(_fold_name, folds), *([say("head.rule_target")] if ruled else []))
+    named = map(_fold_name, folds) if len(folds) > 1 else (column_name("threshold"),)
+    head = (say("head.model"), *named, *([say("head.rule_target")] if ruled else []))
     head += tuple(say(f"head.{field}") for field in fields)
     return Table(
         id="table-thresholds",
