@@ -96,7 +96,7 @@ def basic_action(tag: int, iod: str, parent: int | None) -> Action:
         return Action.DUMMY if needed == "1" else Action.ZERO
     if needed == "3" and "X" in letters:
         return Action.REMOVE
-    if needed != "1" and "Z" in letters:
+    if needed != "1" and "Z" in letters and "U" not in letters:  # with U, a reference that fits is kept
         return Action.ZERO
     return Action(letters[-1])
 
