@@ -44,6 +44,11 @@ class Network(Frozen):
     alignment_weight: Annotated[float, Field(ge=0)] = 0.1
     alignment_temperature: Annotated[float, Field(gt=0)] = 0.1
     unimodal_weight: Annotated[float, Field(ge=0)] = 0.5
+    zooms: Annotated[tuple[Annotated[float, Field(ge=0.5, le=2)], ...], Field(min_length=1, max_length=5)] = (
+        1.0,
+    )
+    """How large a fine-tuned network is shown each image when it answers, each also mirrored; the log-odds
+    are averaged. 1.33 shows the middle three quarters enlarged, 0.75 the whole smaller."""
 
     @model_validator(mode="after")
     def _has_cman(self) -> Self:
@@ -72,8 +77,17 @@ class Training(Frozen):
     """Chance that an image is left out of a patient's bag in one training step; one always stays."""
     view_augment: Annotated[int, Field(ge=1, le=8)] = 1
     """Frozen only: how many augmented copies of each training image have their features cached."""
+    lesion_weight: Annotated[float, Field(ge=0, le=10)] = 0.0
+    """Fine-tuning only: weight of the loss of finding the lesion, where training images have masks (0: none).
+    Images without a mask add nothing to it; masks are no input, neither in training nor after it."""
     average_weights: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Decay of the exponential moving average of weights that is kept (0: none)."""
     keep: Literal["last", "best"] = "last"
     """last: the weights after the last epoch; best: those with the lowest loss on tuning patients, before the
     first step included."""
+
+    @model_validator(mode="after")
+    def _finds_lesions_by_pixels(self) -> Self:
+        if self.lesion_weight and self.mode != "finetune":
+            raise ValueError('lesion_weight trains the encoders: set mode = "finetune", or leave it 0')
+        return self

@@ -43,6 +43,8 @@ def privacy_problems(study: Study) -> list[str]:
             "privacy needs a loss of each patient alone, and alignment compares patients: "
             "set network.alignment_weight = 0"
         )
+    if study.training.lesion_weight:
+        problems.append("privacy covers the loss of the answer alone: set training.lesion_weight = 0")
     mixing = [m.name for m in study.image_modalities if m.norm == "batch"]
     if study.training.mode == "finetune" and mixing:
         problems.append(

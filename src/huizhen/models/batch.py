@@ -10,17 +10,33 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lesions:
+    """Where the lesion lies in each image of a bag, for training alone; never an input.
+
+    `mask` (n, 1, S, S) in [0, 1]; `outlined` (n,) bool: which images have a mask at all.
+    """
+
+    mask: Tensor
+    outlined: Tensor
+
+    def thinned(self, keep: Tensor) -> Lesions:
+        """Return only those of the images that `keep` (n,) bool says."""
+        return Lesions(mask=self.mask[keep], outlined=self.outlined[keep])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bag:
     """The images of one modality in a batch of B cases, without padding.
 
     `payload` (n, C, S, S) uint8 pixels or (n, T, D) encoder tokens; `case` (n,) rows 0..B-1, ascending;
-    `slot` (n,) place within the case's bag; `width` the largest bag.
+    `slot` (n,) place within the case's bag; `width` the largest bag. `lesions` where training draws them.
     """
 
     payload: Tensor
     case: Tensor
     slot: Tensor
     width: int
+    lesions: Lesions | None = None
 
     def thinned(self, keep: Tensor) -> Bag:
         """Return the bag with only the images that `keep` (n,) bool says."""
@@ -28,7 +44,11 @@ class Bag:
         first = torch.searchsorted(case, case)  # cases ascend: where each image's case begins
         slot = torch.arange(len(case)) - first
         return Bag(
-            payload=self.payload[keep], case=case, slot=slot, width=int(slot.max()) + 1 if len(slot) else 1
+            payload=self.payload[keep],
+            case=case,
+            slot=slot,
+            width=int(slot.max()) + 1 if len(slot) else 1,
+            lesions=None if self.lesions is None else self.lesions.thinned(keep),
         )
 
     def spread(self, tokens: Tensor, batch: int) -> tuple[Tensor, Tensor]:

@@ -40,35 +40,51 @@ def build_network(
         settings = study.network
         tokenizers: dict[str, ImageTokenizer | TableTokenizer] = {}
         for modality in (m for m in study.modality if m.name in names):
-            tokenizers[modality.name] = _tokenizer(modality, settings.width, settings.dropout, slices, frozen)
-        match variant:
-            case Variant.CMAN | Variant.SINGLE | Variant.SPECIALIST:
-                return Cman(
-                    tokenizers,
-                    width=settings.width,
-                    heads=settings.heads,
-                    layers=settings.layers,
-                    dropout=settings.dropout,
-                )
-            case Variant.CONCATENATION:
-                return Concatenation(tokenizers, width=settings.width, dropout=settings.dropout)
-            case Variant.LATE_AVERAGE:
-                return LateAverage(tokenizers, width=settings.width, dropout=settings.dropout)
-            case Variant.TABLE_LR:
-                raise ModelError("table_lr is no network", remedy="fit it with train.table_regression")
-            case _:
-                assert_never(variant)
+            tokenizers[modality.name] = _tokenizer(modality, study, slices, frozen)
+        network = _fusion(study, variant, tokenizers)
+    network.zooms = settings.zooms
+    return network
+
+
+def _fusion(
+    study: Study, variant: Variant, tokenizers: Mapping[str, ImageTokenizer | TableTokenizer]
+) -> Network:
+    """Return the network of `variant` over `tokenizers`."""
+    settings = study.network
+    match variant:
+        case Variant.CMAN | Variant.SINGLE | Variant.SPECIALIST:
+            return Cman(
+                tokenizers,
+                width=settings.width,
+                heads=settings.heads,
+                layers=settings.layers,
+                dropout=settings.dropout,
+            )
+        case Variant.CONCATENATION:
+            return Concatenation(tokenizers, width=settings.width, dropout=settings.dropout)
+        case Variant.LATE_AVERAGE:
+            return LateAverage(tokenizers, width=settings.width, dropout=settings.dropout)
+        case Variant.TABLE_LR:
+            raise ModelError("table_lr is no network", remedy="fit it with train.table_regression")
+        case _:
+            assert_never(variant)
 
 
 def _tokenizer(
     modality: ImageModality | TableModality,
-    width: int,
-    dropout: float,
+    study: Study,
     slices: Mapping[str, Sequence[tuple[int, int]]],
     frozen: bool,
 ) -> ImageTokenizer | TableTokenizer:
     """Return the tokenizer of one modality."""
+    width, dropout = study.network.width, study.network.dropout
     if isinstance(modality, TableModality):
         return TableTokenizer(slices[modality.name], width, dropout)
     encoder: Encoder | None = None if frozen else make_encoder(modality)
-    return ImageTokenizer(ENCODER_CHANNELS[modality.encoder.value], width, encoder, dropout)
+    return ImageTokenizer(
+        ENCODER_CHANNELS[modality.encoder.value],
+        width,
+        encoder,
+        dropout,
+        finds_lesions=study.training.lesion_weight > 0,
+    )

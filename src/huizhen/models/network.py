@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
@@ -19,12 +19,14 @@ class Output:
 
     `logit` (B,): log-odds of the positive class. `unimodal` (B, M): each present modality's own log-odds,
     0 where absent (None for networks without). `aligned` (B, M, width): the modalities in the shared space
-    (None for networks without).
+    (None for networks without). `lesions`: image modality -> log-odds of lesion (n, 1, S / 8, S / 8), of
+    modalities whose bags bring lesion masks and whose tokenizers have a head for them.
     """
 
     logit: Tensor
     unimodal: Tensor | None = None
     aligned: Tensor | None = None
+    lesions: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Network(nn.Module, ABC):
@@ -35,6 +37,8 @@ class Network(nn.Module, ABC):
     """
 
     intercept: Tensor
+    zooms: Sequence[float] = (1.0,)
+    """How large images are shown when the network answers, each also mirrored."""
 
     def __init__(self, tokenizers: Mapping[str, ImageTokenizer | TableTokenizer]) -> None:
         super().__init__()
@@ -46,16 +50,34 @@ class Network(nn.Module, ABC):
 
     def encode(self, batch: CaseBatch) -> dict[str, Tensor]:
         """Return each image modality's encoder tokens (n, T, D); heatmaps take gradients here."""
-        found: dict[str, Tensor] = {}
+        return {name: one.encode(batch.bags[name].payload) for name, one in self._images(batch)}
+
+    def _encode_and_find(self, batch: CaseBatch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return what `encode` does, and where the lesions seem to be in modalities that bring masks."""
+        tokens: dict[str, Tensor] = {}
+        lesions: dict[str, Tensor] = {}
+        for name, tokenizer in self._images(batch):
+            bag = batch.bags[name]
+            if bag.lesions is None:
+                tokens[name] = tokenizer.encode(bag.payload)
+                continue
+            tokens[name], found = tokenizer.encode_and_find(bag.payload)
+            if found is not None:
+                lesions[name] = found
+        return tokens, lesions
+
+    def _images(self, batch: CaseBatch) -> Iterator[tuple[str, ImageTokenizer]]:
+        """Give the image modalities that `batch` has bags of, in order, with their tokenizers."""
         for name in self.names:
             tokenizer = self.tokenizers[name]
             if isinstance(tokenizer, ImageTokenizer) and name in batch.bags:
-                found[name] = tokenizer.encode(batch.bags[name].payload)
-        return found
+                yield name, tokenizer
 
     def forward(self, batch: CaseBatch, features: Mapping[str, Tensor] | None = None) -> Output:
         """Return the output for `batch`; `features` are what `encode` gave, where the caller has them."""
-        features = self.encode(batch) if features is None else features
+        lesions: Mapping[str, Tensor] = {}
+        if features is None:
+            features, lesions = self._encode_and_find(batch)
         tokens: list[Tensor] = []
         masks: list[Tensor] = []
         for place, name in enumerate(self.names):
@@ -66,7 +88,7 @@ class Network(nn.Module, ABC):
                 found, there = tokenizer(batch.rows[name])
             tokens.append(found)
             masks.append(there & batch.present[:, place : place + 1])
-        output = self.fuse(tokens, masks)
+        output = replace(self.fuse(tokens, masks), lesions=lesions)
         return self._on_floor(output, batch) if self.tables else output
 
     def _on_floor(self, output: Output, batch: CaseBatch) -> Output:

@@ -10,16 +10,23 @@ from torch import Tensor, nn
 
 from huizhen.models.batch import Bag, Row
 from huizhen.models.encoders.interface import Encoder, normalise, tokens_of
+from huizhen.models.lesions import LesionHead
 
 
 @final
 class ImageTokenizer(nn.Module):
-    """An encoder (or, frozen, its cached features) and a projection to the network's width."""
+    """An encoder (or, frozen, its cached features) and a projection to the network's width.
 
-    def __init__(self, depth: int, width: int, encoder: Encoder | None, dropout: float) -> None:
+    With `finds_lesions` and an encoder there is a head on the encoder's maps that training teaches by masks.
+    """
+
+    def __init__(
+        self, depth: int, width: int, encoder: Encoder | None, dropout: float, *, finds_lesions: bool = False
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         self.project = nn.Sequential(nn.Linear(depth, width), nn.Dropout(dropout))
+        self.lesion = LesionHead(encoder.widths) if finds_lesions and encoder is not None else None
 
     def encode(self, payload: Tensor) -> Tensor:
         """Return encoder tokens (n, T, D) of `payload`: pixels (n, C, S, S), or features as they are.
@@ -29,15 +36,27 @@ class ImageTokenizer(nn.Module):
         """
         if self.encoder is None:
             return payload.float()
-        alone = self.encoder.training and len(payload) < 2
-        grid: Tensor = (self.encoder.eval() if alone else self.encoder)(normalise(payload))  # (n, D, h, w)
-        if alone:
-            self.encoder.train()
-        return tokens_of(grid)
+        return tokens_of(_maps(self.encoder, payload)[-1])
+
+    def encode_and_find(self, payload: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return what `encode` does, and the log-odds of lesion (n, 1, S / 8, S / 8), None without a head."""
+        if self.encoder is None or self.lesion is None:
+            return self.encode(payload), None
+        maps = _maps(self.encoder, payload)
+        return tokens_of(maps[-1]), self.lesion(maps)
 
     def forward(self, bag: Bag, features: Tensor, batch: int) -> tuple[Tensor, Tensor]:
         """Return tokens (B, L, width) and their mask (B, L) from encoder `features` (n, T, D)."""
         return bag.spread(self.project(features), batch)
+
+
+def _maps(encoder: Encoder, payload: Tensor) -> list[Tensor]:
+    """Return an encoder's maps (n, C, h, w) of pixels, one alone normalised by running statistics."""
+    alone = encoder.training and len(payload) < 2
+    maps = (encoder.eval() if alone else encoder).maps(normalise(payload))
+    if alone:
+        encoder.train()
+    return maps
 
 
 @final

@@ -80,6 +80,8 @@ class Columns:
             where=pack.rows(record for _, record in images),
             offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
             features=frozen,
+            masks=pack.masks if study.training.lesion_weight else None,
+            has_mask=pack.has_mask if study.training.lesion_weight else None,
         )
         return column, pack
 

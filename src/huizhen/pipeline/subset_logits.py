@@ -12,7 +12,7 @@ from torch import Tensor
 from huizhen.models.batch import CaseBatch
 from huizhen.models.network import Network
 from huizhen.train.arrays import CaseData
-from huizhen.train.fit import mirrored
+from huizhen.train.views import mean_logit, views
 
 __all__ = ["subset_logits"]
 
@@ -36,8 +36,7 @@ def subset_logits(
     for start in range(0, len(rows), batch_size):
         part = slice(start, start + batch_size)
         batch = data.batch(rows[part], names)
-        pixels = any(bag.payload.ndim == 4 for bag in batch.bags.values())
-        sides = [(side, network.encode(side)) for side in ([batch, mirrored(batch)] if pixels else [batch])]
+        sides = [(view, network.encode(view)) for view in views(batch, network.zooms)]
         for name, keep in keeps.items():
             shown = torch.tensor([keep is None or one in keep for one in names])
             found[name][part] = _answer(network, sides, shown)
@@ -48,8 +47,7 @@ def _answer(
     network: Network, sides: Sequence[tuple[CaseBatch, Mapping[str, Tensor]]], shown: Tensor
 ) -> NDArray[np.float64]:
     """Return the log-odds (B,), the mean over `sides` (a batch and its tokens); NaN if nothing is shown."""
-    logits = [network(batch.restricted(shown), tokens).logit for batch, tokens in sides]
-    logit = logits[0] if len(logits) == 1 else (logits[0] + logits[1]) / 2
+    logit = mean_logit([network(batch.restricted(shown), tokens).logit for batch, tokens in sides])
     answer: NDArray[np.float64] = logit.double().numpy()
     answer[~sides[0][0].restricted(shown).present.any(1).numpy()] = np.nan
     return answer

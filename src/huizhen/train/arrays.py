@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from huizhen.models.batch import Bag, CaseBatch, Row
+from huizhen.models.batch import Bag, CaseBatch, Lesions, Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,13 +18,16 @@ class ImageColumn:
     """One image modality of n cases: case i's images are `where[offsets[i]:offsets[i + 1]]`.
 
     `where` holds rows of `payload`, which is (N, C, S, S) uint8 pixels, or (N, K, T, D) float16 features of
-    K copies (the first is the plain image, the others augmented); it may be a memory map.
+    K copies (the first is the plain image, the others augmented); it may be a memory map. `masks` (N, S, S)
+    bool are lesion masks, of the images that `has_mask` (N,) says: drawn for training alone, and with pixels.
     """
 
     payload: NDArray[Any]
     where: NDArray[np.int64]
     offsets: NDArray[np.int64]
     features: bool
+    masks: NDArray[np.bool_] | None = None
+    has_mask: NDArray[np.bool_] | None = None
 
     def rows(
         self, cases: NDArray[np.int64]
@@ -36,7 +39,8 @@ class ImageColumn:
         return self.where[self.offsets[cases][position] + slot], position, slot
 
     def bag(self, cases: NDArray[np.int64], rng: np.random.Generator | None) -> Bag:
-        """Return the bag of `cases`; with `rng`, features come from a random augmented copy per image."""
+        """Return the bag of `cases`; with `rng`, for training: with lesion masks where there are any, and
+        features from a random augmented copy per image."""
         rows, position, slot = self.rows(cases)
         if self.features:
             copies = self.payload.shape[1]
@@ -49,6 +53,16 @@ class ImageColumn:
             case=torch.from_numpy(position),
             slot=torch.from_numpy(slot),
             width=int(slot.max(initial=0)) + 1,
+            lesions=None if rng is None or self.features else self._lesions(rows),
+        )
+
+    def _lesions(self, rows: NDArray[np.int64]) -> Lesions | None:
+        """Return the lesion masks of `rows` of the payload; None when no image of the column has one."""
+        if self.masks is None or self.has_mask is None:
+            return None
+        return Lesions(
+            mask=torch.from_numpy(self.masks[rows][:, None].astype(np.float32)),
+            outlined=torch.from_numpy(self.has_mask[rows]),
         )
 
 

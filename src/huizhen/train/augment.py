@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+
+from huizhen.models.batch import Bag
 
 MAX_ANGLE_RAD = 0.25
 SCALE_RANGE = (0.75, 1.15)
@@ -46,6 +49,16 @@ def augment(
     noise = torch.randn(pixels.shape, generator=generator) * uniform(0, NOISE, n, 1, 1, 1)
     pixels = pixels * (1 + noise)
     return _occlude(_soften(pixels, uniform), uniform).clamp(0, 1), mask
+
+
+def augmented(bag: Bag, generator: torch.Generator) -> Bag:
+    """Return a bag of uint8 pixels altered, its lesion masks moved with their images."""
+    lesions = bag.lesions
+    mask = None if lesions is None else lesions.mask
+    payload, moved = augment(bag.payload.float() / 255, generator, mask)
+    if lesions is not None and moved is not None:
+        lesions = replace(lesions, mask=moved)
+    return replace(bag, payload=payload, lesions=lesions)
 
 
 def _geometry(n: int, uniform: _Uniform) -> Tensor:

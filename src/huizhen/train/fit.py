@@ -26,9 +26,11 @@ from huizhen.models.batch import CaseBatch
 from huizhen.models.network import Network
 from huizhen.tasks.binary import total_loss
 from huizhen.train.arrays import CaseData
-from huizhen.train.augment import augment
+from huizhen.train.augment import augmented
 from huizhen.train.checkpoints import History, load_checkpoint, save_checkpoint
+from huizhen.train.lesion_loss import lesion_loss
 from huizhen.train.memory import keep_freed_memory
+from huizhen.train.views import mean_logit, views
 
 WARM_UP_SHARE = 0.1
 CLIP_NORM = 5.0
@@ -133,7 +135,7 @@ class Fit:
                 step = epoch * len(batches) + place
                 set_rate(optimiser, step / (len(batches) * self.planned_epochs))
                 batch = self.drawn(rows, rng, generator)
-                loss = total_loss(network(batch), batch, self.study.network)
+                loss = self._loss(network, batch)
                 optimiser.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
                 if correct is not None:
@@ -149,6 +151,14 @@ class Fit:
                 field="training.learning_rate",
             )
         return float(np.mean(losses))
+
+    def _loss(self, network: Network, batch: CaseBatch) -> Tensor:
+        """Return the loss of one step: of the answer, and of finding lesions where the study asks for it."""
+        output = network(batch)
+        loss = total_loss(output, batch, self.study.network)
+        if weight := self.study.training.lesion_weight:
+            loss = loss + weight * lesion_loss(output, batch)
+        return loss
 
     def _check_classes(self, about: str) -> None:
         """Refuse to learn from one class. Raises `DataError`."""
@@ -182,11 +192,7 @@ class Fit:
             }
             batch = replace(batch, bags=thinned)
         if self.study.training.augment and self.study.training.mode == "finetune":
-            bags = {
-                name: replace(bag, payload=augment(bag.payload.float() / 255, generator)[0])
-                for name, bag in batch.bags.items()
-            }
-            batch = replace(batch, bags=bags)
+            batch = replace(batch, bags={n: augmented(bag, generator) for n, bag in batch.bags.items()})
         return batch.restricted(
             kept_modalities(batch.present.numpy(), self.study.network.modality_dropout, rng)
         )
@@ -317,7 +323,7 @@ def predict_logits(
 ) -> NDArray[np.float64]:
     """Return the log-odds (n,) of `rows`; only modalities in `keep` are shown when given.
 
-    Pixels are also shown mirrored and the two log-odds averaged. A case with none of them gets NaN.
+    Pixels are shown in each of the network's views, the log-odds averaged. A case with none of them gets NaN.
     """
     network.eval()
     found = np.full(len(rows), np.nan)
@@ -325,19 +331,7 @@ def predict_logits(
     for start in range(0, len(rows), batch_size):
         part = slice(start, start + batch_size)
         batch = data.batch(rows[part], names).restricted(shown)
-        logit = network(batch).logit
-        if any(bag.payload.ndim == 4 for bag in batch.bags.values()):
-            logit = (logit + network(mirrored(batch)).logit) / 2
-        answer = logit.double().numpy()
+        answer = mean_logit([network(view).logit for view in views(batch, network.zooms)]).double().numpy()
         answer[~batch.present.any(1).numpy()] = np.nan
         found[part] = answer
     return found
-
-
-def mirrored(batch: CaseBatch) -> CaseBatch:
-    """Return the batch with its pixels flipped left to right; features stay."""
-    bags = {
-        name: replace(bag, payload=bag.payload.flip(-1)) if bag.payload.ndim == 4 else bag
-        for name, bag in batch.bags.items()
-    }
-    return replace(batch, bags=bags)

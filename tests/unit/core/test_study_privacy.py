@@ -43,6 +43,7 @@ def test_it_is_part_of_what_is_signed():
         ({"federation": None}, r"add \[federation\], or drop \[privacy\]"),
         ({"network": {}}, "set network.alignment_weight = 0"),
         ({"training": {"mode": "finetune"}}, "set norm = group for US, or training.mode = frozen"),
+        ({"training": {"mode": "finetune", "lesion_weight": 1}}, "set training.lesion_weight = 0"),
         ({"training": {"keep": "best"}}, "set training.keep = last"),
         ({"privacy": {"epsilon": 0}}, "greater than 0"),
         ({"privacy": {"epsilon": 8, "delta": 0.1}}, "less than or equal to 0.001"),

@@ -107,6 +107,7 @@ class EfficientNetLite0(Encoder):
     """EfficientNet-Lite0 without its classifier: 3.37 M parameters, 1,280 channels at stride 32."""
 
     channels = HEAD_CHANNELS
+    widths = (40, 112, HEAD_CHANNELS)
 
     def __init__(self, in_channels: int = 3, norm: Literal["batch", "group"] = "batch") -> None:
         super().__init__()

@@ -22,6 +22,8 @@ class Encoder(nn.Module, ABC):
 
     stride: int = 32
     channels: int
+    widths: Sequence[int]
+    """Channels of the maps that `parts` end with, the finest first."""
 
     @abstractmethod
     def parts(self) -> Sequence[nn.Module]:
@@ -30,10 +32,14 @@ class Encoder(nn.Module, ABC):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the token map of `images`."""
-        out = images
+        return self.maps(images)[-1]
+
+    def maps(self, images: Tensor) -> list[Tensor]:
+        """Return the maps of `images` at strides of 8, 16 and 32 pixels; the last is the token map."""
+        found: list[Tensor] = []
         for part in self.parts():
-            out = part(out)
-        return out
+            found.append(part(found[-1] if found else images))
+        return found
 
 
 def normalise(pixels: Tensor) -> Tensor:

@@ -123,6 +123,7 @@ class ResNet(Encoder):
         self.blocks = nn.Sequential(*blocks)
         self.ends = tuple(accumulate(stage.blocks for stage in stages))
         self.channels = inputs
+        self.widths = tuple(stage.width * block.expansion for stage in stages[1:])
 
     def parts(self) -> tuple[nn.Module, ...]:
         """Return the parts that end with the second, third and fourth stage: strides 8, 16 and 32."""
