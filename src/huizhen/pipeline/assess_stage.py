@@ -90,10 +90,6 @@ def _untried(study: Study) -> Iterator[tuple[str, str]]:
         yield "robustness", "images lie at the sites, and a federated run doesn't ask for disturbed ones"
     elif study.robustness is not None and study.robustness.label_flips:
         yield "label_noise_training", "no model was trained again with wrong labels"
-    if study.triage is not None and apart:
-        yield "triage", "scores and reads lie at the sites, and reading policies aren't simulated from sums"
-    if study.conformal is not None and apart:
-        yield "conformal", "tuning scores lie at the sites, and prediction sets aren't fitted from sums"
 
 
 def _left_out(study: Study) -> Iterator[tuple[str, str]]:

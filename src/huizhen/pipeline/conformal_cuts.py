@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from huizhen.core.cohort import Case
 from huizhen.core.study import Study, Variant
@@ -13,7 +14,7 @@ from huizhen.pipeline.decisions import Decisions
 from huizhen.pipeline.tuning_file import Tuned
 from huizhen.validate.conformal import fit_cuts, fits_alone
 
-__all__ = ["CONFORMAL", "POOLED", "conformal_cuts"]
+__all__ = ["CONFORMAL", "POOLED", "common_cuts", "conformal_cuts"]
 
 CMAN: Final = Variant.CMAN.value
 CONFORMAL: Final = "conformal.json"
@@ -35,8 +36,7 @@ def conformal_cuts(
     for one in tuned:
         if one.model != CMAN or one.fold not in decisions.get(CMAN, {}):
             continue
-        platt = decisions[CMAN][one.fold].platt
-        odds = platt.intercept + platt.slope * one.log_odds
+        odds = _calibrated(one, decisions)
         sites = np.array([site_of[name] for name in one.patient])
         own = {POOLED: fit_cuts(one.outcome, odds, level).to_json()}
         for site in sorted(set(sites.tolist())):
@@ -46,3 +46,24 @@ def conformal_cuts(
                 own[site] = fit_cuts(one.outcome[here], odds[here], level).to_json()
         found[str(one.fold)] = own
     return found
+
+
+def common_cuts(
+    study: Study, tuned: Sequence[Tuned], decisions: Decisions
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return CMAN's cuts in each fold where nobody knows of which site the patients are."""
+    if study.conformal is None:
+        return {}
+    return {
+        str(one.fold): {
+            POOLED: fit_cuts(one.outcome, _calibrated(one, decisions), study.conformal.level).to_json()
+        }
+        for one in tuned
+        if one.model == CMAN and one.fold in decisions.get(CMAN, {})
+    }
+
+
+def _calibrated(tuned: Tuned, decisions: Decisions) -> NDArray[np.float64]:
+    """Return calibrated log-odds (n,)."""
+    platt = decisions[CMAN][tuned.fold].platt
+    return np.asarray(platt.intercept + platt.slope * tuned.log_odds)

@@ -17,6 +17,7 @@ from huizhen.pipeline.assess_stage import not_assessed
 from huizhen.pipeline.decisions import Decisions
 from huizhen.pipeline.federated_asking import Asking, whole
 from huizhen.pipeline.federated_scores import TOGETHER, held_back_of, predictions_of, sparse
+from huizhen.pipeline.federated_sets import sets_evidence, with_levels
 from huizhen.pipeline.opened import COHORT_WORDS
 from huizhen.pipeline.predict_stage import with_single_specialists
 from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage
@@ -51,7 +52,7 @@ def assess_federated(
             elif not whole(run.study, decisions, CMAN):
                 evidence += _absent(run.study, part, "the model has no threshold in every fold")
             else:
-                evidence += _assessed(run, lead, decisions, part, sites, folder)
+                evidence += _assessed(run, lead, decisions, part, sites, locked, folder)
         evidence = with_multiplicity(evidence, run.study)
         opened = {"lock_entry": lock_entry, "sealed_outcomes": locked.digest}
         return Made(evidence=[*evidence, *not_assessed(run.study, evidence)], entries=[("unseal", opened)])
@@ -65,7 +66,13 @@ def _absent(study: Study, part: Part, reason: str) -> list[Evidence]:
 
 
 def _assessed(
-    run: Run, lead: Lead, decisions: Decisions, part: Part, sites: tuple[str, ...], folder: Path
+    run: Run,
+    lead: Lead,
+    decisions: Decisions,
+    part: Part,
+    sites: tuple[str, ...],
+    locked: Stage,
+    folder: Path,
 ) -> list[Evidence]:
     """Return the evidence of one cohort."""
     asking = Asking(study=run.study, lead=lead, decisions=decisions, part=part, sites=sites)
@@ -74,6 +81,7 @@ def _assessed(
     except (PolicyError, NotEstimableError) as error:  # for good; what may pass ends the run, to go on later
         return _absent(run.study, part, error.message)
     table = with_single_specialists(predictions_of(blocks, part, asking.counted))
+    table = with_levels(table, run.study, decisions, blocks)
     write_json(folder / ARTEFACTS / f"scores_{part.value}.json", sparse(blocks, asking.counted))
     sums = FromSums(
         paired=cache(partial(_paired, asking, len(table.patient))),
@@ -81,7 +89,9 @@ def _assessed(
         held_back=held_back_of(blocks, asking.counted),
     )
     found = assess(table, run.study, phantom=run.study.phantom, sums=sums)
-    kept = [item for item in found if asking.apart or not item.key.endswith(f"/site:{TOGETHER}")]
+    found += sets_evidence(table, run.study, decisions, blocks, locked)
+    together = f"site:{TOGETHER}"
+    kept = [item for item in found if asking.apart or together not in item.key.split("/")]
     return [_events(run, table), *kept, *_unasked(run, asking)]
 
 

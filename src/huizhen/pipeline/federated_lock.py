@@ -19,15 +19,8 @@ from huizhen.federate.lead import Lead
 from huizhen.federate.orders import order
 from huizhen.federate.statistics.runner import conduct
 from huizhen.federate.statistics.scores import ScoreDistribution, Scores
-from huizhen.pipeline.decisions import (
-    DECISIONS,
-    Decision,
-    chosen_by,
-    decide,
-    no_threshold,
-    plain_decisions,
-    threshold_evidence,
-)
+from huizhen.pipeline.conformal_cuts import CONFORMAL, common_cuts
+from huizhen.pipeline.decisions import DECISIONS, no_threshold, plain_decisions
 from huizhen.pipeline.federated_cohort import Sites
 from huizhen.pipeline.federated_fit import Ground
 from huizhen.pipeline.federated_heads import site_heads
@@ -37,6 +30,8 @@ from huizhen.pipeline.federated_plan import FederatedModel, calibrated, folds_of
 from huizhen.pipeline.fit_stage import WEIGHTS, subset_names
 from huizhen.pipeline.model_bundle import write_card
 from huizhen.pipeline.stage import Made, Run, Stage
+from huizhen.pipeline.tuned import decided
+from huizhen.pipeline.tuning_file import Tuned
 
 
 def federated_lock(
@@ -52,7 +47,8 @@ def federated_lock(
         order(lead, hold, lead.taking_part, found)
 
     def body(folder: Path) -> Made:
-        decisions, evidence = _all_decided(run, lead, models, sites)
+        tuned, without = _tuned(run, lead, models, sites)
+        decisions, evidence = decided(run.study, tuned)
         plain = plain_decisions(decisions)
         write_json(folder / DECISIONS, plain)
         digests = {f"{model}": stage.digest for model, stage in zip(weights, fits, strict=True)}
@@ -71,7 +67,10 @@ def federated_lock(
             write_card(folder, card)
             entries.append(("model", {"card": card.model_dump(mode="json"), "digest": digest}))
             lock["model_digest"] = digest
-        return Made(evidence=evidence, entries=[*entries, ("lock", lock)])
+        if cuts := common_cuts(run.study, tuned, decisions):
+            write_json(folder / CONFORMAL, cuts)
+            lock["conformal"] = cuts
+        return Made(evidence=[*evidence, *without], entries=[*entries, ("lock", lock)])
 
     inputs = [[f.digest for f in fits], run.study.threshold.model_dump(mode="json"), run.study.digest]
     locked = run.stage("lock", inputs, body, made_from={f.name: f.digest for f in fits})
@@ -86,34 +85,31 @@ def federated_lock(
     return locked
 
 
-def _all_decided(
+def _tuned(
     run: Run, lead: Lead, models: Sequence[FederatedModel], sites: Sites
-) -> tuple[dict[str, dict[int, Decision]], list[Evidence]]:
-    """Return every model's decision in every fold, with its evidence."""
-    decisions: dict[str, dict[int, Decision]] = {}
-    evidence: list[Evidence] = []
+) -> tuple[list[Tuned], list[Evidence]]:
+    """Return every model's scores of tuning patients in every fold, and evidence of those without any."""
+    found: list[Tuned] = []
+    without: list[Evidence] = []
     for name, fold in dict.fromkeys(
         (name, m.fold) for m in models for name in (m.planned.name, *subset_names(run, m.planned))
     ):
-        decision, told = _decided(run, lead, name, fold, sites)
-        evidence.append(told)
-        if decision is not None:
-            decisions.setdefault(name, {})[fold] = decision
-    return decisions, evidence
-
-
-def _decided(run: Run, lead: Lead, name: str, fold: int, sites: Sites) -> tuple[Decision | None, Evidence]:
-    """Return one model's calibration and threshold in one fold, and its evidence."""
-    key = f"threshold/{name}/fold{fold}"
-    try:
-        scores = tuning_scores(run, lead, name, fold, sites.development)
-        decision = decide(run.study, logit(scores.score), scores.outcome)
-    except NotEstimableError as error:
-        return None, no_threshold(key, error)
-    n, n_events = len(scores.outcome), int(scores.outcome.sum())
-    detail = chosen_by(run.study, n, decision)
-    told = threshold_evidence(run.study, key, decision.threshold, n=n, n_events=n_events, detail=detail)
-    return decision, told
+        try:
+            scores = tuning_scores(run, lead, name, fold, sites.development)
+        except NotEstimableError as error:
+            without.append(no_threshold(f"threshold/{name}/fold{fold}", error))
+            continue
+        patients = [f"of-{place}" for place in range(len(scores.outcome))]  # nobody's
+        found.append(
+            Tuned(
+                model=name,
+                fold=fold,
+                patient=patients,
+                outcome=scores.outcome,
+                log_odds=np.asarray(logit(scores.score)),
+            )
+        )
+    return found, without
 
 
 def tuning_scores(run: Run, lead: Lead, model: str, fold: int, sites: tuple[str, ...]) -> ScoreDistribution:

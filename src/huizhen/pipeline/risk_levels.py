@@ -24,14 +24,13 @@ Floats = NDArray[np.float64]
 
 
 def fixed_levels(study: Study, score: Floats, outcome: NDArray[np.bool_]) -> RiskLevels | None:
-    """Return the levels that the study asks for; None without [triage], where sites train apart (nothing is
-    simulated from sums), or where tuning patients are too few.
+    """Return the levels that the study asks for; None without [triage], or where tuning patients are too few.
 
     `score` (n,) of tuning patients on the scale that levels are used on, `outcome` (n,). With
     triage.prevalence the tuning patients are weighted to it.
     """
     plan = study.triage
-    if plan is None or study.federation is not None:
+    if plan is None:
         return None
     if plan.cuts != "tune":
         return RiskLevels(cuts=plan.cuts, top=plan.top_cut)
