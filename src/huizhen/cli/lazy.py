@@ -34,7 +34,19 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "study": ("new", "check", "lock"),
     "form": ("new", "check"),
     "data": ("import", "describe"),
-    "site": ("init", "join", "status", "policy", "approve", "outbox", "audit", "queue", "label", "serve"),
+    "site": (
+        "init",
+        "join",
+        "status",
+        "policy",
+        "approve",
+        "outbox",
+        "audit",
+        "queue",
+        "label",
+        "prepare",
+        "serve",
+    ),
     "federation": ("key", "provision", "start", "stop", "status", "lead"),
 }
 """The groups and their commands, in the order of the help. A name that is a group itself opens that group."""

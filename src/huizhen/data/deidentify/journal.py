@@ -1,0 +1,118 @@
+"""What was done to each file of a preparation, kept at the site so that a killed one goes on where it stood.
+
+A line a file, under the file's keyed name. No path and no value is in it. The list of what waits for a
+person, which needs the paths, is a file of its own that never leaves the site's folder.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from huizhen.core.files import open_private, private_folder, storage_error
+from huizhen.data.deidentify.context import Done, Rule
+from huizhen.data.deidentify.outcome import Fate, Outcome, Reason
+from huizhen.data.deidentify.profile import Action
+from huizhen.errors import StorageError
+
+__all__ = ["Entry", "Journal"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One file's line: its keyed name, what it was when it was looked at, and what became of it."""
+
+    file: str
+    mark: str
+    outcome: Outcome
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry as plain JSON."""
+        one = self.outcome
+        return {
+            "file": self.file,
+            "mark": self.mark,
+            "fate": one.fate.value,
+            "reason": one.reason.value if one.reason else "",
+            "place": one.place,
+            "patient": one.patient,
+            "kept": one.kept,
+            "done": [[done.path, done.action.value, done.rule.value] for done in one.done],
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Entry:
+        """Return the entry that `to_json` wrote. Raises `KeyError` or `ValueError` on another form."""
+        outcome = Outcome(
+            fate=Fate(record["fate"]),
+            reason=Reason(record["reason"]) if record["reason"] else None,
+            place=str(record["place"]),
+            patient=str(record["patient"]),
+            kept=int(record["kept"]),
+            done=tuple(
+                Done(path=str(path), action=Action(action), rule=Rule(rule))
+                for path, action, rule in record["done"]
+            ),
+        )
+        return cls(file=str(record["file"]), mark=str(record["mark"]), outcome=outcome)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Journal:
+    """The journal of one preparation in a file."""
+
+    path: Path
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield the entries in the order written; a line cut off by a crash is passed over."""
+        if not self.path.exists():
+            return
+        with self.path.open(encoding="utf-8", errors="replace") as stream:
+            for line in stream:
+                try:
+                    yield Entry.from_json(json.loads(line))
+                except (ValueError, KeyError, TypeError):
+                    continue
+
+    def known(self) -> dict[str, tuple[str, Fate, str]]:
+        """Return the mark, fate and place of each file, as its last entry has them."""
+        return {one.file: (one.mark, one.outcome.fate, one.outcome.place) for one in self.entries()}
+
+    def last(self, marks: Mapping[str, str]) -> Iterator[Entry]:
+        """Yield the last entry of each file in `marks` (its keyed name to its mark), in the order written."""
+        where = {
+            entry.file: i for i, entry in enumerate(self.entries()) if marks.get(entry.file) == entry.mark
+        }
+        wanted = set(where.values())
+        yield from (entry for i, entry in enumerate(self.entries()) if i in wanted)
+
+    def appending(self) -> IO[bytes]:
+        """Return the file open for appending, on a line of its own. Raises `StorageError`."""
+        try:
+            private_folder(self.path.parent)
+            stream = open_private(self.path)
+            _lock(stream)
+            if stream.tell():
+                stream.write(b"\n")
+            return stream
+        except BlockingIOError as error:
+            raise StorageError(
+                "another preparation into this folder is under way",
+                remedy="wait for it, or end it",
+                file=self.path.name,
+            ) from error
+        except OSError as error:
+            raise storage_error(self.path, error) from error
+
+
+def _lock(stream: IO[bytes]) -> None:
+    """Keep others out until the stream is closed. Raises `BlockingIOError` when another process holds it."""
+    try:
+        fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        stream.close()
+        raise

@@ -1,0 +1,225 @@
+"""A folder made ready: what leaves and what stays, resumed, taken back, and searched for markers."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pydicom.dataset import Dataset, FileMetaDataset
+
+from huizhen.core.words import Language, load_words
+from huizhen.data.deidentify.context import Rule
+from huizhen.data.deidentify.journal import Journal
+from huizhen.data.deidentify.key import KEY_FILE, Pseudonymiser, open_secret
+from huizhen.data.deidentify.options import Option
+from huizhen.data.deidentify.outcome import Fate, Reason
+from huizhen.data.deidentify.planting import Markers, found_in, plant_file, searched
+from huizhen.data.deidentify.policy import DeidPolicy
+from huizhen.data.deidentify.prepare import ACTIONS, IMAGES, WAITING, Prepared, prepare
+from huizhen.data.deidentify.profile import Action
+from huizhen.data.deidentify.report import evidence_of, write_report
+from huizhen.errors import DataError, StorageError
+
+Make = Callable[..., Dataset]
+Write = Callable[..., Path]
+Run = Callable[..., Prepared]
+
+
+@pytest.fixture
+def run(tmp_path: Path, policy: DeidPolicy, who: Pseudonymiser) -> Run:
+    """Return a function that prepares `in` into `out`."""
+
+    def run(**more: object) -> Prepared:
+        given = {"state": tmp_path / "site", "policy": policy, "who": who, **more}
+        return prepare(tmp_path / "in", tmp_path / "out", **given)  # type: ignore[arg-type]  # a test's own
+
+    return run
+
+
+def released(tmp_path: Path) -> list[Path]:
+    """Return the files that were released."""
+    return sorted((tmp_path / "out" / IMAGES).rglob("*.dcm"))
+
+
+def test_what_one_file_cannot_tell(make: Make, write: Write, run: Run, tmp_path: Path) -> None:
+    write(make(), "in/good.dcm")
+    write(make(patient="1", study="1.5", instance="1.5.1"), "in/mixed1.dcm")
+    write(make(patient="2", study="1.5", instance="1.5.2"), "in/mixed2.dcm")
+    write(make(patient="3", study="1.6", instance="1.6.1"), "in/born1.dcm")
+    born = make(patient="3", study="1.7", instance="1.7.1")
+    born.PatientBirthDate = "19620518"
+    write(born, "in/born2.dcm")
+    (tmp_path / "in/sub").mkdir()
+    (tmp_path / "in/sub/copy.dcm").write_bytes((tmp_path / "in/good.dcm").read_bytes())
+    other = make()
+    other.StudyDescription = "another"
+    write(other, "in/other.dcm")
+    (tmp_path / "in/notes.txt").write_text("Weber, Annemarie")
+    (tmp_path / "in/out.dcm").symlink_to("/etc/hostname")
+    (tmp_path / "in/again.dcm").symlink_to("good.dcm")
+    made = run()
+    assert dict(made.counts) == {Fate.RELEASED: 1, Fate.REFUSED: 7, Fate.QUEUED: 2}
+    assert dict(made.reasons) == {
+        (Fate.REFUSED, Reason.MIXED_PATIENTS): 2,
+        (Fate.QUEUED, Reason.CONFLICTING_DEMOGRAPHICS): 2,
+        (Fate.REFUSED, Reason.EXACT_DUPLICATE): 1,
+        (Fate.REFUSED, Reason.DUPLICATE_ID): 1,
+        (Fate.REFUSED, Reason.NOT_DICOM): 1,
+        (Fate.REFUSED, Reason.LINK): 2,
+    }
+    assert len(released(tmp_path)) == 1
+    waiting = [json.loads(line) for line in (tmp_path / "site" / WAITING).read_text().splitlines()]
+    assert {line["file"] for line in waiting} >= {"born1.dcm", "sub/copy.dcm", "out.dcm"}
+    left = (tmp_path / "out" / ACTIONS).read_text()
+    assert "born1" not in left
+    assert left.count("\n") == 10
+
+
+def test_a_killed_run_goes_on(
+    make: Make, write: Write, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for i in range(6):
+        write(make(study=f"1.{i}", instance=f"1.{i}.1"), f"in/{i}.dcm")
+    from huizhen.data.deidentify import prepare as module
+
+    whole, calls = module.deidentify_file, []
+
+    def dies(source: Path, *given: object, **more: object) -> object:
+        calls.append(source.name)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return whole(source, *given, **more)  # type: ignore[arg-type]  # passed on
+
+    monkeypatch.setattr(module, "deidentify_file", dies)
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    with next((tmp_path / "site").glob("*.jsonl")).open("ab") as stream:
+        stream.write(b'{"file": "F-cut o')
+    made = run()
+    assert (made.known, made.files, len(released(tmp_path))) == (3, 6, 6)
+    before = {path: path.stat().st_mtime_ns for path in released(tmp_path)}
+    assert run().known == 6
+    assert {path: path.stat().st_mtime_ns for path in released(tmp_path)} == before
+    released(tmp_path)[0].unlink()
+    assert run().known == 5
+    assert len(released(tmp_path)) == 6
+
+
+def test_what_may_not_leave_any_more_is_taken_back(
+    make: Make, write: Write, run: Run, tmp_path: Path
+) -> None:
+    write(make(), "in/a.dcm")
+    assert run().counts[Fate.RELEASED] == 1
+    write(make(patient="somebody else", instance="1.2.9"), "in/b.dcm")
+    assert run().reasons == {(Fate.REFUSED, Reason.MIXED_PATIENTS): 2}
+    assert released(tmp_path) == []
+    (tmp_path / "in/b.dcm").unlink()
+    assert run().counts == {Fate.RELEASED: 1}
+
+
+def test_another_policy_or_key_needs_another_folder(
+    make: Make, write: Write, run: Run, tmp_path: Path
+) -> None:
+    write(make(), "in/a.dcm")
+    run()
+    assert run().known == 1
+    for other in ({"who": Pseudonymiser(secret=b"x" * 32)}, {"policy": DeidPolicy()}):
+        with pytest.raises(DataError, match="another policy or another key"):
+            run(**other)
+    (tmp_path / "out/deid.json").write_text("x")
+    with pytest.raises(DataError, match="damaged"):
+        run()
+
+
+def test_two_runs_at_once_are_kept_apart(make: Make, write: Write, run: Run, tmp_path: Path) -> None:
+    write(make(), "in/a.dcm")
+    run()
+    journal = Journal(path=next((tmp_path / "site").glob("*-*.jsonl")))
+    with journal.appending(), pytest.raises(StorageError, match="under way"):
+        run()
+
+
+@pytest.mark.parametrize(
+    ("out", "state"), [("in/out", "site"), ("out", "in/site"), (".", "site"), ("out", "out/site")]
+)
+def test_folders_are_kept_apart(
+    make: Make, write: Write, tmp_path: Path, policy: DeidPolicy, who: Pseudonymiser, out: str, state: str
+) -> None:
+    write(make(), "in/a.dcm")
+    with pytest.raises(DataError, match="lies in the folder"):
+        prepare(tmp_path / "in", tmp_path / out, state=tmp_path / state, policy=policy, who=who)
+
+
+def test_no_marker_is_in_anything_that_leaves(
+    make: Make,
+    run: Run,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    markers = Markers()
+    for i in range(6):
+        data = make()
+        data.file_meta = FileMetaDataset()
+        data.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
+        path = tmp_path / "in" / markers.text() / f"{markers.text()}.dcm"
+        plant_file(data, path, markers, depth=1 if i else 0)
+        if i == 0:
+            path.write_bytes(path.read_bytes()[:3000])
+    made = run()
+    assert made.counts == {Fate.RELEASED: 5, Fate.REFUSED: 1}
+    assert markers.count > 5000
+    for language in Language:
+        write_report(made, tmp_path / "out", language)
+        assert {str(path): n for path, n in searched(tmp_path / "out") if n} == {}
+    said = capfd.readouterr()
+    rest = [caplog.text, said.out, said.err, repr(made), repr(evidence_of(made))]
+    rest += [path.read_text() for path in (tmp_path / "site").glob("*-*.jsonl")]
+    assert found_in("".join(rest).encode()) == 0
+
+
+def test_the_report(make: Make, write: Write, run: Run, tmp_path: Path) -> None:
+    write(make(), "in/a.dcm")
+    (tmp_path / "in/notes.txt").write_text("Weber")
+    made = run()
+    page = write_report(made, tmp_path / "out", Language.EN).read_text()
+    assert "1 files of 1 patients are released, 0 wait for a person, 1 are refused" in page
+    assert "PatientName" in page
+    assert "DICOM PS3.15 2024e" in page
+    assert "放行" in write_report(made, tmp_path / "out", Language.ZH).read_text()
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    assert report["held"] == [{"fate": "refused", "reason": "not_dicom", "files": 1}]
+    (evidence,) = evidence_of(made)
+    assert (evidence.estimate, evidence.n, evidence.unit) == (1.0, 2, "file")
+    assert evidence.detail["standard"] == "DICOM PS3.15 2024e, Annex E, Table E.1-1"
+
+
+def test_every_word_of_the_report_is_there() -> None:
+    for language in Language:
+        words = load_words("huizhen.data.deidentify", language)
+        wanted = {f"option.{option.value}" for option in Option} | {f"rule.{rule.value}" for rule in Rule}
+        wanted |= {f"fate.{fate.value}" for fate in Fate} | {f"reason.{reason.value}" for reason in Reason}
+        wanted |= {f"action.{action.value}" for action in Action}
+        assert wanted <= set(words)
+    assert set(load_words("huizhen.data.deidentify", Language.EN)) == set(
+        load_words("huizhen.data.deidentify", Language.ZH)
+    )
+
+
+def test_the_secret_is_its_owners_alone(tmp_path: Path) -> None:
+    secret = open_secret(tmp_path)
+    path = tmp_path / KEY_FILE
+    assert open_secret(tmp_path) == secret
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert secret.hex() not in repr(Pseudonymiser(secret=secret))
+    path.chmod(0o644)
+    with pytest.raises(StorageError, match="may be read by others"):
+        open_secret(tmp_path)
+    path.chmod(0o600)
+    path.write_text("short")
+    with pytest.raises(StorageError, match="damaged"):
+        open_secret(tmp_path)
