@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -251,8 +250,12 @@ def _listed(texts: Sequence[str]) -> str:
 
 def _relative(path: Path, beside: Path) -> str:
     """Return a path relative to the folder `beside`; a table elsewhere is looked up by its name."""
-    found = os.path.relpath(path.resolve(), beside.resolve())
-    return path.name if found.startswith("..") else Path(found).as_posix()
+    return path.resolve().relative_to(beside.resolve()).as_posix() if is_below(path, beside) else path.name
+
+
+def is_below(path: Path, folder: Path) -> bool:
+    """Whether `path` stands in `folder` or in one within it."""
+    return path.resolve().is_relative_to(folder.resolve())
 
 
 def _cuts(texts: Sequence[str]) -> dict[str, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from huizhen.core.study_sources import find_path
@@ -32,6 +32,13 @@ def _table_problems(
 ) -> Iterator[Problem]:
     """Yield the problems of one table: that it isn't there, or lacks a column."""
     path = find_path(given[key], roots)
+    if path is None and not _is_relative(given[key]):
+        yield Problem(
+            field=f"{section}.{key}",
+            reason=f"{given[key]} leads out of the data folder",
+            remedy="write it relative to the data folder or to this file; name the data folder with --data",
+        )
+        return
     if path is None or not path.is_file():
         yield Problem(
             field=f"{section}.{key}",
@@ -49,6 +56,11 @@ def _table_problems(
             close = nearest(name, held)
             remedy = f"did you mean {close}?" if close else f"it has: {', '.join(held[:20])}"
             yield Problem(field=field, reason=f"the table {path.name} has no column {name}", remedy=remedy)
+
+
+def _is_relative(path: str) -> bool:
+    """Whether a path stays below the folder that it is relative to."""
+    return not PurePath(path).is_absolute() and ".." not in PurePath(path).parts
 
 
 def _named(section: str, given: Mapping[str, Any], raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -88,6 +88,8 @@ class PredictionTable(Frozen):
             raise ValueError("a threshold is fixed beforehand, or chosen on the table tune; not both")
         if absent := sorted(set(self.compare_thresholds) - set(self.compare)):
             raise ValueError(f"thresholds of columns that compare doesn't name: {', '.join(absent)}")
+        if self.scale == "probability" and self.threshold is not None and not 0 <= self.threshold <= 1:
+            raise ValueError("scores are probabilities, so that their threshold is between 0 and 1")
         if self.tune is not None and self.tune == self.table:
             raise ValueError("tune is the tested table: a threshold must be chosen on other patients")
         return self

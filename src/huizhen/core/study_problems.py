@@ -29,6 +29,12 @@ STAND_INS: Mapping[str, Any] = {
 }
 """What replaces a broken required key, so that the rules across the other fields are still checked."""
 
+GIVEN: Mapping[str, Mapping[str, Any]] = {
+    "predictions": {"table": "stand-in", "outcome": "stand-in 1", "score": "stand-in 2", "threshold": 0.5},
+    "reads": {key: f"stand-in {key}" for key in ("table", "patient", "outcome", "reader", "rating")},
+}
+"""The same for tables that were made elsewhere: without them a study would need sites and modalities."""
+
 LISTS = ("site", "source", "modality", "endpoint", "subgroup")
 """The lists of tables."""
 
@@ -134,8 +140,14 @@ def _without_repeats(problems: list[Problem]) -> list[Problem]:
 
 
 def _drop_key(raw: Any, path: Place) -> None:
-    """Take the key at `path` out of `raw` unless it must be there or stands in a list."""
+    """Take the key at `path` out of `raw` unless it must be there, stands in for others or is in a list."""
     if not path or isinstance(path[-1], int):
+        return
+    if len(path) == 1 and path[0] in GIVEN:
+        section = str(path[0])
+        found = raw[section] if isinstance(raw[section], Mapping) else {}
+        kept = found.keys() & {"compare", "cohort"} if section == "predictions" else set()
+        raw[section] = {**GIVEN[section], **{key: found[key] for key in kept}}
         return
     owners = list(models_at(path[:-1], raw))
     fields = [model.model_fields[path[-1]] for model in owners if path[-1] in model.model_fields]

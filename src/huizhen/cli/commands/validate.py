@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import typer
 
 from huizhen.cli import outcome, paths
 from huizhen.cli.screen import Screen, screen_of
-from huizhen.cli.validation_plan import Chosen, Flags, chosen_columns, plan_text
+from huizhen.cli.validation_plan import Chosen, Flags, chosen_columns, is_below, plan_text
 
 __all__ = ["command"]
 
@@ -55,6 +56,7 @@ def command(
     encoding: Annotated[str | None, typer.Option("--encoding")] = None,
     phantom: Annotated[bool, typer.Option("--phantom")] = False,
     study: Annotated[Path | None, typer.Option("--study")] = None,
+    data: Annotated[Path | None, typer.Option("--data")] = None,
     plan_only: Annotated[bool, typer.Option("--plan-only")] = False,
     out: Annotated[Path | None, typer.Option("--out")] = None,
     form: Annotated[Path | None, typer.Option("--form")] = None,
@@ -91,11 +93,25 @@ def command(
     )
     added = Added(form=form, checklists=tuple(checklist or ()))
     if study is not None:
-        _of_plan(study, table, flags, out, added, screen)
+        _of_plan(study, [*(["TABLE"] if table else []), *flags.given()], data, out, added, screen)
+    elif data is not None:
+        raise _without_plan(data)
     elif plan_only:
         _plan_only(_required(table), flags, out, screen)
     else:
         _of_flags(_required(table), flags, out, added, screen)
+
+
+def _without_plan(data: Path) -> Exception:
+    """Return the error of --data beside a table."""
+    from huizhen.errors import InvalidInputError
+
+    return InvalidInputError(
+        "--data goes with --study alone",
+        remedy="leave it out: the table is read from where it stands",
+        field="--data",
+        file=str(data),
+    )
 
 
 def _required(table: Path | None) -> Path:
@@ -153,17 +169,18 @@ def _plan_only(table: Path, flags: Flags, out: Path | None, screen: Screen) -> N
     write_text(file, text)
     screen.answer({"plan": str(file), "columns": {one.key: one.column for one in chosen}})
     _show_plan(chosen, flags, screen)
-    screen.say("validate.planned", file=file)
+    given = [] if is_below(table, file.parent) else ["--data", shlex.quote(str(table.parent))]
+    screen.say("validate.planned", file=file, data=" ".join(["", *given]))
 
 
 def _of_plan(
-    study: Path, table: Path | None, flags: Flags, out: Path | None, added: Added, screen: Screen
+    study: Path, named: list[str], data: Path | None, out: Path | None, added: Added, screen: Screen
 ) -> None:
-    """Judge the table that a plan names, by that plan alone."""
+    """Judge the table that a plan names, by that plan alone; `named` are arguments that say part of it."""
     from huizhen.core.study_file import load_study
     from huizhen.errors import InvalidInputError, StudyError
 
-    if named := [*(["TABLE"] if table else []), *flags.given()]:
+    if named:
         raise InvalidInputError(
             f"the plan says all of it, so {named[0].replace('_', '-')} can't be given beside",
             remedy="change the plan, or leave --study out",
@@ -173,7 +190,7 @@ def _of_plan(
         raise StudyError(
             "has neither [predictions] nor [reads]", remedy="run it with huizhen run", file=str(study)
         )
-    root = paths.data_root(None)
+    root = paths.data_root(data)
     _judge(study, out or study.with_suffix(".run"), [root] if root else [], added, screen)
 
 
