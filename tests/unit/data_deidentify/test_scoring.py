@@ -19,7 +19,8 @@ from pydicom.datadict import dictionary_description
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from huizhen.data.deidentify.files import deidentify_dataset
+from huizhen.data.deidentify.context import Rule
+from huizhen.data.deidentify.files import deidentify_dataset, deidentify_file
 from huizhen.data.deidentify.key import Pseudonymiser
 from huizhen.data.deidentify.policy import DeidPolicy
 from huizhen.data.readers.dicom_headers import quiet
@@ -225,3 +226,32 @@ def test_actions_are_the_tables(samples: list[Path], table: Table, who: Pseudony
         "DeidentificationMethodCodeSequence",
         "LongitudinalTemporalInformationModified",
     }
+
+
+@pytest.mark.realdata
+def test_pixels_pass_through_in_every_syntax(
+    samples: list[Path], tmp_path: Path, who: Pseudonymiser, policy: DeidPolicy
+) -> None:
+    syntaxes: Counter[str] = Counter()
+    for source in samples:
+        with quiet():
+            old = pydicom.dcmread(source, force=True)
+            if "PixelData" not in old or "SOPClassUID" not in old:
+                continue
+            old.Modality = old.get("Modality") or "OT"
+            old.PatientID = old.get("PatientID") or "4711"
+            path = tmp_path / source.name
+            old.save_as(path)
+        outcome = deidentify_file(path, tmp_path / "out", policy=policy, who=who)
+        with quiet():
+            new = pydicom.dcmread(tmp_path / "out" / outcome.place)
+            same = new.PixelData == old.PixelData
+        hidden = [done.rule for done in outcome.done if done.path == "7FE00010"]
+        assert same or hidden == [Rule.EMBEDDED], source.name
+        if not same and source.stat().st_size < 200_000 and "JPEG-lossy" not in source.name:
+            with quiet():
+                assert (new.pixel_array == old.pixel_array).all(), source.name
+        assert new.file_meta.TransferSyntaxUID == old.file_meta.TransferSyntaxUID
+        syntaxes[old.file_meta.TransferSyntaxUID.name] += 1
+    assert len(syntaxes) >= 9, syntaxes
+    assert sum(syntaxes.values()) >= 26

@@ -17,7 +17,7 @@ from huizhen.data.deidentify.dates import shifted
 from huizhen.data.deidentify.descriptors import cleaned, is_descriptive
 from huizhen.data.deidentify.dummies import dummy_document, dummy_of
 from huizhen.data.deidentify.elements import TEXTS, texts_of
-from huizhen.data.deidentify.legal import is_legal
+from huizhen.data.deidentify.legal import is_legal, is_zone
 from huizhen.data.deidentify.options import Option
 
 __all__ = ["clean_value", "empty", "put_dummy", "put_pseudonym", "replace_uids", "shift_value"]
@@ -126,7 +126,7 @@ def clean_value(dataset: Dataset, tag: BaseTag, vr: str, context: Context) -> bo
         return context.policy.has(Option.MODIFIED_DATES) and shift_value(dataset, tag, vr, context)
     texts = texts_of(dataset, tag)
     if tag == _ZONE:
-        return len(texts) == 1 and texts[0].strip()[:1] in ("+", "-") and texts[0].strip()[1:].isdigit()
+        return len(texts) == 1 and is_zone(texts[0])
     if vr == "CS":
         return bool(texts) and all(all(map(is_descriptive, one.lower().split())) for one in texts)
     if vr in ("AS", "DS", "IS"):

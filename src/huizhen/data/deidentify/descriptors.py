@@ -21,7 +21,7 @@ __all__ = ["cleaned", "is_descriptive"]
 _TOKEN = re.compile(r"[A-Za-z0-9]+(?:\.[0-9]+)?|[㐀-鿿豈-﫿]+|\S")
 _HAN = re.compile(r"[㐀-鿿豈-﫿]")
 _MEASURE = re.compile(r"\d{1,2}(?:\.\d{1,2})?(?:mm|cm|kv|kvp|phase|d|t)")
-_TITLES = frozenset(["dr", "mr", "mrs", "ms", "miss", "prof", "doctor", "sir", "rn", "md"])
+_TITLES = frozenset(["dr", "mrs", "ms", "miss", "prof", "doctor", "sir", "rn", "md"])
 
 
 def cleaned(text: str, *, but: Collection[str] = frozenset()) -> str:
@@ -37,7 +37,7 @@ def cleaned(text: str, *, but: Collection[str] = frozenset()) -> str:
         if _HAN.match(token):
             kept += [word for word in _han_words(token) if word not in but]
             titled = False
-        elif lower in _TITLES:
+        elif lower in _TITLES or token == "Mr":  # MR is a modality
             titled = True
         elif token.isalnum() or "." in token[1:]:
             if not titled and lower not in but and is_descriptive(lower):

@@ -8,7 +8,7 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-__all__ = ["TEXTS", "is_known", "texts_of", "vr_of"]
+__all__ = ["TEXTS", "is_known", "raw_texts_of", "texts_of", "vr_of"]
 
 TEXTS = frozenset({"LO", "SH", "ST", "LT", "UT", "UC"})
 """Value representations in which anybody may write anything."""
@@ -48,3 +48,11 @@ def texts_of(dataset: Dataset, tag: int) -> Sequence[str]:
     if value is None or value == "":
         return ()
     return [str(one) for one in value] if isinstance(value, MultiValue | list) else [str(value)]
+
+
+def raw_texts_of(dataset: Dataset, tag: int) -> Sequence[str]:
+    """Return the values of a number written in text, as they are written."""
+    value = getattr(dataset.get_item(tag), "value", None)
+    if isinstance(value, bytes):
+        return [part.strip(" \0") for part in value.decode("ascii", "replace").split("\\")]
+    return texts_of(dataset, tag)

@@ -9,7 +9,7 @@ import re
 
 from pydicom.charset import python_encoding
 
-__all__ = ["is_charset", "is_legal"]
+__all__ = ["is_charset", "is_legal", "is_zone"]
 
 _FORMS = {
     "AS": re.compile(r"\d{3}[DWMY]"),
@@ -18,6 +18,7 @@ _FORMS = {
     "IS": re.compile(r"[+-]?\d{1,12}(\.0*)?"),
     "UI": re.compile(r"[0-9]+(\.[0-9]+)*"),
 }
+_ZONE = re.compile(r"[+-][01]\d[0-5]\d")
 _LONGEST = {"DS": 32, "UI": 64}
 
 
@@ -41,3 +42,12 @@ def is_charset(text: str) -> bool:
     (True, True, False)
     """
     return text.strip() in python_encoding
+
+
+def is_zone(text: str) -> bool:
+    """Tell whether `text` is an offset from UTC (PS3.3 C.12.1.1.8).
+
+    >>> is_zone("+0800"), is_zone("Smith")
+    (True, False)
+    """
+    return _ZONE.fullmatch(text.strip()) is not None

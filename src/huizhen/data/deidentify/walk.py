@@ -26,17 +26,18 @@ from huizhen.data.deidentify.actions import (
 )
 from huizhen.data.deidentify.codes import CODE_TAGS, clean_code
 from huizhen.data.deidentify.context import Context, Rule
+from huizhen.data.deidentify.dates import shifted
 from huizhen.data.deidentify.descriptors import cleaned
 from huizhen.data.deidentify.dummies import ABSENT
-from huizhen.data.deidentify.elements import TEXTS, is_known, texts_of, vr_of
-from huizhen.data.deidentify.legal import is_charset, is_legal
+from huizhen.data.deidentify.elements import TEXTS, is_known, raw_texts_of, texts_of, vr_of
+from huizhen.data.deidentify.legal import is_charset, is_legal, is_zone
 from huizhen.data.deidentify.options import Option
 from huizhen.data.deidentify.private_elements import sweep_private
 from huizhen.data.deidentify.profile import Action, basic_action, decide
 
 __all__ = ["clean_dataset"]
 
-_CHARSET = 0x00080005
+_CHARSET, _ZONE = 0x00080005, 0x00080201
 _URLS = frozenset({0x0008010E, 0x00080120})
 """URLs that name a coding scheme or are a code: the others lead to a hospital's own server."""
 
@@ -115,7 +116,8 @@ def _act(
             context.note(where, action, Rule.TABLE)
             return
         action = basic_action(tag, context.iod, parent)
-    if action is Action.CLEAN and not clean_value(dataset, tag, vr, context):
+    undone = action is Action.CLEAN and not clean_value(dataset, tag, vr, context)
+    if undone or (action is Action.KEEP and not _may_stay(dataset, tag, vr)):
         action = basic_action(tag, context.iod, parent)
     if action is Action.REMOVE:
         del dataset[tag]
@@ -126,6 +128,18 @@ def _act(
     elif action is Action.UID:
         replace_uids(dataset, tag, vr, context)
     context.note(where, action, Rule.TABLE)
+
+
+def _may_stay(dataset: Dataset, tag: BaseTag, vr: str) -> bool:
+    """Tell whether a value that an option retains is one of its kind: a date that is none may be a name."""
+    if vr in ("AS", "CS", "DS", "IS"):
+        return all(is_legal(text, vr) for text in raw_texts_of(dataset, tag))
+    texts = [text for text in texts_of(dataset, tag) if text.strip("\0 ")]
+    if vr in ("DA", "DT", "TM"):
+        return all(shifted(text, vr, days=0) is not None for text in texts)
+    if tag == _ZONE:
+        return all(is_zone(text) for text in texts)
+    return vr != "UI" or all(is_legal(text, vr) for text in texts)
 
 
 def _table_vr(dataset: Dataset, tag: BaseTag) -> str:
@@ -220,18 +234,10 @@ def _clean_text(
 
 def _check(dataset: Dataset, tag: BaseTag, vr: str, context: Context, where: str) -> None:
     """Keep a code or number that is one, and names nobody."""
-    texts = texts_of(dataset, tag) if vr in ("AE", "CS") else _raw_texts(dataset, tag)
+    texts = texts_of(dataset, tag) if vr in ("AE", "CS") else raw_texts_of(dataset, tag)
     if any(not is_legal(text, vr) for text in texts):
         _remove(dataset, tag, context, where, Rule.ILLEGAL)
     elif vr in ("AE", "CS") and any(context.identifiers.found_in(text) for text in texts):
         _remove(dataset, tag, context, where, Rule.IDENTIFIER)
     else:
         context.note(where, Action.KEEP, Rule.UNLISTED)
-
-
-def _raw_texts(dataset: Dataset, tag: BaseTag) -> list[str]:
-    """Return the values of a number in text, without turning them into numbers."""
-    value = getattr(dataset.get_item(tag), "value", None)
-    if isinstance(value, bytes):
-        return [part.strip(" \0") for part in value.decode("ascii", "replace").split("\\")]
-    return [str(one) for one in texts_of(dataset, tag)]
