@@ -18,6 +18,7 @@ The keys, where cohort is "internal" or "external" and a group is "all" or a sit
   worst_group/cman/<cohort>/<column>, and so equalised_odds, sensitivity_gap, specificity_gap, ppv_gap,
   demographic_parity, heterogeneity
 - subset_auc/<subset>/<cohort>
+- where the model leaves patients unanswered, unanswered/<auc|sensitivity|specificity>/<cohort>
 - where the study's [robustness] names shares, label_noise/<both|events|others>/<cohort>
 - endpoint/<number>/<metric>/<cohort>
 - threshold_target/cman/<cohort>
@@ -44,6 +45,7 @@ from huizhen.validate.assessments.subgroups import subgroups
 from huizhen.validate.assessments.subsets import subsets
 from huizhen.validate.assessments.targets import targets
 from huizhen.validate.assessments.triage import triage
+from huizhen.validate.assessments.unanswered import unanswered
 from huizhen.validate.assessments.utility import utility
 
 __all__ = ["assess", "endpoints_not_assessed", "with_multiplicity"]
@@ -53,6 +55,7 @@ FAMILIES: tuple[Callable[[Evaluation], list[Evidence]], ...] = (
     targets,
     discrimination,
     decisions,
+    unanswered,
     planned,
     calibration,
     calibration_curves,

@@ -286,6 +286,7 @@ def result_evidence(rng: np.random.Generator, cohort: str) -> list[Evidence]:
         *_discrimination(rng, cohort),
         *_decisions(rng, cohort),
         *_targets(cohort),
+        *(_unanswered() if cohort == "external" else ()),
         *_calibration(rng, cohort),
         *_planned(cohort),
         *_utility(cohort),
@@ -372,6 +373,16 @@ def _targets(cohort: str) -> list[Evidence]:
     detail = told | {"judgement": judgement}
     key = f"threshold_target/cman/{cohort}"
     return [measured(key, value, 0.1, 44, 44, method="Wilson", detail=detail)]
+
+
+def _unanswered() -> list[Evidence]:
+    """Return the result with five patients of the external cohort judged wrongly."""
+    counts = {"events": 2, "others": 3}
+    return [
+        measured("unanswered/auc/external", 0.81, 0.06, 125, 46, detail=counts),
+        measured("unanswered/sensitivity/external", 0.80, 0.1, 46, 46, detail=counts, method="Wilson"),
+        measured("unanswered/specificity/external", 0.70, 0.1, 79, 0, detail=counts, method="Wilson"),
+    ]
 
 
 def _calibration(rng: np.random.Generator, cohort: str) -> list[Evidence]:

@@ -164,6 +164,13 @@ def test_both_languages_are_inside_and_one_opens(built: Path, built_zh: Path) ->
     assert english.count('lang="en">') == english.count('lang="zh-Hans">') + 1  # the root's own
 
 
+def test_patients_without_an_answer_are_counted_as_wrong(html: str) -> None:
+    table = html.partition('id="table-unanswered-external"')[2].partition("</table>")[0]
+    assert table.count("<tr") == 4  # a head and three measures
+    assert "0.810" in table
+    assert 'id="table-unanswered-internal"' not in html
+
+
 def test_moved_risks_are_told_beside_the_slope(html: str) -> None:
     assert html.count("7 risks near 0 or 1 moved") == 4  # a cell and a line to search, for each cohort
 

@@ -43,6 +43,7 @@ TEST_FAMILIES = frozenset(
         *OF_GROUPS,
         "roc",
         "subset_auc",
+        "unanswered",
         "endpoint",
         "share_of_best",
         "best_reachable_auc",

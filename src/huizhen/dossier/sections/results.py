@@ -17,6 +17,7 @@ from huizhen.dossier.sections.shortcuts import shortcuts
 from huizhen.dossier.sections.subgroups import subgroups
 from huizhen.dossier.sections.subsets import best_shares, subsets
 from huizhen.dossier.sections.triage import triage
+from huizhen.dossier.sections.unanswered import unanswered
 from huizhen.dossier.sections.utility import utility
 from huizhen.dossier.wording import Text, join, say
 
@@ -34,6 +35,7 @@ def results(record: Record) -> Section:
     for cohort in cohorts(record.family("auc")):
         blocks += _titled(discrimination(record, cohort), "discrimination", cohort)
     blocks += decisions(record, cohorts(record.family("sensitivity", "specificity", "ppv", "npv")))
+    blocks += unanswered(record)
     blocks += planned(record, cohorts(record.family(*PLANNED)))
     blocks += calibration(record, cohorts(record.family("calibration_slope", "calibration_curve", "brier")))
     blocks += utility(record, cohorts(record.family("decision_curve")))

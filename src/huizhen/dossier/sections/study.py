@@ -59,6 +59,10 @@ def _facts(record: Record) -> list[tuple[Text, tuple[Cited, ...]]]:
 
 
 def _fact(record: Record, steps: tuple[str, ...], value: Any) -> Cited:
+    if steps == ("seed",):  # a name of a stream, not an amount
+        return cite(
+            record.study_entry, say("fact.seed"), "/study/seed", show=lambda seed: Text.both(str(seed))
+        )
     if steps != ("network", "variants"):
         return cite_leaf(record.study_entry, ("study", *steps), value)
     paths = [pointer("study", *steps, k) for k in range(len(value))]
