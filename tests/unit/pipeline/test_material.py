@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,22 @@ def test_a_modality_that_nobody_has_is_an_empty_column(bench: Any, make_study: M
     assert np.isnan(found["US"]).all()
     assert np.isfinite(found["all"]).tolist() == [False, True, True, True, True]
     np.testing.assert_array_equal(found["all"], found["clinic"])
+
+
+@pytest.mark.parametrize(("weight", "brought"), [(0.0, False), (0.5, True)])
+def test_masks_are_brought_where_lesions_are_to_be_found(
+    bench: Any, make_study: MakeStudy, monkeypatch: pytest.MonkeyPatch, weight: float, brought: bool
+) -> None:
+    run = opened(bench, make_study, "finetune")
+    training = run.study.training.model_copy(update={"lesion_weight": weight})
+    run = replace(run, study=run.study.model_copy(update={"training": training}))
+    with run.log:
+        empty = Columns(run, CASES, augmented=False).made["US"][1]
+        pack = replace(empty, masks=np.zeros((0, 64, 64), np.bool_))
+        monkeypatch.setattr("huizhen.pipeline.material.pack_images", lambda *_: pack)
+        column = Columns(run, CASES, augmented=True).made["US"][0]
+    assert (column.masks is not None) is brought
+    assert (column.has_mask is not None) is brought
 
 
 def test_nobody_to_learn_a_modality_from_is_an_error_that_names_it(bench: Any, make_study: MakeStudy) -> None:

@@ -51,6 +51,26 @@ def test_pixels_stay_bytes() -> None:
     assert bag.payload[0].flatten().tolist() == [4, 5, 6, 7]
 
 
+def test_masks_come_with_their_images_and_for_training_alone() -> None:
+    pixels = np.arange(3, dtype=np.uint8)[:, None, None, None] * np.ones((3, 1, 2, 2), np.uint8)
+    masks = np.stack([np.eye(2, dtype=bool), np.ones((2, 2), bool), np.zeros((2, 2), bool)])
+    masks.flags.writeable = False
+    column = ImageColumn(
+        payload=pixels,
+        where=np.array([2, 1, 0]),
+        offsets=np.array([0, 2, 3]),
+        features=False,
+        masks=masks,
+        has_mask=np.array([True, True, False]),
+    )
+    assert column.bag(np.array([0, 1]), None).lesions is None
+    drawn = column.bag(np.array([1, 0]), np.random.default_rng(0))
+    assert drawn.lesions is not None
+    assert drawn.payload[:, 0, 0, 0].tolist() == [0, 2, 1]
+    assert drawn.lesions.mask.sum((1, 2, 3)).tolist() == [2, 0, 4]
+    assert drawn.lesions.outlined.tolist() == [True, False, True]
+
+
 def test_memory_maps_are_copied(tmp_path: object, make_data: Callable[..., CaseData]) -> None:
     """A batch may be changed without a warning that its array is read-only."""
     data = make_data(6)
