@@ -19,7 +19,7 @@ from huizhen.errors import FederationError, NotEstimableError, PolicyError
 from huizhen.federate import messages as wire
 from huizhen.federate.lead import Lead
 from huizhen.federate.orders import done_at, order
-from huizhen.federate.site.learner import WAITING
+from huizhen.federate.site.learner import STILL_ASKED
 from huizhen.federate.statistics.agreement import Kappa
 from huizhen.federate.statistics.asking import Share
 from huizhen.federate.statistics.counts import Categories
@@ -157,7 +157,7 @@ class FederatedLabelling:
         waiting = [site for site, answer in answers.items() if _waits(answer.message)]
         if waiting:
             raise FederationError(
-                f"{WAITING} at: {', '.join(sorted(waiting))}",
+                f"{STILL_ASKED} at: {', '.join(sorted(waiting))}",
                 remedy="have their open cases labelled (huizhen site queue, huizhen site label), then run "
                 "again: it goes on here",
                 field="active",
@@ -226,4 +226,4 @@ def _plain(interval: Interval) -> Record:
 
 def _waits(message: object) -> bool:
     """Tell whether an answer says that the site's annotators aren't done."""
-    return isinstance(message, wire.Refusal) and message.reason.endswith(WAITING)
+    return isinstance(message, wire.Refusal) and message.reason.endswith(STILL_ASKED)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +24,7 @@ from huizhen.pipeline.federated_groups import Counted
 from huizhen.validate.assessments.interface import HeldBack
 from huizhen.validate.grouping import NONE
 
-__all__ = ["TOGETHER", "Block", "held_back_of", "predictions_of", "sparse"]
+__all__ = ["TOGETHER", "Block", "held_back_of", "predictions_of"]
 
 TOGETHER = "all"
 """The site of patients of whom is known only that they are of several sites."""
@@ -157,36 +156,3 @@ def _places(block: Block, groups: NDArray[np.int64]) -> NDArray[np.int64]:
         counts = np.vstack([by_group, rest[np.newaxis]])
         sides.append(np.repeat(np.tile(np.arange(len(groups) + 1), BINS), counts.T.reshape(-1)))
     return np.concatenate(sides)
-
-
-def sparse(blocks: Sequence[Block], counted: Sequence[Counted]) -> list[dict[str, Any]]:
-    """Return blocks as plain values, bins that hold anybody only, so that every number can be made again."""
-    held, names = _held(blocks), [(one.column, name) for one in counted for name in one.names]
-    found = []
-    for block in blocks:
-        groups = (
-            []
-            if block.groups is None
-            else [
-                {"column": column, "group": name, **_bins(block.groups.events[i], block.groups.others[i])}
-                for i, (column, name) in enumerate(names)
-                if not held[i]
-            ]
-        )
-        found.append(
-            {
-                "site": block.site,
-                "fold": block.fold,
-                "thresholds": dict(block.thresholds),
-                "models": {name: _bins(own.events, own.others) for name, own in block.scores.items()},
-                "groups": groups,
-            }
-        )
-    return found
-
-
-def _bins(events: NDArray[Any], others: NDArray[Any]) -> dict[str, dict[str, int]]:
-    return {
-        name: {str(i): int(counts[i]) for i in np.flatnonzero(counts)}
-        for name, counts in (("events", events), ("others", others))
-    }

@@ -5,7 +5,7 @@ Sites' tuning patients are known together only, so that all prediction sets have
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,11 +14,10 @@ from scipy.special import logit
 from huizhen.core.evidence import Evidence
 from huizhen.core.predictions import Predictions
 from huizhen.core.study import Study
-from huizhen.pipeline.conformal_cuts import CONFORMAL, POOLED
+from huizhen.pipeline.conformal_cuts import POOLED
 from huizhen.pipeline.decisions import Decisions
 from huizhen.pipeline.federated_scores import Block
 from huizhen.pipeline.risk_levels import level_over_folds
-from huizhen.pipeline.stage import Stage
 from huizhen.validate.assessments.conformal import conformal
 from huizhen.validate.assessments.interface import Evaluation
 from huizhen.validate.conformal import Cuts, PredictionSets, mean_cuts, prediction_sets
@@ -43,12 +42,15 @@ def with_levels(
 
 
 def sets_evidence(
-    table: Predictions, study: Study, decisions: Decisions, blocks: Sequence[Block], locked: Stage
+    table: Predictions,
+    study: Study,
+    decisions: Decisions,
+    blocks: Sequence[Block],
+    cuts: Mapping[int, Cuts],
 ) -> list[Evidence]:
-    """Return how often the locked prediction sets hold the outcome; nothing without [conformal]."""
+    """Return how often sets by the locked `cuts` (by fold) hold the outcome; nothing without [conformal]."""
     if study.conformal is None:
         return []
-    cuts = {int(fold): Cuts.from_json(own[POOLED]) for fold, own in locked.read(CONFORMAL).items()}
     odds = logit(table.risk[study.main])
     event, other = np.zeros(len(odds), bool), np.zeros(len(odds), bool)
     for block, rows in _rows(blocks):

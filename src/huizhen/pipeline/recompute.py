@@ -27,6 +27,7 @@ from huizhen.errors import DossierError, VerificationError
 from huizhen.ledger.reading import read_log
 from huizhen.ledger.records import Entry
 from huizhen.pipeline.assess_stage import assessed
+from huizhen.pipeline.federated_again import federated_again
 from huizhen.pipeline.predictions_file import read_predictions
 from huizhen.pipeline.robustness_again import robustness_again
 from huizhen.pipeline.table_thresholds import tuned_again
@@ -69,7 +70,8 @@ class Recomputed:
 def recompute(dossier: Path) -> Recomputed:
     """Return the comparison of a verified dossier with what its own tables give.
 
-    Raises `DossierError` where it holds no predictions (a federated one), or a study of another version.
+    Of a federated one they are the sums that its sites told. Raises `DossierError` where it holds no
+    predictions, or a study of another version.
     """
     entries = read_log(dossier / "ledger").entries
     study = _study(entries)
@@ -132,6 +134,8 @@ def _again(files: Path, entries: Iterable[Entry], study: Study) -> list[Evidence
         for part in (Part.TEST, Part.EXTERNAL)
         if (files / (name := f"predictions_{part.value}.csv")).exists()
     }
+    if not predictions and (told := federated_again(files, entries, study)) is not None:
+        return told
     if not predictions:
         raise DossierError(
             "holds no table of predictions",

@@ -23,7 +23,7 @@ from huizhen.core.streams import stream_seed
 from huizhen.core.study import Study
 from huizhen.core.study_active import Active, Annotator
 from huizhen.errors import FederationError
-from huizhen.federate.site.learner import WAITING, Labelling
+from huizhen.federate.site.learner import STILL_ASKED, Labelling
 from huizhen.federate.statistics.agreement import Kappa, Read
 from huizhen.federate.statistics.asking import Ranking
 from huizhen.federate.statistics.data import Scored, Table, scored, table_of
@@ -129,7 +129,9 @@ class SiteLabelling:
         cases = json.loads(self._file("asked", query).read_text(encoding="utf-8"))["cases"]
         found = self._annotators.labels(query, cases, rule=self._rule(query))
         if found is None:
-            raise FederationError(WAITING, remedy="label the open cases: huizhen site queue", field="active")
+            raise FederationError(
+                STILL_ASKED, remedy="label the open cases: huizhen site queue", field="active"
+            )
         write_json(self._file("labels", query), {"query": query, "labels": found})
 
     def _cut(self, query: int, asked: Labelling) -> Order:

@@ -22,7 +22,8 @@ from huizhen.federate.statistics.runner import answer_words, plain_sum
 from huizhen.federate.statistics.scores import Scores
 from huizhen.pipeline.decisions import Decision
 from huizhen.pipeline.federated_asking import Asking, calibrations, whole
-from huizhen.pipeline.federated_assess import NOT_ALONE, TOGETHER_ONLY, _paired, _unasked
+from huizhen.pipeline.federated_assess import _told
+from huizhen.pipeline.federated_evidence import NOT_ALONE, TOGETHER_ONLY, _paired, _untold
 from huizhen.pipeline.federated_groups import counted_groups
 from huizhen.pipeline.federated_plan import ScoresAsked, scores_of
 from huizhen.validate.calibration import Platt
@@ -165,8 +166,7 @@ def test_what_sites_refuse_of_a_baseline_or_of_groups_is_told_with_the_reason():
     assert "doesn't leave" in found.refused["table_lr"]
     assert "doesn't leave" in found.uncounted["sex"]
     assert found.counted == ()
-    run: Any = SimpleNamespace(study=found.study)
-    lines = {line.key: line for line in _unasked(run, found)}
+    lines = {line.key: line for line in _untold(found.study, _told(found))}
     assert set(lines) == {"auc/table_lr/external/all", "auc_difference/cman~table_lr/external/all"}
     assert all(line.verdict is Verdict.NOT_ASSESSED for line in lines.values())
 
@@ -174,9 +174,7 @@ def test_what_sites_refuse_of_a_baseline_or_of_groups_is_told_with_the_reason():
 @pytest.mark.parametrize(("part", "reason"), [(Part.TEST, TOGETHER_ONLY), (Part.EXTERNAL, NOT_ALONE)])
 def test_that_sites_are_not_compared_is_told_with_the_reason(part, reason):
     found = asking(part, alone=frozenset())
-    found.blocks()
-    run: Any = SimpleNamespace(study=found.study)
-    lines = _unasked(run, found)
+    lines = _untold(found.study, _told(found))
     assert {line.metric for line in lines} == {"grouping", "heterogeneity"}
     assert {line.reason for line in lines} == {reason}
 
@@ -193,16 +191,31 @@ def test_groups_at_sites_that_are_few_are_held_back():
 
 def test_differences_are_of_those_whom_both_models_answer():
     found = asking()
-    found.blocks()
-    told = _paired(found, 3 * N, "cman", "single:a")
+    known = _told(found)
+    told = _paired(known, found.aucs, 3 * N, "cman", "single:a")
     assert told.n == 3 * N * 3 // 4
     assert told.detail["unanswered"] == 3 * N // 4
     assert found.aucs("cman", "specialist|a").n_pos == found.aucs("cman", "single:a").n_pos
     with pytest.raises(NotEstimableError, match="no predictions of late_average"):
-        _paired(found, 3 * N, "cman", "late_average")
-    refused = asking(refuse=lambda subject, query: query == "delong")
-    with pytest.raises(NotEstimableError, match="doesn't leave"):
-        _paired(refused, 3 * N, "cman", "table_lr")
+        found.aucs("cman", "late_average")
+    asked: Any = found.lead
+    before = len(asked.questions)
+    assert _paired(known, found.aucs, 3 * N, "cman", "single:a") == told, "it is noted, and not asked again"
+    assert len(asked.questions) == before
+
+
+def test_why_two_models_are_not_compared_is_noted():
+    known = _told(asking())
+    for _ in range(2):
+        with pytest.raises(NotEstimableError, match="don't tell"):
+            _paired(known, lambda one, other: "sites don't tell", 3 * N, "cman", "table_lr")
+    assert known.pairs == {"cman~table_lr": "sites don't tell"}
+
+
+def test_a_part_that_sites_do_not_tell_of_is_absent_with_the_reason():
+    known = _told(asking(refuse=lambda subject, query: True))
+    assert "doesn't leave" in known.absent
+    assert known.blocks == ()
 
 
 def test_a_model_without_a_threshold_in_every_fold_is_not_asked_about():

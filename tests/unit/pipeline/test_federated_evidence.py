@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from huizhen.core.study_file import load_study
 from huizhen.dossier.wording import say_or
 from huizhen.federate.statistics.delong import BINS, bins_of
 from huizhen.pipeline.predict_stage import with_single_specialists
-from huizhen.pipeline.recompute import _pairs
+from huizhen.pipeline.recompute import _pairs, recompute
 from huizhen.pipeline.risk_levels import level_over_folds
 from huizhen.pipeline.site_learner import SiteLearner
 from huizhen.validate.assess import assess
@@ -280,10 +281,30 @@ def test_sites_fix_the_groups_before_the_lock(done):
 
 def test_the_lead_writes_down_what_it_reckoned_from(done):
     for part in ("test", "external"):
-        (file,) = (done.root / "out" / "stages").rglob(f"scores_{part}.json")
-        blocks = json.loads(file.read_text(encoding="utf-8"))
-        cohort = "internal" if part == "test" else "external"
+        record = json.loads(
+            (done.result.dossier / "files" / f"scores_{part}.json").read_text(encoding="utf-8")
+        )
+        blocks, cohort = record["blocks"], "internal" if part == "test" else "external"
         events = sum(sum(block["models"]["cman"]["events"].values()) for block in blocks)
         assert events == done.evidence()[f"auc/cman/{cohort}/all"].n_events
         assert {block["site"] for block in blocks} == ({"all"} if part == "test" else {"far", "abroad"})
         assert {group["group"] for group in blocks[0]["groups"] if group["column"] == "sex"} == {"F", "M"}
+
+
+def test_every_number_is_made_again_from_the_dossier_alone(done):
+    found = recompute(done.result.dossier)
+    assert found.differing == ()
+    assert found.values > 2000
+    families = {key.partition("/")[0] for key in found.left}
+    assert families == {"threshold", "risk_levels"} & families, "tuning scores are not in the dossier"
+
+
+def test_a_number_that_was_changed_is_found(done, tmp_path):
+    copy = tmp_path / "dossier"
+    shutil.copytree(done.result.dossier, copy)
+    file = copy / "files" / "scores_test.json"
+    record = json.loads(file.read_text(encoding="utf-8"))
+    others = record["blocks"][0]["models"]["cman"]["others"]
+    others["65535"] = others.get("65535", 0) + 1
+    file.write_text(json.dumps(record), encoding="utf-8")
+    assert any(one.key == "auc/cman/internal/all" for one in recompute(copy).differing)

@@ -74,7 +74,7 @@ class Learner(Protocol):
     def label(self, asked: Labelling) -> None:
         """Have the annotators asked for a query round, once.
 
-        Raises `FederationError` with `WAITING` while labels are missing.
+        Raises `FederationError` with `STILL_ASKED` while labels are missing.
         """
         ...
 
@@ -98,7 +98,7 @@ class Learner(Protocol):
         ...
 
 
-WAITING = "waiting for annotators"
+STILL_ASKED = "waiting for annotators"
 """The reason of a site whose annotators have not answered all that was asked."""
 OpenLearner = Callable[[Study, SiteFolder, Path], Learner]
 """Opens a study at a site: reads its data, keeps what it needs in the folder given."""
