@@ -101,6 +101,8 @@ class Card(Closed):
             for name, found in value["training"].items()
             if found is not None or name == "n_events"
         }
+        if self.network.zooms == Network.model_fields["zooms"].default:
+            del value["network"]["zooms"]
         return canonical_json(value)
 
 

@@ -7,14 +7,27 @@ Source: Long et al., Fully convolutional networks, CVPR 2015, section 4.2 (heads
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import final
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final, final
 
 import torch
 from torch import Tensor, nn
 
 START = -2.0
 """Log-odds at first: a lesion covers about a tenth of an image."""
+
+
+_OWN: Final = re.compile(r"tokenizers\.[^.]+\.lesion\.")
+
+
+def answering(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return a network's weights by name without those of lesion heads: what a locked model answers by.
+
+    >>> sorted(answering({"tokenizers.US.lesion.start": torch.zeros(()), "prior": torch.zeros(())}))
+    ['prior']
+    """
+    return {name: value for name, value in weights.items() if not _OWN.match(name)}
 
 
 @final

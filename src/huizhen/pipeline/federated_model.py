@@ -13,6 +13,7 @@ from huizhen.core.study import Study, Variant
 from huizhen.core.study_active import Annotator
 from huizhen.models.bundle import save_bundle
 from huizhen.models.card import Card, check_card
+from huizhen.models.lesions import answering
 from huizhen.pipeline.decisions import Decisions
 from huizhen.pipeline.federated_plan import FederatedModel, folds_of
 from huizhen.pipeline.federated_tables import TablePlan
@@ -48,7 +49,7 @@ def _weights(run: Run, plan: TablePlan, fits: Mapping[FederatedModel, Stage]) ->
     tensors: dict[str, Any] = {}
     for model, fit in fits.items():
         network = network_of(run, model.planned, plan.encodings[model.fold], model.seed(run.study))
-        state = {**network.state_dict(), **load_file(fit.folder / WEIGHTS)}
+        state = answering({**network.state_dict(), **load_file(fit.folder / WEIGHTS)})
         tensors |= {f"fold{model.fold}/member{model.member}/{name}": value for name, value in state.items()}
     return tensors | frozen_encoders(run.study)
 

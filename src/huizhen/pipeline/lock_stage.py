@@ -16,6 +16,7 @@ from huizhen.core.files import write_json
 from huizhen.core.study import Role, Variant
 from huizhen.models.bundle import load_bundle, save_bundle
 from huizhen.models.card import check_card
+from huizhen.models.lesions import answering
 from huizhen.pipeline.cohort_stage import OpenCohort
 from huizhen.pipeline.conformal_cuts import CONFORMAL, conformal_cuts
 from huizhen.pipeline.decisions import (
@@ -107,7 +108,7 @@ def _weights(run: Run, fits: Sequence[FittedModel]) -> dict[str, Any]:
     for fitted in fits:
         if fitted.model.variant is Variant.CMAN:
             prefix = f"fold{fitted.fold}/member{fitted.member}/"
-            found = load_file(fitted.stage.folder / WEIGHTS)
+            found = answering(load_file(fitted.stage.folder / WEIGHTS))
             tensors |= {prefix + name: value for name, value in found.items()}
     return tensors | frozen_encoders(run.study)
 

@@ -380,3 +380,11 @@ def test_who_trained_and_who_tuned_is_told_apart() -> None:
 def test_what_a_card_of_an_earlier_version_lacked_changes_no_digest() -> None:
     training = json.loads(Card.model_validate(card_values()).canonical())["training"]
     assert set(training) == {"sites", "n", "n_events", "seed"}
+
+
+def test_zooms_stand_in_the_card_where_the_model_has_any() -> None:
+    assert "zooms" not in json.loads(Card.model_validate(card_values()).canonical())["network"]
+    given = {**card_values(), "network": {"zooms": [0.75, 1.0]}}
+    found = json.loads(Card.model_validate(given).canonical())
+    assert found["network"]["zooms"] == [0.75, 1.0]
+    assert Card.model_validate(found).network.zooms == (0.75, 1.0)

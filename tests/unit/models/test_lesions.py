@@ -10,7 +10,7 @@ from huizhen.models.batch import Bag, CaseBatch, Lesions
 from huizhen.models.cman import Cman
 from huizhen.models.encoders.efficientnet_lite import EfficientNetLite0
 from huizhen.models.encoders.resnet import resnet18
-from huizhen.models.lesions import START, LesionHead
+from huizhen.models.lesions import START, LesionHead, answering
 from huizhen.models.tokens import ImageTokenizer
 
 GENERATOR = torch.Generator().manual_seed(3)
@@ -83,3 +83,11 @@ def test_a_bag_thinned_keeps_masks_with_their_images() -> None:
     assert bag.lesions is not None
     assert torch.equal(thin.lesions.mask, bag.lesions.mask[1:])
     assert thin.lesions.outlined.tolist() == [True, False]
+
+
+def test_what_a_locked_model_answers_by_needs_no_head() -> None:
+    taught, plain = network().eval(), network(finds_lesions=False).eval()
+    assert answering(plain.state_dict()).keys() == plain.state_dict().keys()
+    assert answering(taught.state_dict()).keys() < taught.state_dict().keys()
+    plain.load_state_dict(answering(taught.state_dict()))
+    assert torch.equal(plain(batch(lesions=False)).logit, taught(batch(lesions=True)).logit)
