@@ -33,7 +33,9 @@ OBJECTS = {
 PLAIN = {"safe_private": ["clean_descriptors", "modified_dates", "safe_private"], "basic": []}
 
 
-def planted(make: Callable[..., Dataset], path: Path, markers: Markers, kind: str, syntax: str) -> None:
+def planted(
+    make: Callable[..., Dataset], path: Path, markers: Markers, kind: str, syntax: str, depth: int
+) -> None:
     """Write a phantom of one kind, full of markers."""
     data = make()
     data.SOPClassUID = OBJECTS[kind]
@@ -43,7 +45,7 @@ def planted(make: Callable[..., Dataset], path: Path, markers: Markers, kind: st
         data.MIMETypeOfEncapsulatedDocument = "application/pdf"
     data.file_meta = FileMetaDataset()
     data.file_meta.TransferSyntaxUID = SYNTAXES[syntax]
-    plant_file(data, path, markers, depth=1)
+    plant_file(data, path, markers, depth=depth)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,7 @@ def test_no_marker_leaves_a_phantom(
     markers, records = Markers(), ""
     for kind in OBJECTS:
         path = tmp_path / "in" / markers.text() / f"{markers.text()}.dcm"
-        planted(make, path, markers, kind, syntax)
+        planted(make, path, markers, kind, syntax, depth=int(kind == "sr"))
         outcome = deidentify_file(path, tmp_path / "out", policy=by, who=who)
         assert outcome.fate is Fate.RELEASED, (kind, outcome.reason)
         records += repr(outcome)

@@ -167,7 +167,7 @@ def test_no_marker_is_in_anything_that_leaves(
         data.file_meta = FileMetaDataset()
         data.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.1"
         path = tmp_path / "in" / markers.text() / f"{markers.text()}.dcm"
-        plant_file(data, path, markers, depth=1 if i else 0)
+        plant_file(data, path, markers, depth=int(i == 1))
         if i == 0:
             path.write_bytes(path.read_bytes()[:3000])
     made = run()

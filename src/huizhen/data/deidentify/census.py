@@ -21,6 +21,7 @@ __all__ = ["take_census"]
 
 _PATIENT, _BIRTH, _SEX = 0x00100020, 0x00100030, 0x00100040
 _STUDY, _SERIES, _INSTANCE = 0x0020000D, 0x0020000E, 0x00080018
+_WANTED = (_INSTANCE, _PATIENT, _BIRTH, _SEX, _STUDY, _SERIES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +50,7 @@ def take_census(
     with progress.track("census", len(files)) as advance:
         for file in files:
             try:
-                with opened(folder / file, most_bytes=most_bytes) as found:
+                with opened(folder / file, most_bytes=most_bytes, wanted=_WANTED) as found:
                     cards[file] = _card_of(found.dataset)
             except Refused as refused:
                 held[file] = Outcome(fate=Fate.REFUSED, reason=refused.reason)

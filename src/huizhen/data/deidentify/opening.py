@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
-import pydicom
 from pydicom.dataset import Dataset
+from pydicom.filereader import read_partial
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from huizhen.data.deidentify.outcome import Reason, Refused
@@ -26,6 +26,7 @@ MOST_ELEMENT = 256 << 20
 """Bytes of one element before the pixels (an encapsulated document has some megabytes)."""
 
 _SMALL = 1 << 16
+_PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +71,8 @@ class _Capped(io.RawIOBase):
 
 
 @contextmanager
-def opened(path: Path, *, most_bytes: int) -> Iterator[Opened]:
-    """Yield the file at `path`, read up to its pixels.
+def opened(path: Path, *, most_bytes: int, wanted: tuple[int, ...] = ()) -> Iterator[Opened]:
+    """Yield the file at `path`, read up to its pixels; or only as far as the `wanted` tags, and these alone.
 
     Raises `Refused`: links, special files, what is no DICOM, is cut off or unpacks to too much, directories
     of media (DICOMDIR), and files of more than `most_bytes`.
@@ -81,13 +82,13 @@ def opened(path: Path, *, most_bytes: int) -> Iterator[Opened]:
         bare = start[128:] != b"DICM"
         if bare and start[:2] not in (b"\x02\x00", b"\x08\x00", b"\x00\x08"):
             raise Refused(Reason.NOT_DICOM)
-        yield _parsed_or_refused(stream, size, bare=bare)
+        yield _parsed_or_refused(stream, size, wanted, bare=bare)
 
 
-def _parsed_or_refused(stream: BinaryIO, size: int, *, bare: bool) -> Opened:
+def _parsed_or_refused(stream: BinaryIO, size: int, wanted: tuple[int, ...], *, bare: bool) -> Opened:
     """Return the parsed file, or raise `Refused` and nothing else."""
     try:
-        return _parsed(stream, size, bare=bare)
+        return _parsed(stream, size, wanted, bare=bare)
     except Refused:
         raise
     except UnreadableFileError as error:
@@ -112,14 +113,20 @@ def _open_plain(path: Path, most_bytes: int) -> Iterator[tuple[BinaryIO, int]]:
         yield stream, found.st_size
 
 
-def _parsed(stream: BinaryIO, size: int, *, bare: bool) -> Opened:
+def _parsed(stream: BinaryIO, size: int, wanted: tuple[int, ...], *, bare: bool) -> Opened:
     """Return the parsed file, or raise whatever pydicom does."""
     content, meta = unpacked(stream, file="")
     if meta is not None:
         size = content.seek(0, os.SEEK_END)
         content.seek(0)
     capped = _Capped(content, size)
-    dataset = pydicom.dcmread(capped, stop_before_pixels=True, force=bare)
+    last = max(wanted, default=0)
+    dataset = read_partial(
+        cast("BinaryIO", capped),
+        lambda tag, vr, length: int(tag) > last if last else int(tag) in _PIXELS,
+        force=bare,
+        specific_tags=list(wanted) or None,
+    )
     if meta is not None:
         dataset.file_meta = meta
     if str(dataset.file_meta.get("MediaStorageSOPClassUID", "")) == "1.2.840.10008.1.3.10":
