@@ -88,3 +88,8 @@ def test_a_column_that_no_table_has_is_refused_by_name(folder: Path) -> None:
     with pytest.raises(DataError, match="site north has the column sexe") as refused:
         with_groups(a_study("sexe"), CASES, [folder])
     assert refused.value.field == "subgroup.column"
+
+
+def test_a_federations_site_may_lack_a_column_that_others_have(folder: Path) -> None:
+    found = with_groups(a_study("sexe", "sex"), CASES, [folder], lenient=True)
+    assert [dict(case.groups) for case in found] == [{"sex": "F"}, {"sex": "M"}, {"sex": ""}]

@@ -219,6 +219,16 @@ def test_an_invitation_sent_again_loses_nothing(one):
     assert one.learners["east"].trained == 1
 
 
+@pytest.mark.parametrize(
+    ("changes", "alone"),
+    [({}, True), ({"score_histograms": False}, False), ({"plain_aggregates": False}, False)],
+)
+def test_a_site_says_whether_its_own_distribution_may_leave(one, changes, alone):
+    """Before anybody else's is asked for: of a sum and all others' own, the one that refuses would follow."""
+    rules(one, **changes)
+    assert ask(one, invitation(one)).alone is alone
+
+
 def test_weights_of_another_shape_are_refused(one):
     ask(one, invitation(one))
     assert "weights" in refused(one, train(one), {**WEIGHTS, "slope": np.zeros((3, 2), np.float32)})
