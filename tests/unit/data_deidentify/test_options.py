@@ -259,6 +259,15 @@ def test_codes_of_all_options_are_the_standards() -> None:
     assert set(CODES) == set(Option)
 
 
+def test_the_policy_in_the_documents_holds(tmp_path: Path) -> None:
+    page = Path(__file__).resolve().parents[3] / "docs/how-to/prepare-a-folder.md"
+    block = page.read_text(encoding="utf-8").split("```text\n")[1].split("```")[0]
+    (tmp_path / "deid.toml").write_text(block, encoding="utf-8")
+    policy = load_policy(tmp_path / "deid.toml")
+    assert policy.private[0].creator == "SIEMENS MR HEADER"
+    assert policy.pixels.release == ("US",)
+
+
 def test_policies(tmp_path: Path) -> None:
     path = tmp_path / "deid.toml"
     path.write_text('options = ["device"]\n[pixels]\nrelease = ["US"]\n')

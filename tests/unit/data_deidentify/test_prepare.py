@@ -18,7 +18,7 @@ from huizhen.data.deidentify.options import Option
 from huizhen.data.deidentify.outcome import Fate, Reason
 from huizhen.data.deidentify.planting import Markers, found_in, plant_file, searched
 from huizhen.data.deidentify.policy import DeidPolicy
-from huizhen.data.deidentify.prepare import ACTIONS, IMAGES, WAITING, Prepared, prepare
+from huizhen.data.deidentify.prepare import ACTIONS, IMAGES, PATIENTS, WAITING, Prepared, prepare
 from huizhen.data.deidentify.profile import Action
 from huizhen.data.deidentify.report import evidence_of, write_report
 from huizhen.errors import DataError, StorageError
@@ -73,6 +73,10 @@ def test_what_one_file_cannot_tell(make: Make, write: Write, run: Run, tmp_path:
     assert len(released(tmp_path)) == 1
     waiting = [json.loads(line) for line in (tmp_path / "site" / WAITING).read_text().splitlines()]
     assert {line["file"] for line in waiting} >= {"born1.dcm", "sub/copy.dcm", "out.dcm"}
+    table = (tmp_path / "site" / PATIENTS).read_text().splitlines()
+    (name,) = {path.parts[-4] for path in released(tmp_path)}
+    assert f"4711-0815,{name}" in table
+    assert (tmp_path / "site" / PATIENTS).stat().st_mode & 0o777 == 0o600
     left = (tmp_path / "out" / ACTIONS).read_text()
     assert "born1" not in left
     assert left.count("\n") == 10
@@ -151,6 +155,11 @@ def test_folders_are_kept_apart(
     write(make(), "in/a.dcm")
     with pytest.raises(DataError, match="lies in the folder"):
         prepare(tmp_path / "in", tmp_path / out, state=tmp_path / state, policy=policy, who=who)
+
+
+def test_an_absent_folder(run: Run) -> None:
+    with pytest.raises(DataError, match="no such folder"):
+        run()
 
 
 def test_no_marker_is_in_anything_that_leaves(

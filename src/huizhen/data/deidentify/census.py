@@ -1,6 +1,6 @@
 """A first look at all headers: what one file can't tell, such as a study of two patients.
 
-Only digests of names are kept, so that memory holds some hundred bytes a file and no patient's value.
+Memory holds some hundred bytes a file, of hashes, and each patient's id once.
 """
 
 from __future__ import annotations
@@ -17,11 +17,19 @@ from huizhen.data.deidentify.elements import texts_of
 from huizhen.data.deidentify.opening import opened
 from huizhen.data.deidentify.outcome import Fate, Outcome, Reason, Refused
 
-__all__ = ["take_census"]
+__all__ = ["Census", "take_census"]
 
 _PATIENT, _BIRTH, _SEX = 0x00100020, 0x00100030, 0x00100040
 _STUDY, _SERIES, _INSTANCE = 0x0020000D, 0x0020000E, 0x00080018
 _WANTED = (_INSTANCE, _PATIENT, _BIRTH, _SEX, _STUDY, _SERIES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Census:
+    """The files that must not be released whatever is in them, with their fate; and the patients' own ids."""
+
+    held: Mapping[str, Outcome]
+    patients: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +44,8 @@ class _Card:
     instance: int
 
 
-def take_census(
-    folder: Path, files: Sequence[str], *, most_bytes: int, progress: Progress
-) -> Mapping[str, Outcome]:
-    """Return the files below `folder` that must not be released whatever is in them, with their fate.
+def take_census(folder: Path, files: Sequence[str], *, most_bytes: int, progress: Progress) -> Census:
+    """Return which files below `folder` must not be released whatever is in them.
 
     Refused: files that can't be opened, every file of a study or series that names two patients (nobody can
     tell whose it is), and second files of one SOP Instance. Queued: every file of a patient with two birth
@@ -47,11 +53,13 @@ def take_census(
     """
     held: dict[str, Outcome] = {}
     cards: dict[str, _Card] = {}
+    patients: set[str] = set()
     with progress.track("census", len(files)) as advance:
         for file in files:
             try:
                 with opened(folder / file, most_bytes=most_bytes, wanted=_WANTED) as found:
                     cards[file] = _card_of(found.dataset)
+                    patients.add(_text(found.dataset, _PATIENT))
             except Refused as refused:
                 held[file] = Outcome(fate=Fate.REFUSED, reason=refused.reason)
             advance(1)
@@ -62,12 +70,13 @@ def take_census(
             held[file] = Outcome(fate=Fate.REFUSED, reason=Reason.MIXED_PATIENTS)
         elif card.patient in conflicting:
             held[file] = Outcome(fate=Fate.QUEUED, reason=Reason.CONFLICTING_DEMOGRAPHICS)
-    return held | _copies(folder, {file: card for file, card in cards.items() if file not in held})
+    held |= _copies(folder, {file: card for file, card in cards.items() if file not in held})
+    return Census(held=held, patients=frozenset(patients - {""}))
 
 
 def _card_of(dataset: Dataset) -> _Card:
     def of(tag: int) -> int:
-        text = "".join(texts_of(dataset, tag)).strip("\0 ") if tag in dataset else ""
+        text = _text(dataset, tag)
         return hash((tag, text)) if text else 0
 
     return _Card(
@@ -78,6 +87,10 @@ def _card_of(dataset: Dataset) -> _Card:
         series=of(_SERIES),
         instance=of(_INSTANCE),
     )
+
+
+def _text(dataset: Dataset, tag: int) -> str:
+    return "".join(texts_of(dataset, tag)).strip("\0 ") if tag in dataset else ""
 
 
 def _mixed(cards: Mapping[str, _Card]) -> set[int]:

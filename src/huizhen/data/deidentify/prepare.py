@@ -6,22 +6,25 @@
     prepared.counts[Fate.RELEASED]
 
 `out/images/` holds what is released, `out/` the report: nothing in either tells who anybody was. What stays
-at the site lies in `state`: the journal, and `waiting.jsonl`, which names the files that wait or are refused.
+at the site lies in `state`: the journal, `waiting.jsonl`, which names the files that wait or are refused, and
+`patients.csv`, which gives each patient's pseudonym.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from io import StringIO
 from pathlib import Path
 from typing import IO
 
 from huizhen.core.digests import Digest, digest_value
-from huizhen.core.files import open_private, private_folder, storage_error, write_json
+from huizhen.core.files import open_private, private_folder, storage_error, write_bytes, write_json
 from huizhen.core.progress import Progress
 from huizhen.data.deidentify.census import take_census
 from huizhen.data.deidentify.files import deidentify_file
@@ -45,6 +48,9 @@ ACTIONS = "actions.jsonl"
 
 WAITING = "waiting.jsonl"
 """The files that wait or are refused, with their paths: stays at the site."""
+
+PATIENTS = "patients.csv"
+"""Which patient has which pseudonym: stays at the site."""
 
 CLAIM = "deid.json"
 """By which policy and key the folder is written."""
@@ -100,8 +106,8 @@ def prepare(
     folder, out, state = folder.resolve(), out.resolve(), state.resolve()
     _keep_apart(folder, out, state)
     files, strays = list_files(folder)
-    held = dict(take_census(folder, files, most_bytes=policy.largest_mib << 20, progress=progress))
-    held |= {stray: Outcome(fate=Fate.REFUSED, reason=Reason.LINK) for stray in strays}
+    census = take_census(folder, files, most_bytes=policy.largest_mib << 20, progress=progress)
+    held = dict(census.held) | {stray: Outcome(fate=Fate.REFUSED, reason=Reason.LINK) for stray in strays}
     names = {file: who.file(file) for file in (*files, *strays)}
     run = policy_digest(policy, who)
     _claim(out, run)
@@ -125,6 +131,7 @@ def prepare(
                 _append(stream, entry)
             advance(1)
     paths = {name: file for file, name in names.items()}
+    _write_patients(state / PATIENTS, census.patients, who)
     with _lines(out / ACTIONS) as leaving, _lines(state / WAITING) as staying:
         tally = _Tally(paths=paths, leaving=leaving, staying=staying)
         for entry in journal.last(work.marks):
@@ -207,6 +214,10 @@ class _Tally:
 
 def _keep_apart(folder: Path, out: Path, state: Path) -> None:
     """Raise `DataError` where what is written would lie in what is read, or the other way round."""
+    if not folder.is_dir():
+        raise DataError(
+            "there is no such folder", remedy="name the folder of the raw files", file=folder.name
+        )
     for one in (out, state):
         if one.is_relative_to(folder) or folder.is_relative_to(one):
             raise DataError(
@@ -261,6 +272,15 @@ def _retract(out: Path, known: tuple[str, Fate, str] | None) -> None:
             (out / IMAGES / known[2]).unlink(missing_ok=True)
         except OSError as error:
             raise storage_error(out / IMAGES / known[2], error) from error
+
+
+def _write_patients(path: Path, patients: Iterable[str], who: Pseudonymiser) -> None:
+    """Write which patient has which pseudonym, for the site's own tables of labels."""
+    text = StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(["patient", "pseudonym"])
+    rows.writerows((patient, who.patient(patient)) for patient in sorted(patients))
+    write_bytes(path, text.getvalue().encode("utf-8", "surrogateescape"))
 
 
 def _append(stream: IO[bytes], entry: Entry) -> None:
