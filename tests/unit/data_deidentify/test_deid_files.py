@@ -11,6 +11,7 @@ from pathlib import Path
 import pydicom
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 
 from huizhen.data.deidentify.files import IMPLEMENTATION, deidentify_file
@@ -331,3 +332,34 @@ def test_records_hold_no_value(make: Make, write: Write, run: Callable[..., Outc
     assert {"00100010", "00100020", "00200010"} & {done.path for done in outcome.done}
     assert "Weber" not in repr(outcome)
     assert "4711" not in repr(outcome)
+
+
+@pytest.mark.parametrize("vr", ["OB", "UN"])
+@pytest.mark.parametrize("tag", [0x00080104, 0x00082218, 0x00185100], ids=["text", "sequence", "code"])
+def test_bytes_in_the_place_of_something_else_go(
+    make: Make, write: Write, run: Callable[..., Outcome], tmp_path: Path, vr: str, tag: int
+) -> None:
+    data = make()
+    del data.PixelData, data.Rows, data.Columns
+    data.SOPClassUID = "1.2.840.10008.5.1.4.1.1.88.11"
+    source = write(data)
+    lie = struct.pack("<HH2sHI", tag >> 16, tag & 0xFFFF, vr.encode(), 0, 8) + b"FrWeber "
+    whole = source.read_bytes()
+    place = whole.index(struct.pack("<HH", 0x0020, 0x000D))
+    source.write_bytes(whole[:place] + lie + whole[place:])
+    outcome = run(source)
+    if outcome.place:
+        assert b"Weber" not in (tmp_path / "out" / outcome.place).read_bytes()
+    assert outcome.fate in (Fate.RELEASED, Fate.REFUSED)
+
+
+def test_a_wrapped_jpeg_waits(make: Make, run: Callable[..., Outcome], tmp_path: Path) -> None:
+    data = make()
+    data.PixelData = encapsulate([b"\0\0\0\x0cjP  \r\n\x87\n" + b"Weber!"])
+    data["PixelData"].VR = "OB"
+    data["PixelData"].is_undefined_length = True
+    data.file_meta = FileMetaDataset()
+    data.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.90"
+    pydicom.dcmwrite(tmp_path / "a.dcm", data, enforce_file_format=True)
+    assert run(tmp_path / "a.dcm").reason is Reason.DOUBTFUL_PIXELS
+    assert not list(tmp_path.glob("out/**/*.dcm"))

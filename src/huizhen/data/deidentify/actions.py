@@ -67,7 +67,7 @@ def put_pseudonym(dataset: Dataset, tag: BaseTag, vr: str, context: Context) -> 
 def put_dummy(dataset: Dataset, tag: BaseTag, vr: str, context: Context) -> None:
     """Put a dummy where something must stand; in a sequence, into everything in its first item."""
     if vr == "SQ":
-        items = list(dataset[tag].value or [])[:1]
+        items = list(dataset[tag].value or [])[:1] if dataset[tag].VR == "SQ" else []
         put(dataset, tag, vr, Sequence([_dummies(item, context) for item in items] or [Dataset()]))
     elif tag == _DOCUMENT:
         document = dummy_document("".join(texts_of(dataset, BaseTag(_MIME))))

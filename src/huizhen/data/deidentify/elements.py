@@ -8,10 +8,12 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-__all__ = ["TEXTS", "is_known", "raw_texts_of", "texts_of", "vr_of"]
+__all__ = ["TEXTS", "has_its_kind", "is_known", "raw_texts_of", "texts_of", "vr_of"]
 
 TEXTS = frozenset({"LO", "SH", "ST", "LT", "UT", "UC"})
 """Value representations in which anybody may write anything."""
+
+_BYTES = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 
 
 def is_known(tag: int) -> bool:
@@ -56,3 +58,14 @@ def raw_texts_of(dataset: Dataset, tag: int) -> Sequence[str]:
     if isinstance(value, bytes):
         return [part.strip(" \0") for part in value.decode("ascii", "replace").split("\\")]
     return texts_of(dataset, tag)
+
+
+def has_its_kind(dataset: Dataset, tag: int, vr: str) -> bool:
+    """Tell whether an element of a known tag is of a kind that the tag may be: bytes aren't texts.
+
+    `vr` is what its file says. Bytes where the standard has text or a sequence could be anything.
+    """
+    allowed = dictionary_VR(tag).split(" or ")
+    if "SQ" in allowed or vr == "SQ":
+        return "SQ" in allowed and dataset[tag].VR == "SQ"
+    return vr in allowed or vr not in _BYTES

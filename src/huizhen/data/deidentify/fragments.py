@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
+from pydicom.uid import UID, JPEG2000TransferSyntaxes, JPEGLSTransferSyntaxes, JPEGTransferSyntaxes
 
 from huizhen.data.deidentify.outcome import Reason, Refused
 from huizhen.data.readers.dicom_limits import native_bytes
@@ -26,6 +26,7 @@ _CHUNK = 1 << 20
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _END = 0xFFFEE000, 0xFFFEE0DD
 _MOST_FRAGMENT = 1 << 30
+_STREAMS = frozenset({*JPEGTransferSyntaxes, *JPEGLSTransferSyntaxes, *JPEG2000TransferSyntaxes})
 _SEGMENT = re.compile(rb"\xff[\xe0-\xef\xfe]")
 _NATIVE = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 
@@ -45,7 +46,7 @@ def copy_pixels(source: BinaryIO, target: BinaryIO, dataset: Dataset, syntax: UI
     head, length = _read_head(source, start, order, implicit=syntax.is_implicit_VR)
     if length == _UNDEFINED:
         target.write(head + struct.pack(f"{order}I", length))
-        return _copy_fragments(source, target)
+        return _copy_fragments(source, target, syntax)
     wanted = min(length, _wanted(dataset, length))
     target.write(head + struct.pack(f"{order}I", wanted + wanted % 2))
     _copy(source, target, wanted)
@@ -81,9 +82,12 @@ def _copy(source: BinaryIO, target: BinaryIO, length: int) -> None:
         length -= len(data)
 
 
-def _copy_fragments(source: BinaryIO, target: BinaryIO) -> int:
-    """Copy the offset table and the fragments of encapsulated pixel data; count what was blanked."""
-    blanked, first = 0, True
+def _copy_fragments(source: BinaryIO, target: BinaryIO, syntax: UID) -> int:
+    """Copy the offset table and the fragments of encapsulated pixel data; count what was blanked.
+
+    Raises `Refused` to queue a JPEG stream in a wrapper of its own, whose boxes may hold text.
+    """
+    blanked, number = 0, 0
     while True:
         head = source.read(8)
         if len(head) < 8:
@@ -97,10 +101,12 @@ def _copy_fragments(source: BinaryIO, target: BinaryIO) -> int:
             raise Refused(Reason.UNREADABLE)
         target.write(head)
         data = source.read(length)
-        clean = data if first else without_comments(data)
+        if number == 1 and syntax in _STREAMS and data[:2] not in (b"\xff\xd8", b"\xff\x4f"):
+            raise Refused(Reason.DOUBTFUL_PIXELS, queued=True)
+        clean = without_comments(data) if number else data
         blanked += clean != data
         target.write(clean)
-        first = False
+        number += 1
 
 
 def _left(source: BinaryIO) -> int:

@@ -29,6 +29,9 @@ _NUMBERS = frozenset(
         0x00402017,  # Filler Order Number
     }
 )
+_LONG = 5
+"""Letters from which on a name is looked for within words."""
+
 _PARTS = re.compile(r"[\s^=,.;:/\\\-_()\[\]]+")
 _PLAIN = frozenset(
     "anonymous anonymized anonymised unknown none removed test patient name first last mid pre".split()  # noqa: SIM905  # shorter to read
@@ -44,11 +47,13 @@ class Identifiers:
     numbers: frozenset[str]
 
     def found_in(self, text: str) -> bool:
-        """Tell whether a name, as a word, or a number, anywhere, stands in `text`.
+        """Tell whether a name or a number stands in `text`: short names as a word only, all else anywhere.
 
         >>> who = Identifiers(names=frozenset({"simpson"}), numbers=frozenset({"00007041776"}))
         >>> who.found_in("Chest of SIMPSON"), who.found_in("id00007041776x"), who.found_in("chest")
         (True, True, False)
+        >>> Identifiers(names=frozenset({"ray", "weber"}), numbers=frozenset()).found_in("X-rays, FrauWeber")
+        True
         """
         lower = text.lower()
         if any(number in lower for number in self.numbers):
@@ -56,7 +61,7 @@ class Identifiers:
         if not self.names:
             return False
         return not self.names.isdisjoint(_PARTS.split(lower)) or any(
-            name in lower for name in self.names if _HAN.match(name)
+            name in lower for name in self.names if len(name) >= _LONG or _HAN.match(name)
         )
 
 

@@ -20,10 +20,10 @@ from huizhen.data.readers.dicom_headers import quiet
 from huizhen.data.readers.dicom_limits import check_frames, unpacked
 from huizhen.errors import UnreadableFileError
 
-__all__ = ["MOST_ELEMENT", "Opened", "opened"]
+__all__ = ["MOST_HEADER", "Opened", "opened"]
 
-MOST_ELEMENT = 256 << 20
-"""Bytes of one element before the pixels (an encapsulated document has some megabytes)."""
+MOST_HEADER = 512 << 20
+"""Bytes of all large elements before the pixels (an encapsulated document has some megabytes)."""
 
 _SMALL = 1 << 16
 _PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
@@ -42,14 +42,15 @@ class _Capped(io.RawIOBase):
     """A stream that refuses lengths which its file can't hold, before anything is allotted."""
 
     def __init__(self, stream: BinaryIO, size: int) -> None:
-        self._stream, self._size = stream, size
+        self._stream, self._size, self._large = stream, size, 0
 
     def read(self, size: int = -1, /) -> bytes:
-        """Return the next bytes. Raises `Refused` on a length beyond the end, or beyond `MOST_ELEMENT`."""
+        """Return the next bytes. Raises `Refused` on a length beyond the end, or on too many of them."""
         if size > _SMALL:
             if size > self._size - self._stream.tell():
                 raise Refused(Reason.UNREADABLE)
-            if size > MOST_ELEMENT:
+            self._large += size
+            if max(size, self._large) > MOST_HEADER:
                 raise Refused(Reason.TOO_LARGE)
         return self._stream.read(size)
 

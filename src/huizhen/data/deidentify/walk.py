@@ -29,7 +29,7 @@ from huizhen.data.deidentify.context import Context, Rule
 from huizhen.data.deidentify.dates import shifted
 from huizhen.data.deidentify.descriptors import cleaned
 from huizhen.data.deidentify.dummies import ABSENT
-from huizhen.data.deidentify.elements import TEXTS, is_known, raw_texts_of, texts_of, vr_of
+from huizhen.data.deidentify.elements import TEXTS, has_its_kind, is_known, raw_texts_of, texts_of, vr_of
 from huizhen.data.deidentify.legal import is_charset, is_legal, is_zone
 from huizhen.data.deidentify.options import Option
 from huizhen.data.deidentify.private_elements import sweep_private
@@ -168,6 +168,8 @@ def _clean_unlisted(dataset: Dataset, tag: BaseTag, context: Context, where: str
     vr = vr_of(dataset, tag)
     if not is_known(tag) or tag in _OPAQUE or vr == "UN":
         _remove(dataset, tag, context, where, Rule.UNKNOWN)
+    elif not has_its_kind(dataset, tag, vr):
+        _remove(dataset, tag, context, where, Rule.ILLEGAL)
     elif vr == "SQ":
         _clean_items(dataset, tag, context, where, inside=inside)
     elif vr == "PN":
