@@ -50,6 +50,7 @@ def make() -> MakeDataset:
         data.StudyDescription = "MRI breast of Mrs Weber, bilateral 3mm"
         data.ReferringPhysicianName, data.InstitutionName = "Doc^Referring", "Hospital of Somewhere"
         data.FrameOfReferenceUID = "1.2.3.9"
+        data.ImagePositionPatient = [0, 0, 0]
         data.Rows = data.Columns = 4
         data.BitsAllocated = data.BitsStored = 8
         data.HighBit, data.PixelRepresentation, data.SamplesPerPixel = 7, 0, 1

@@ -221,12 +221,17 @@ def test_a_directory_is_not_released(
         ({"Modality": "US", "BurnedInAnnotation": "NO"}, {"trust_flag": True}, None),
         ({"Modality": "CT", "ImageType": ["DERIVED", "SECONDARY", "SCREEN SAVE"]}, {}, Reason.RISKY_PIXELS),
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7", "Modality": "CT"}, {}, Reason.RISKY_PIXELS),
+        ({"Modality": "CT", "ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, {}, Reason.RISKY_PIXELS),
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, {}, Reason.RISKY_PIXELS),
+        ({"ImagePositionPatient": None}, {}, Reason.RISKY_PIXELS),
+        ({"ImagePositionPatient": None}, {"release": ("SC",)}, None),
         ({"SOPClassUID": "1.2.840.113619.4.1"}, {}, Reason.UNKNOWN_OBJECT),
         ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.9.4.1"}, {}, Reason.VOICE),
         ({}, {}, None),
     ],
     ids=[
-        "yes", "yes-released", "us", "us-released", "us-no", "us-no-trusted", "screen", "sc",
+        "yes", "yes-released", "us", "us-released", "us-no", "us-no-trusted", "screen", "sc", "scout",
+        "colour", "nowhere", "nowhere-released",
         "private", "voice", "mr",
     ],
 )  # fmt: skip
@@ -241,6 +246,8 @@ def test_doubtful_pixels_wait(
     data = make()
     for keyword, value in changes.items():
         setattr(data, keyword, value)
+        if value is None:
+            delattr(data, keyword)
     outcome = run(write(data), by=DeidPolicy(pixels=PixelPolicy.model_validate(pixels)))
     assert outcome.reason is reason
     assert outcome.fate is (Fate.RELEASED if reason is None else Fate.QUEUED)

@@ -23,6 +23,7 @@ from huizhen.data.deidentify.context import Rule
 from huizhen.data.deidentify.files import deidentify_dataset, deidentify_file
 from huizhen.data.deidentify.key import Pseudonymiser
 from huizhen.data.deidentify.policy import DeidPolicy
+from huizhen.data.deidentify.profile import rows
 from huizhen.data.readers.dicom_headers import quiet
 
 COLUMNS = {
@@ -147,6 +148,21 @@ def is_right_outside(old: object, new: object | None, vr: str, tag: int, names: 
         or group >> 8 == 0x60
         or not tag & 0xFFFF
     )
+
+
+def test_the_shipped_table_is_the_published_one(table: Table) -> None:
+    shipped = {
+        key.upper(): (row.basic, {o.value: a for o, a in row.options.items()}) for key, row in rows().items()
+    }
+    columns = {"safe_private": "rtnSafePrivOpt", **COLUMNS}
+    published = {
+        "PRIVATE" if key.startswith("GGGG") else key: (
+            row["basicProfile"],
+            {option: row[column] for option, column in columns.items() if (row[column] or "").strip()},
+        )
+        for key, row in table.items()
+    }
+    assert shipped == published
 
 
 @pytest.mark.realdata

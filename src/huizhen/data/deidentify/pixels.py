@@ -24,6 +24,8 @@ RISKY = frozenset(
 )
 """Modalities (0008,0060) whose devices, or whose scanning of film, write onto the image."""
 
+_GREY = frozenset({"CR", "CT", "DX", "MG", "MR", "NM", "PT"})
+_SLICES = frozenset({"CT", "MR", "PT"})
 _OBJECTS = {
     "secondary-capture": "SC",
     "ultrasound": "US",
@@ -34,7 +36,7 @@ _OBJECTS = {
 }
 """What kinds of objects (parts of their names in PS3.3) are like, whatever modality they name."""
 
-_RISKY_TYPES = frozenset({"SCREEN SAVE", "DOSE_INFO", "REPORT", "PASTED", "SCANNED", "PROTOCOL"})
+_RISKY_TYPES = frozenset({"SCREEN SAVE", "LOCALIZER", "DOSE_INFO", "REPORT", "PASTED", "SCANNED", "PROTOCOL"})
 _VOICE = frozenset({"basic-voice-audio-waveform", "general-audio-waveform", "real-time-audio-waveform"})
 _OVERLAY_BIT = 0x0102
 
@@ -97,9 +99,18 @@ def _risks(dataset: Dataset, iod: str) -> set[str]:
     modality = "".join(texts_of(dataset, _tag("Modality"))).strip().upper() or "OT"
     types = {text.strip().upper() for text in texts_of(dataset, _tag("ImageType"))}
     risks = {kind for part, kind in _OBJECTS.items() if part in iod}
-    if types & _RISKY_TYPES or "ConversionType" in dataset:
+    if types & _RISKY_TYPES or "ConversionType" in dataset or _is_rendered(dataset, modality):
         risks.add("SC")
     return risks | ({modality} & RISKY)
+
+
+def _is_rendered(dataset: Dataset, modality: str) -> bool:
+    """Tell whether an image looks drawn, not taken: in colour, or a slice that lies nowhere."""
+    colour = "".join(texts_of(dataset, _tag("PhotometricInterpretation")))
+    if modality in _GREY and not colour.startswith("MONOCHROME"):
+        return True
+    placed = "ImagePositionPatient" in dataset or "SharedFunctionalGroupsSequence" in dataset
+    return modality in _SLICES and not placed
 
 
 def _hides_overlay(dataset: Dataset, tag: BaseTag) -> bool:
