@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 
+from huizhen.core.progress import Silent
 from huizhen.core.words import Language, load_words
 from huizhen.data.deidentify.context import Rule
 from huizhen.data.deidentify.journal import Journal
@@ -21,6 +23,8 @@ from huizhen.data.deidentify.policy import DeidPolicy
 from huizhen.data.deidentify.prepare import ACTIONS, IMAGES, PATIENTS, WAITING, Prepared, prepare
 from huizhen.data.deidentify.profile import Action
 from huizhen.data.deidentify.report import evidence_of, write_report
+from huizhen.data.readers.dicom_intake import find_headers
+from huizhen.data.readers.interface import Located
 from huizhen.errors import DataError, StorageError
 
 Make = Callable[..., Dataset]
@@ -160,6 +164,35 @@ def test_folders_are_kept_apart(
 def test_an_absent_folder(run: Run) -> None:
     with pytest.raises(DataError, match="no such folder"):
         run()
+
+
+def test_names_of_files_may_be_anything(make: Make, write: Write, run: Run, tmp_path: Path) -> None:
+    odd = [
+        os.fsdecode(b"in/\xff\xfe.dcm"),
+        "in/a\nb.dcm",
+        "in/$(touch x)/;.dcm",
+        "in/\u202eabc.dcm",
+        "in/...dcm",
+    ]
+    for i, name in enumerate(odd):
+        write(make(study=f"1.{i}", instance=f"1.{i}.1"), name)
+    (tmp_path / "in" / os.fsdecode(b"\xff.txt")).write_text("Weber")
+    assert run().counts == {Fate.RELEASED: 4, Fate.REFUSED: 1}, "hidden files are passed over"
+    plain = set("P-0123456789abcdefimages/.dcm")
+    assert all(set(str(path.relative_to(tmp_path / "out"))) <= plain for path in released(tmp_path))
+    (waiting,) = (tmp_path / "site" / WAITING).read_text().splitlines()
+    assert json.loads(waiting)["file"] == os.fsdecode(b"\xff.txt")
+
+
+def test_what_is_released_is_a_source_for_studies(make: Make, write: Write, run: Run, tmp_path: Path) -> None:
+    for i in range(3):
+        write(make(study=f"1.{i}", instance=f"1.{i}.1"), f"in/{i}.dcm")
+    run()
+    place = Located(site="north", index=0, path=tmp_path / "out" / IMAGES)
+    found = find_headers(place, wanted="MR", progress=Silent(), about="")
+    assert found.exclusions == ()
+    assert len(found.headers) == 3
+    assert {header.patient for header in found.headers} == {released(tmp_path)[0].parts[-4]}
 
 
 def test_no_marker_is_in_anything_that_leaves(
