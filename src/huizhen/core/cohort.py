@@ -15,7 +15,7 @@ UNITS = ("patient", "image", "row", "cell")
 REASONS = (
     *("unreadable", "blank", "non_finite", "wrong_modality", "mixed_patients", "missing_patient"),
     *("missing_label", "other_series", "other_class", "duplicate_id", "no_usable_data", "two_sites"),
-    *("exact_duplicate", "near_duplicate", "conflicting_label", "several_persons"),
+    *("exact_duplicate", "near_duplicate", "conflicting_label", "several_persons", "no_consent"),
     *("contradictory_outcomes", "absent_file"),
 )
 """Why something can be left out; every report has a word for each.
@@ -23,7 +23,7 @@ REASONS = (
 A patient is left out as exact_duplicate or near_duplicate when an external patient shares an image with one
 in development, and as conflicting_label when two patients of different outcome share one; as several_persons
 when the headers under one patient id name several persons, and as contradictory_outcomes when the rows of a
-patient say both outcomes.
+patient say both outcomes; as no_consent when the hospital's register doesn't permit the study's use.
 """
 
 

@@ -42,6 +42,7 @@ from huizhen.core.study_privacy import Privacy, privacy_problems
 from huizhen.core.study_protocol import ProtocolPlan
 from huizhen.core.study_robustness import Conformal, Robustness, robustness_problems
 from huizhen.core.study_triage import TriagePlan, triage_problems
+from huizhen.core.study_use import DataUse, use_problems
 
 
 class ReaderKind(StrEnum):
@@ -135,7 +136,16 @@ class Site(Frozen):
     patient_ids: Literal["shared", "own"] = "shared"
     """shared: an id that another site uses too is the same person. own: this hospital numbers its patients
     by itself, so that an equal id elsewhere is another person."""
+    consent: str | None = None
+    """The hospital's consent register, a table relative to the data root: whoever isn't permitted there for
+    what [use] says is left out and counted, before an image is read."""
     source: Annotated[list[Source], Field(min_length=1)]
+
+    @model_serializer(mode="wrap")
+    def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a register that isn't there, so that nothing of it is signed."""
+        found: dict[str, Any] = handler(self)
+        return {key: value for key, value in found.items() if key != "consent" or value is not None}
 
 
 class Phases(StrEnum):
@@ -260,6 +270,8 @@ class Study(Frozen):
     """Present, instead of sites and modalities: a table of readers' ratings is what is tested."""
     protocol: ProtocolPlan | None = None
     """Present: what must be done before a run."""
+    use: DataUse | None = None
+    """Present: what is done with the data, which patients' consents are held against."""
     threshold: ThresholdRule = ThresholdRule()
     endpoint: list[Endpoint] = Field(default_factory=list)
     evaluation: EvaluationPlan = EvaluationPlan()
@@ -286,7 +298,7 @@ class Study(Frozen):
     def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what the study says nothing of, so that nothing of it is signed."""
         found: dict[str, Any] = handler(self)
-        optional = ("predictions", "reads", "protocol", "robustness", "conformal", "triage", "dossier")
+        optional = ("predictions", "reads", "protocol", "use", "robustness", "conformal", "triage", "dossier")
         tables = [key for key in optional if getattr(self, key) is None]
         silent = [*LEFT_OUT, "phantom_truth"] if self.is_given else []
         silent += ["threshold"] if self.is_given and not (self.predictions and self.predictions.tune) else []
@@ -325,7 +337,12 @@ class Study(Frozen):
                 problems.append(f"site {site.name}: no source has columns.outcome")
         if self.site and not any(s.role is Role.DEVELOPMENT for s in self.site):
             problems.append("no site has role development")
-        problems += [*federation_problems(self), *privacy_problems(self), *active_problems(self)]
+        problems += [
+            *use_problems(self),
+            *federation_problems(self),
+            *privacy_problems(self),
+            *active_problems(self),
+        ]
         if Variant.TABLE_LR in self.network.variants and not self.table_modalities:
             problems.append("variant table_lr needs a table modality")
         return problems

@@ -36,6 +36,7 @@ from huizhen.core.study_triage import (
     TriagePlan,
     TriageReaders,
 )
+from huizhen.core.study_use import DataUse
 
 __all__ = ["section", "study_reference"]
 
@@ -50,6 +51,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[predictions]", PredictionTable),
     ("[reads]", ReadTable),
     ("[protocol]", ProtocolPlan),
+    ("[use]", DataUse),
     ("[threshold]", study.ThresholdRule),
     ("[[endpoint]]", study.Endpoint),
     ("[evaluation]", EvaluationPlan),

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from huizhen.core.cohort import Case, Exclusion, ImageRecord
 from huizhen.core.study import Role, Study, TableModality, Task
 from huizhen.core.study_active import Annotator
+from huizhen.data.consent.screening import Screening
 from huizhen.data.flow import Step, Tally
 from huizhen.data.readers.bags import evenly
 from huizhen.data.readers.interface import Row
@@ -28,8 +29,9 @@ class SiteFindings:
 
     `images` are those that passed quality control; `found_images` counts those that were there at all.
     `rows` maps modality -> patient -> row, `outcomes` patient -> outcome texts. `several` are the patient ids
-    that more than one person has, `contradicting` the rows of patients with several outcomes, `body_parts`
-    the images of each modality by Body Part Examined.
+    that more than one person has, `screening` what patients permit where the site keeps consents,
+    `contradicting` the rows of patients with several outcomes, `body_parts` the images of each modality by
+    Body Part Examined.
     """
 
     site: str
@@ -41,6 +43,7 @@ class SiteFindings:
     found_images: int = 0
     tallies: Counter[str] = field(default_factory=Counter)
     several: frozenset[str] = frozenset()
+    screening: Screening | None = None
     contradicting: dict[str, dict[str, None]] = field(default_factory=dict)
     body_parts: dict[str, Counter[str]] = field(default_factory=dict)
 
@@ -142,10 +145,13 @@ def _with_data(
         )
         for patient in sorted(findings.patients)
     ]
+    refused = findings.screening.refused() if findings.screening else frozenset()
+    barred = [_left_out(case, "no_consent") for case in cases if case.patient_id in refused]
+    cases = [case for case in cases if case.patient_id not in refused]
     single = [case for case in cases if case.patient_id not in findings.several]
     unusable = [_left_out(case, "several_persons") for case in cases if case.patient_id in findings.several]
     unusable += [_left_out(case, "no_usable_data") for case in single if not case.modalities]
-    return [case for case in single if case.modalities], unusable
+    return [case for case in single if case.modalities], barred + unusable
 
 
 def _labelled(

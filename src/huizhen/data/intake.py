@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 
 from huizhen.core.cohort import Case, Cohort, Exclusion, ImageRecord
@@ -17,6 +18,7 @@ from huizhen.core.progress import Progress
 from huizhen.core.study import Role, Study
 from huizhen.data.assembly import SiteCases, assemble_site, spread
 from huizhen.data.cache import Cache
+from huizhen.data.consent.screening import Screening, today
 from huizhen.data.fingerprints import Fingerprint
 from huizhen.data.flow import ExclusionCount, Flow, Step, Tally
 from huizhen.data.identity import keep_one_site, pseudonymiser
@@ -41,6 +43,8 @@ class Intake:
     links: Groups
     body_parts: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
     """The DICOM images found, by site, modality and Body Part Examined ("" where it is left out)."""
+    screenings: tuple[Screening, ...] = ()
+    """What the patients permit, of each site that keeps consents."""
 
 
 def intake(
@@ -51,12 +55,14 @@ def intake(
     cache: Cache,
     progress: Progress,
     open_reader: OpenReader | None = None,
+    day: date | None = None,
 ) -> Intake:
     """Return the study's cohort from its sources, whose paths are looked for under `roots`.
 
     Cases come in the order of the study's sites, then of patient_id. A bag holds at most the modality's
     `max_images`, evenly spaced in reading order. Pseudonyms are "P-" and ten hexadecimal digits of
-    HMAC-SHA256 under `pseudonym_secret`. `open_reader` stands in for `open_source` in tests.
+    HMAC-SHA256 under `pseudonym_secret`. `open_reader` stands in for `open_source` in tests. Consents are
+    held against `day`, today by default.
 
     Raises `DataError` when phantom and real images don't fit `study.phantom`, when a patient is both at a
     development and at an external site, when a site has no case left, when all development patients have one
@@ -66,7 +72,9 @@ def intake(
     surveys: list[Survey] = []
     assembled: list[SiteCases] = []
     for site in study.site:
-        survey = survey_site(site, study, roots=roots, cache=cache, progress=progress, open_reader=opener)
+        survey = survey_site(
+            site, study, roots=roots, cache=cache, progress=progress, open_reader=opener, day=day or today()
+        )
         surveys.append(survey)
         assembled.append(
             assemble_site(survey.findings, study, pseudonym=pseudonymiser(pseudonym_secret, site))
@@ -91,6 +99,7 @@ def intake(
         flow=flow,
         links=linkage.links,
         body_parts={part.findings.site: part.findings.body_parts for part in surveys},
+        screenings=tuple(part.findings.screening for part in surveys if part.findings.screening),
     )
 
 

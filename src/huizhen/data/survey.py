@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from huizhen.core.progress import Progress
 from huizhen.core.study import AnyModality, ImageModality, Site, Source, Study
 from huizhen.data.assembly import SiteFindings
 from huizhen.data.cache import Cache
+from huizhen.data.consent.screening import site_screening
 from huizhen.data.fingerprints import Fingerprint
 from huizhen.data.quality import inspect_images
 from huizhen.data.readers.interface import Reader, Row, Scan
@@ -50,8 +52,9 @@ def survey_site(
     cache: Cache,
     progress: Progress,
     open_reader: OpenReader,
+    day: date,
 ) -> Survey:
-    """Return what is found at `site`, source by source.
+    """Return what is found at `site`, source by source; consents are held against `day`.
 
     Raises `DataError` when an image is a phantom in a study that isn't declared one or the reverse, and what
     the readers and the cache raise.
@@ -67,9 +70,12 @@ def survey_site(
         scans.append(reader.scan(progress))
     survey.findings.several = _several_persons(scans)
     listed = _listing(site, scans)
+    everybody = {patient for scan in scans for patient in _patients(scan)}
+    survey.findings.screening = site_screening(site, study, everybody, roots=roots, day=day)
     for index, (source, found) in enumerate(zip(site.source, scans, strict=True)):
         modality, reader = modalities[source.modality], survey.readers[site.name, index]
         scan = found if source.patients == "all" else _listed(found, listed, source)
+        scan = _permitted(survey.findings, scan, modality.name)
         _refuse_phantoms(scan.images, study, site.name)
         files.note(source, scan)
         _take_texts(survey.findings, scan, modality)
@@ -101,6 +107,40 @@ def _several_persons(scans: Sequence[Scan]) -> frozenset[str]:
         for patient, found in scan.persons.items():
             persons.setdefault(patient, set()).update(found)
     return frozenset(patient for patient, found in persons.items() if are_several(found))
+
+
+def _patients(scan: Scan) -> set[str]:
+    """Return everybody whom a scan knows something of."""
+    return {record.patient_id for record in scan.images} | set(scan.rows) | set(scan.outcomes)
+
+
+def _permitted(findings: SiteFindings, scan: Scan, modality: str) -> Scan:
+    """Return a scan without what patients don't permit; where they permit some of it, the rest is counted."""
+    screening = findings.screening
+    if screening is None:
+        return scan
+    refused = screening.refused()
+    findings.patients.update(_patients(scan))
+    barred = [record for record in scan.images if not screening.allows(record.patient_id, modality)]
+    rows = [patient for patient in scan.rows if not screening.allows(patient, modality)]
+    findings.found_images += len(barred)
+    findings.exclusions += [
+        Exclusion(unit="image", reason="no_consent", site=findings.site, subject=record.key)
+        for record in barred
+        if record.patient_id not in refused
+    ]
+    findings.exclusions += [
+        Exclusion(unit="row", reason="no_consent", site=findings.site, subject=f"{modality} row {k}")
+        for k, patient in enumerate(rows, 1)
+        if patient not in refused
+    ]
+    return replace(
+        scan,
+        images=tuple(one for one in scan.images if screening.allows(one.patient_id, modality)),
+        rows={patient: row for patient, row in scan.rows.items() if screening.allows(patient, modality)},
+        outcomes={patient: found for patient, found in scan.outcomes.items() if patient not in refused},
+        contradicting={who: rows for who, rows in scan.contradicting.items() if who not in refused},
+    )
 
 
 def _without_several(findings: SiteFindings, scan: Scan) -> Scan:

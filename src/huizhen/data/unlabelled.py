@@ -12,6 +12,7 @@ from huizhen.core.progress import Progress
 from huizhen.core.study import Study
 from huizhen.data.assembly import spread, usable_cases
 from huizhen.data.cache import Cache
+from huizhen.data.consent.screening import today
 from huizhen.data.readers.interface import Reader
 from huizhen.data.readers.open import open_source
 from huizhen.data.survey import survey_site
@@ -39,7 +40,7 @@ def unlabelled_cases(study: Study, *, roots: Sequence[Path], cache: Cache, progr
     exclusions: list[Exclusion] = []
     for site in study.site:
         survey = survey_site(
-            site, study, roots=roots, cache=cache, progress=progress, open_reader=open_source
+            site, study, roots=roots, cache=cache, progress=progress, open_reader=open_source, day=today()
         )
         found, left_out = usable_cases(survey.findings, study, pseudonym=str, tallies=Counter())
         readers |= survey.readers

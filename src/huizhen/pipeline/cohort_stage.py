@@ -19,6 +19,7 @@ from huizhen.core.cohort import Case, Part
 from huizhen.core.digests import Digest, canonical_json, digest_file
 from huizhen.core.files import write_json
 from huizhen.core.study import Role
+from huizhen.data.consent.screening import consent_evidence
 from huizhen.data.flow import allocation_evidence, flow_evidence
 from huizhen.data.group_columns import with_groups
 from huizhen.data.intake import intake
@@ -55,7 +56,7 @@ class OpenCohort:
 def cohort_stage(run: Run) -> OpenCohort:
     """Return the study's cohort and folds, made by intake unless sources and settings are unchanged."""
     study = run.study
-    keys = ("task", "modality", "site", "split", "seed", "phantom", "subgroup")
+    keys = ("task", "modality", "site", "split", "seed", "phantom", "subgroup", "use")
     settings = study.model_dump(mode="json", include=set(keys))
     listed = listing_digest(study, run.roots)
 
@@ -82,6 +83,7 @@ def cohort_stage(run: Run) -> OpenCohort:
         )
         write_json(folder / SALT, {"salt": salt_of(run, listed)})
         shown = [*flow_evidence(found.flow, found.cohort), allocation_evidence(found.cohort, folds), leakage]
+        shown += [consent_evidence(one, phantom=study.phantom) for one in found.screenings]
         read = {"outcomes_read_for": list(OUTCOMES_READ_FOR), "patients": len(found.cohort.cases)}
         commit = {
             "commitments": commitments(folder),

@@ -7,17 +7,21 @@ from pathlib import Path
 
 from huizhen.core.digests import Digest, digest_value
 from huizhen.core.study import ReaderKind, Source, Study
+from huizhen.data.consent.screening import standing_digest, today
 from huizhen.data.readers.paths import find_path, walk_folder
 
 
 def listing_digest(study: Study, roots: Sequence[Path]) -> Digest:
     """Return a digest over every source file's relative name, size and modification time.
 
+    Of a consent register it is whom it permits what today that counts, not the file.
     A file whose content changes while its size and time stay is caught later, by its content's digest.
     Raises `DataError` for a path that isn't there.
     """
     listed: list[list[object]] = []
     for site in study.site:
+        if (standing := standing_digest(site, study, roots=roots, day=today())) is not None:
+            listed.append([site.name, "consents", standing])
         for index, source in enumerate(site.source):
             for path in _paths(source, roots):
                 listed += [[site.name, index, *one] for one in _files(path)]

@@ -231,7 +231,9 @@ def data_evidence() -> list[Evidence]:
     leakage = {"folds": 3, "images": 1998, "pairs_compared": 1_990_011, "distance_limit": 3, "bits": 256}
     reason = "no patient, identical or nearly identical image stands in two parts of a fold"
     flow = {"steps": steps, "exclusions": exclusions, "tallies": tallies}
+    asked = {"permitted": 84, "no_consent": 4, "withdrawn": 2, "day": "2026-11-23", "register": "ab" * 32}
     return [
+        described("consent/north", "consent", asked, n=90),
         described("data/flow", "flow", flow, **size),
         described("data/cohort", "cohort", {"sites": rows}, **size),
         described("data/leakage", "leakage", leakage, verdict=Verdict.PASS, reason=reason, **size),

@@ -171,6 +171,12 @@ def test_patients_without_an_answer_are_counted_as_wrong(html: str) -> None:
     assert 'id="table-unanswered-internal"' not in html
 
 
+def test_what_patients_permit_is_counted(html: str) -> None:
+    table = html.partition('id="table-consents"')[2].partition("</table>")[0]
+    assert ["Permitted" in table, "Withdrawn" in table, "Denied" in table] == [True, True, False]
+    assert ">84<" in table
+
+
 def test_moved_risks_are_told_beside_the_slope(html: str) -> None:
     assert html.count("7 risks near 0 or 1 moved") == 4  # a cell and a line to search, for each cohort
 

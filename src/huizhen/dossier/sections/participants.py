@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from huizhen.dossier.blocks import Block, Facts, Section
+from huizhen.dossier.blocks import Block, Facts, Row, Section, Table
 from huizhen.dossier.details import detail_facts, generic_table, table_of_rows
+from huizhen.dossier.estimates import DASH, cite_size, detail_of
+from huizhen.dossier.labels import column_name
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.sections.cohort import site_table
 from huizhen.dossier.sections.flow import flow_by_site, flow_diagram, tallies
 from huizhen.dossier.sections.given import not_provided
 from huizhen.dossier.sections.order import cite_kind
-from huizhen.dossier.wording import say
+from huizhen.dossier.wording import Text, say
 
+CONSENT = (
+    *("permitted", "no_consent", "not_yet_given", "expired", "withdrawn", "denied"),
+    *("purpose", "modality", "partner", "condition"),
+)
+"""Whether a consent permits the study's use, or why not."""
 CHECKS = ("leakage", "data_damage", "split")
 
 
@@ -25,12 +32,37 @@ def participants(record: Record) -> Section:
         blocks += _cohort(measured)
     for measured in (*record.about("allocation"), *record.about("outcomes")):
         blocks += _counted(measured)
+    blocks += _consents(record)
     blocks += _damage(record)
     if checks := record.about(*CHECKS):
         blocks.append(generic_table(checks, id="table-checks", caption=say("table.checks")))
     return Section(
         id="participants", title=say("section.participants"), blocks=tuple(blocks), phantom=record.phantom
     )
+
+
+def _consents(record: Record) -> list[Block]:
+    """Return, of each hospital that keeps consents, how many patients permit the use and why others don't."""
+    found = record.about("consent")
+    reasons = [name for name in CONSENT if any(name in m.evidence.detail for m in found)]
+    rows = tuple(
+        Row(
+            cells=(
+                (Text.both(m.evidence.key.partition("/")[2]),),
+                (cite_size(m),),
+                *((detail_of(m, name) or DASH,) for name in reasons),
+                (detail_of(m, "day") or DASH,),
+            ),
+            phantom=m.evidence.phantom,
+        )
+        for m in found
+    )
+    if not rows:
+        return []
+    told = (say(f"consent.{name}") for name in (*reasons, "day"))
+    head = (say("head.site"), column_name("patients"), *told)
+    caption, note = say("table.consents"), (say("note.consents"),)
+    return [Table(id="table-consents", caption=caption, head=head, rows=rows, note=note)]
 
 
 def _damage(record: Record) -> list[Block]:

@@ -1,0 +1,116 @@
+"""A hospital's consent register as a table: a row a version of a patient's consent."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TypeVar
+
+from huizhen.core.digests import Digest, digest_file
+from huizhen.core.table_text import columns_of, numbered_rows
+from huizhen.data.consent.record import Consent, Withdrawal, said_of
+from huizhen.errors import DataError, HuizhenError, InvalidInputError
+
+__all__ = ["Register", "read_register"]
+
+NEEDED = ("patient", "version", "given", "terms")
+OPTIONAL = ("decision", "until", "modalities", "partners", "withdrawn", "withdrawal")
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Register:
+    """All versions of all patients' consents, and the digest of the table that they were read from."""
+
+    consents: Mapping[str, tuple[Consent, ...]]
+    digest: Digest
+
+
+def read_register(path: Path) -> Register:
+    """Return the consents of a CSV or Parquet table.
+
+    Columns: patient, version (a whole number), given (a date), terms ("HMB; DS=MONDO:0007254"); and where
+    needed decision (permit or deny), until, modalities, partners, withdrawn and withdrawal (no_new_use,
+    next_version or retrain). Lists are parted by semicolons. Raises `DataError`, which names the line and
+    the column and never a patient, for an unknown column, an unknown term and any cell that can't be read: a
+    consent that isn't understood permits nothing, and nobody would notice.
+    """
+    held = columns_of(path)
+    if unknown := [name for name in held if name not in (*NEEDED, *OPTIONAL)]:
+        raise DataError(
+            f"column {unknown[0]} means nothing in a consent register",
+            remedy=f"name columns {', '.join((*NEEDED, *OPTIONAL))}",
+            file=path.name,
+        )
+    found: dict[str, list[Consent]] = defaultdict(list)
+    for line, row in numbered_rows(path, [name for name in (*NEEDED, *OPTIONAL) if name in (*NEEDED, *held)]):
+        consent = _consent(row, line, path)
+        found[consent.patient].append(consent)
+    return Register(
+        consents={patient: tuple(versions) for patient, versions in found.items()}, digest=digest_file(path)
+    )
+
+
+def _consent(row: Mapping[str, str], line: int, path: Path) -> Consent:
+    """Return the consent of one row."""
+
+    def read(name: str, parse: Callable[[str], _T], otherwise: _T) -> _T:
+        text = row.get(name, "").strip()
+        try:
+            return parse(text) if text else otherwise
+        except (ValueError, HuizhenError) as error:
+            remedy = error.remedy if isinstance(error, HuizhenError) else _REMEDIES[name]
+            raise _unclear(path, line, name, remedy) from error
+
+    for name in ("patient", "version", "given"):
+        if not row[name].strip():
+            raise _unclear(path, line, name, "fill it in")
+    try:
+        return Consent(
+            patient=row["patient"].strip(),
+            version=read("version", int, 0),
+            given=read("given", date.fromisoformat, date.max),
+            said=read("terms", lambda text: said_of(text.split(";")), ()),
+            deny=read("decision", lambda text: _DECISIONS[text.lower()], False),
+            until=read("until", date.fromisoformat, None),
+            modalities=read("modalities", _names, frozenset()),
+            partners=read("partners", _names, frozenset()),
+            withdrawn=read("withdrawn", date.fromisoformat, None),
+            withdrawal=read("withdrawal", Withdrawal, Withdrawal.NO_NEW_USE),
+        )
+    except InvalidInputError as error:
+        raise _unclear(path, line, error.field or "given", error.remedy) from error
+
+
+_REMEDIES = {
+    "version": "write a whole number",
+    "given": "write a date as 2026-11-23",
+    "until": "write a date as 2026-11-23",
+    "withdrawn": "write a date as 2026-11-23",
+    "withdrawal": f"write one of {', '.join(Withdrawal)}",
+}
+
+
+class _Decisions(dict[str, bool]):
+    """permit and deny; anything else is an error of the cell."""
+
+    def __missing__(self, text: str) -> bool:
+        raise InvalidInputError("is no decision", remedy="write permit or deny", field="decision")
+
+
+_DECISIONS = _Decisions(permit=False, deny=True)
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(part.strip() for part in text.split(";") if part.strip())
+
+
+def _unclear(path: Path, line: int, column: str, remedy: str) -> DataError:
+    """Return the error of one cell; what stands there may be a patient's and is not repeated."""
+    return DataError(
+        f"line {line}: {column} can't be read as a consent's", remedy=remedy, field=column, file=path.name
+    )

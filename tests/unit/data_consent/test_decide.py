@@ -1,0 +1,132 @@
+"""Whether what patients said permits a use: a denial overrides, unknown is no."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from huizhen.data.consent.decide import Reason, Use, decide
+from huizhen.data.consent.record import Consent, said_of
+from huizhen.data.consent.terms import terms
+from huizhen.errors import InvalidInputError
+
+DAY = date(2026, 11, 23)
+USE = Use(day=DAY, purpose="research", modalities=frozenset({"MG", "MRI"}), is_=frozenset({"methods"}))
+
+
+def said(*texts: str, **more: Any) -> Consent:
+    """Return a consent of patient a."""
+    first: dict[str, Any] = {"patient": "a", "version": 1, "given": date(2025, 1, 1)}
+    return Consent(**{**first, "said": said_of(texts), **more})
+
+
+def test_nobody_has_consented_by_saying_nothing() -> None:
+    assert decide([], USE).reason is Reason.NONE
+    assert decide([said()], USE).reason is Reason.PURPOSE
+    assert decide([said("NCU")], USE).reason is Reason.PURPOSE, "a modifier permits nothing"
+
+
+@pytest.mark.parametrize(
+    ("consent", "use", "reason"),
+    [
+        (said("GRU"), USE, Reason.PERMITTED),
+        (said("CC"), USE, Reason.PURPOSE),
+        (said("CC"), replace(USE, purpose="care"), Reason.PERMITTED),
+        (said("GRU"), replace(USE, purpose="care"), Reason.PURPOSE),
+        (said("POA"), USE, Reason.PURPOSE),
+        (said("DS=MONDO:0007254"), USE, Reason.PURPOSE),
+        (said("DS=MONDO:0007254"), replace(USE, diseases=frozenset({"MONDO:0007254"})), Reason.PERMITTED),
+        (said("HMB", "NMDS"), USE, Reason.CONDITION),
+        (said("HMB", "NMDS"), replace(USE, is_=frozenset()), Reason.PERMITTED),
+        (said("HMB", "IRB"), USE, Reason.CONDITION),
+        (said("HMB", "IRB"), replace(USE, has=frozenset({"ethics_approval"})), Reason.PERMITTED),
+        (said("HMB", "NPUNCU"), replace(USE, has=frozenset({"non_profit"})), Reason.PERMITTED),
+        (
+            said("HMB", "NPUNCU"),
+            replace(USE, has=frozenset({"non_profit"}), is_=frozenset({"commercial"})),
+            Reason.CONDITION,
+        ),
+        (said("HMB", "TS=2026-11-22"), USE, Reason.CONDITION),
+        (said("HMB", "TS=2026-11-23"), USE, Reason.PERMITTED),
+        (said("HMB", "MOR=2027-01-01"), replace(USE, has=frozenset({"publication"})), Reason.CONDITION),
+        (said("HMB", "GS=CN, DE"), USE, Reason.CONDITION),
+        (said("HMB", "GS=CN, DE"), replace(USE, names={"GS": frozenset({"CN"})}), Reason.PERMITTED),
+        (said("HMB", "GS=CN, DE"), replace(USE, names={"GS": frozenset({"CN", "US"})}), Reason.CONDITION),
+        (said("HMB", given=date(2027, 1, 1)), USE, Reason.NOT_YET),
+        (said("HMB", until=date(2026, 11, 22)), USE, Reason.EXPIRED),
+        (said("HMB", until=date(2026, 11, 23)), USE, Reason.PERMITTED),
+        (said("HMB", withdrawn=date(2026, 11, 23)), USE, Reason.WITHDRAWN),
+        (said("HMB", withdrawn=date(2026, 11, 24)), USE, Reason.PERMITTED),
+        (said("HMB", modalities=frozenset({"CT"})), USE, Reason.MODALITY),
+        (
+            said("HMB", partners=frozenset({"b"})),
+            replace(USE, partners=frozenset({"b", "c"})),
+            Reason.PARTNER,
+        ),
+        (said("HMB", partners=frozenset({"b"})), replace(USE, partners=frozenset({"b"})), Reason.PERMITTED),
+    ],
+)
+def test_one_consent(consent: Consent, use: Use, reason: Reason) -> None:
+    assert decide([consent], use).reason is reason
+
+
+def test_some_modalities_may_be_permitted() -> None:
+    assert decide([said("HMB", modalities=frozenset({"MG", "CT"}))], USE).modalities == {"MG"}
+    denied = said("HMB", deny=True, modalities=frozenset({"MRI"}))
+    assert decide([said("HMB"), denied], USE).modalities == {"MG"}
+    both = said("HMB", deny=True, modalities=frozenset({"MRI", "MG"}))
+    assert decide([said("HMB"), both], USE).reason is Reason.DENIED
+
+
+def test_a_denial_of_another_purpose_or_partner_bars_nothing() -> None:
+    assert decide([said("HMB"), said("CC", deny=True)], USE).permitted
+    elsewhere = said(deny=True, partners=frozenset({"b"}))
+    assert decide([said("HMB"), elsewhere], USE).permitted
+    assert not decide([said("HMB"), elsewhere], replace(USE, partners=frozenset({"b", "c"}))).permitted
+
+
+def test_the_newest_version_counts() -> None:
+    newer = said("CC", version=2, given=date(2026, 1, 1))
+    assert decide([said("HMB"), newer], USE).reason is Reason.PURPOSE
+    later = said("HMB", version=2, given=date(2027, 1, 1))
+    assert decide([said("HMB"), later], USE).version == 1, "not in force yet"
+    gone = said("HMB", withdrawn=date(2025, 6, 1))
+    assert decide([gone, said("HMB", version=2, given=date(2026, 1, 1))], USE).permitted, "given anew"
+    assert decide([gone, said("HMB", version=2, given=date(2025, 2, 1))], USE).reason is Reason.WITHDRAWN
+
+
+@given(
+    st.lists(
+        st.builds(
+            lambda codes, deny, version, until: said(*codes, deny=deny, version=version, until=until),
+            st.lists(st.sampled_from([code for code, term in terms().items() if not term.value]), max_size=3),
+            st.booleans(),
+            st.integers(1, 3),
+            st.none() | st.dates(date(2025, 1, 1), date(2028, 1, 1)),
+        ),
+        max_size=5,
+    )
+)
+def test_denying_everything_is_never_permitted(consents: list[Consent]) -> None:
+    newest = max((one.version for one in consents), default=1)
+    assert not decide([*consents, said(deny=True, version=newest)], USE).permitted
+    if decide(consents, USE).permitted:
+        force = [one for one in consents if one.version == newest]
+        assert any(not one.deny for one in force)
+
+
+@pytest.mark.parametrize("text", ["XYZ", "DS", "HMB=x", "TS=tomorrow", "GRU="])
+def test_terms_that_are_none_are_refused(text: str) -> None:
+    with pytest.raises(InvalidInputError):
+        said_of([text])
+
+
+@pytest.mark.parametrize("key", ["until", "withdrawn"])
+def test_a_consent_doesn_t_end_before_it_was_given(key: str) -> None:
+    with pytest.raises(InvalidInputError):
+        said("HMB", **{key: date(2024, 1, 1)})
