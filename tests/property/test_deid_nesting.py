@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from io import BytesIO
+from pathlib import Path
 
 import pydicom
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 
 from huizhen.data.deidentify.dates import shifted
-from huizhen.data.deidentify.files import deidentify_dataset
+from huizhen.data.deidentify.files import deidentify_dataset, deidentify_file
 from huizhen.data.deidentify.key import Pseudonymiser
+from huizhen.data.deidentify.outcome import Fate
 from huizhen.data.deidentify.planting import Markers, found_in
 from huizhen.data.deidentify.policy import DeidPolicy
+from huizhen.data.readers.dicom_headers import quiet
 
 WHO = Pseudonymiser(secret=b"h" * 32)
 SEQUENCES = (
@@ -96,6 +99,29 @@ def test_no_marker_is_left_at_any_depth(tree: object, options: list[str] | None)
     again = pydicom.dcmread(BytesIO(before), force=True)
     deidentify_dataset(again, policy=policy, who=WHO)
     assert written(again) == written(data), "the same from a file as from memory"
+
+
+SOURCE = grown(((set(NAMES), set(UIDS), True), {}), Markers())
+SOURCE.SOPClassUID, SOURCE.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.88.33", "1.2.3"
+SOURCE.StudyInstanceUID, SOURCE.SeriesInstanceUID = "1.2.4", "1.2.5"
+WHOLE = written(SOURCE)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    flips=st.lists(st.tuples(st.integers(132, len(WHOLE) - 1), st.integers(0, 255)), min_size=1, max_size=4)
+)
+def test_a_damaged_file_ends_in_an_outcome(flips: list[tuple[int, int]], tmp_path: Path) -> None:
+    damaged = bytearray(WHOLE)
+    for place, byte in flips:
+        damaged[place] = byte
+    (tmp_path / "a.dcm").write_bytes(damaged)
+    outcome = deidentify_file(tmp_path / "a.dcm", tmp_path / "out", policy=DeidPolicy(), who=WHO)
+    assert (outcome.fate is Fate.RELEASED) == bool(outcome.place) == (outcome.reason is None)
+    if outcome.place:
+        with quiet():
+            pydicom.dcmread(tmp_path / "out" / outcome.place)
+    assert not list(tmp_path.glob("out/**/*.part"))
 
 
 @settings(max_examples=200, deadline=None)

@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence
 
+from huizhen.data.deidentify.context import Rule
 from huizhen.data.deidentify.files import IMPLEMENTATION, deidentify_file
 from huizhen.data.deidentify.key import Pseudonymiser
 from huizhen.data.deidentify.outcome import Fate, Outcome, Reason
@@ -358,6 +359,32 @@ def test_bytes_in_the_place_of_something_else_go(
     if outcome.place:
         assert b"Weber" not in (tmp_path / "out" / outcome.place).read_bytes()
     assert outcome.fate in (Fate.RELEASED, Fate.REFUSED)
+
+
+@pytest.mark.parametrize(
+    ("tag", "vr", "value"),
+    [
+        (0x300A062E, b"LO", b"FrWeber "),
+        (0x00180050, b"LO", b"Weber An"),
+        (0x00189351, b"FL", b"WeberAnn"),
+        (0x00189351, b"FL", b"Weber "),
+    ],
+    ids=["text-for-binary", "text-for-number", "text-as-numbers", "a-part-of-a-number"],
+)
+def test_text_in_the_place_of_numbers_goes(
+    make: Make, write: Write, run: Callable[..., Outcome], tmp_path: Path, tag: int, vr: bytes, value: bytes
+) -> None:
+    data = make(patient="1")
+    data.PatientName = "Somebody^Else"
+    source = write(data)
+    whole = source.read_bytes()
+    lie = struct.pack("<HH2sH", tag >> 16, tag & 0xFFFF, vr, len(value)) + value
+    place = whole.index(struct.pack("<HH", 0x0020, 0x000D))
+    source.write_bytes(whole[:place] + lie + whole[place:])
+    outcome = run(source)
+    assert outcome.fate is Fate.RELEASED
+    assert b"Weber" not in (tmp_path / "out" / outcome.place).read_bytes()
+    assert f"{tag:08X}" in [done.path for done in outcome.done if done.rule is Rule.ILLEGAL]
 
 
 def test_a_wrapped_jpeg_waits(make: Make, run: Callable[..., Outcome], tmp_path: Path) -> None:

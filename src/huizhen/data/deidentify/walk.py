@@ -29,7 +29,15 @@ from huizhen.data.deidentify.context import Context, Rule
 from huizhen.data.deidentify.dates import shifted
 from huizhen.data.deidentify.descriptors import cleaned
 from huizhen.data.deidentify.dummies import ABSENT
-from huizhen.data.deidentify.elements import TEXTS, has_its_kind, is_known, raw_texts_of, texts_of, vr_of
+from huizhen.data.deidentify.elements import (
+    TEXTS,
+    has_its_kind,
+    is_known,
+    raw_texts_of,
+    strictest_vr,
+    texts_of,
+    vr_of,
+)
 from huizhen.data.deidentify.legal import is_charset, is_legal, is_zone
 from huizhen.data.deidentify.options import Option
 from huizhen.data.deidentify.private_elements import sweep_private
@@ -37,6 +45,7 @@ from huizhen.data.deidentify.profile import Action, basic_action, decide
 
 __all__ = ["clean_dataset"]
 
+_ITEMS = 0xFFFE
 _CHARSET, _ZONE = 0x00080005, 0x00080201
 _URLS = frozenset({0x0008010E, 0x00080120})
 """URLs that name a coding scheme or are a code: the others lead to a hospital's own server."""
@@ -165,8 +174,8 @@ def _clean_items(dataset: Dataset, tag: BaseTag, context: Context, where: str, *
 
 def _clean_unlisted(dataset: Dataset, tag: BaseTag, context: Context, where: str, *, inside: bool) -> None:
     """Clean an attribute that the table doesn't list, by what its kind of value can give away."""
-    vr = vr_of(dataset, tag)
-    if not is_known(tag) or tag in _OPAQUE or vr == "UN":
+    vr = strictest_vr(dataset, tag)
+    if not is_known(tag) or tag in _OPAQUE or vr in ("UN", "NONE") or tag.group == _ITEMS:
         _remove(dataset, tag, context, where, Rule.UNKNOWN)
     elif not has_its_kind(dataset, tag, vr):
         _remove(dataset, tag, context, where, Rule.ILLEGAL)
