@@ -1,6 +1,7 @@
 """What a value representation allows: a code or a number that is none may be anything, a name too.
 
-Source: DICOM PS3.5 section 6.2; codes in small letters are let through, since many devices write them.
+Source: DICOM PS3.5 section 6.2; codes in small letters and ages without leading zeros are let through,
+since many devices write them.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from pydicom.charset import python_encoding
 __all__ = ["is_charset", "is_legal", "is_zone"]
 
 _FORMS = {
-    "AS": re.compile(r"\d{3}[DWMY]"),
+    "AS": re.compile(r"\d{1,3}[DWMY]"),
     "CS": re.compile(r"[A-Za-z0-9 _./+-]{0,24}"),
     "DS": re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?"),
     "IS": re.compile(r"[+-]?\d{1,12}(\.0*)?"),
