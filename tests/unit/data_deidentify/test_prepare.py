@@ -106,8 +106,11 @@ def test_a_killed_run_goes_on(
         run()
     with next((tmp_path / "site").glob("*.jsonl")).open("ab") as stream:
         stream.write(b'{"file": "F-cut o')
+    begun = released(tmp_path)[0].with_name(".half.part")
+    begun.write_bytes(b"half")
     made = run()
     assert (made.known, made.files, len(released(tmp_path))) == (3, 6, 6)
+    assert not begun.exists()
     before = {path: path.stat().st_mtime_ns for path in released(tmp_path)}
     assert run().known == 6
     assert {path: path.stat().st_mtime_ns for path in released(tmp_path)} == before

@@ -124,6 +124,7 @@ def prepare(
     )
     again = 0
     with journal.appending() as stream, progress.track("deidentify", len(names)) as advance:
+        _tidy(out / IMAGES)
         for file, name in names.items():
             entry = work.do(file, name)
             again += entry is None
@@ -247,6 +248,12 @@ def _claim(out: Path, run: Digest) -> None:
             remedy="choose another folder for what leaves, or use the same policy and key",
             file=out.name,
         )
+
+
+def _tidy(images: Path) -> None:
+    """Remove what a killed run had begun to write."""
+    for path in images.rglob(".*.part"):
+        path.unlink(missing_ok=True)
 
 
 def _mark(path: Path) -> str:
