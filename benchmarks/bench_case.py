@@ -27,8 +27,8 @@ from huizhen.models.build import build_network
 from huizhen.models.encoders.choose import make_encoder
 from huizhen.models.encoders.interface import normalise
 from huizhen.models.network import Network
-from huizhen.train.fit import mirrored
 from huizhen.train.memory import keep_freed_memory
+from huizhen.train.views import mirrored
 
 CHANNELS = {"MG": 1, "MRI": 3, "US": 1}
 

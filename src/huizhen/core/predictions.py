@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,3 +58,13 @@ class Predictions:
             known = risk[~np.isnan(risk)]
             if known.size and (known.min() < 0 or known.max() > 1):
                 raise InvalidInputError(f"risks of {name} leave [0, 1]", remedy="calibrate them first")
+
+
+def with_single_specialists(table: Predictions) -> Predictions:
+    """Name each single-modality model as that subset's specialist too."""
+    twins = {f"specialist|{n.partition(':')[2]}": n for n in table.risk if n.startswith("single:")}
+    return replace(
+        table,
+        risk={**table.risk, **{twin: table.risk[name] for twin, name in twins.items()}},
+        decision={**table.decision, **{twin: table.decision[name] for twin, name in twins.items()}},
+    )

@@ -56,7 +56,16 @@ class OpenCohort:
 def cohort_stage(run: Run) -> OpenCohort:
     """Return the study's cohort and folds, made by intake unless sources and settings are unchanged."""
     study = run.study
-    keys = ("task", "modality", "site", "split", "seed", "phantom", "subgroup", "use")
+    keys = (
+        "task",
+        "modality",
+        "site",
+        "split",
+        "seed",
+        "phantom",
+        "subgroup",
+        *(["use"] if study.use else []),
+    )
     settings = study.model_dump(mode="json", include=set(keys))
     listed = listing_digest(study, run.roots)
 

@@ -9,6 +9,7 @@ from functools import partial
 from huizhen.core.cohort import Part
 from huizhen.core.digests import plain
 from huizhen.core.evidence import Evidence
+from huizhen.core.predictions import with_single_specialists
 from huizhen.core.study import Study
 from huizhen.errors import NotEstimableError
 from huizhen.federate.statistics.delong import Aucs
@@ -17,7 +18,6 @@ from huizhen.pipeline.federated_scores import TOGETHER, predictions_of
 from huizhen.pipeline.federated_sets import sets_evidence, with_levels
 from huizhen.pipeline.federated_told import Told
 from huizhen.pipeline.opened import COHORT_WORDS
-from huizhen.pipeline.predict_stage import with_single_specialists
 from huizhen.validate.assess import assess, endpoints_not_assessed
 from huizhen.validate.assessments.interface import FEW, FromSums, Measured
 from huizhen.validate.conformal import Cuts

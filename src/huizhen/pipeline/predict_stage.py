@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from scipy.special import expit, logit
 
 from huizhen.core.cohort import Part
 from huizhen.core.digests import digest_file
-from huizhen.core.predictions import Predictions
+from huizhen.core.predictions import Predictions, with_single_specialists
 from huizhen.core.study import Study, Variant
 from huizhen.data.flow import outcomes_evidence
 from huizhen.data.tables import TableEncoding
@@ -255,16 +254,6 @@ def _levels(
     ]
     found = [levels[fold.index] for fold in cohort.folds if fold.index in levels]
     return {study.main: level_over_folds(logit(risk[study.main]), found, np.array(tested, dtype=np.bool_))}
-
-
-def with_single_specialists(table: Predictions) -> Predictions:
-    """Name each single-modality model as that subset's specialist too."""
-    twins = {f"specialist|{n.partition(':')[2]}": n for n in table.risk if n.startswith("single:")}
-    return replace(
-        table,
-        risk={**table.risk, **{twin: table.risk[name] for twin, name in twins.items()}},
-        decision={**table.decision, **{twin: table.decision[name] for twin, name in twins.items()}},
-    )
 
 
 def _calibrated(logits: Logits, decision: Decision) -> Logits:

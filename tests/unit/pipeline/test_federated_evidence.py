@@ -15,11 +15,10 @@ from scipy.special import expit, logit
 
 from huizhen.core.cohort import Part
 from huizhen.core.evidence import Evidence, Verdict
-from huizhen.core.predictions import Predictions
+from huizhen.core.predictions import Predictions, with_single_specialists
 from huizhen.core.study_file import load_study
 from huizhen.dossier.wording import say_or
 from huizhen.federate.statistics.delong import BINS, bins_of
-from huizhen.pipeline.predict_stage import with_single_specialists
 from huizhen.pipeline.recompute import _pairs, recompute
 from huizhen.pipeline.risk_levels import level_over_folds
 from huizhen.pipeline.site_learner import SiteLearner

@@ -27,6 +27,8 @@ class Answer:
 class Small(nn.Module):
     """A network on cached features and a table, with a dropout."""
 
+    zooms = (1.0,)
+
     def __init__(self) -> None:
         super().__init__()
         self.drop = nn.Dropout(0.5)
