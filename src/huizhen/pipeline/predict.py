@@ -116,7 +116,8 @@ def _study_of(bundle: Bundle, sources: Study) -> Study:
             "was made with another version of preprocessing", remedy="use the huizhen version that made it"
         )
     modes = {str(p["mode"]) for p in card.preprocessing.values() if "mode" in p}
-    training = sources.training.model_copy(update={"mode": modes.pop() if modes else "frozen"})
+    mode = modes.pop() if modes else "frozen"
+    training = sources.training.model_copy(update={"mode": mode, "lesion_weight": 0.0})
     return sources.model_copy(
         update={
             "modality": list(card.modalities),
