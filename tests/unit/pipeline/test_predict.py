@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -98,17 +97,3 @@ def test_another_models_modalities_are_refused(finished: RunResult, newcomers: P
     with pytest.raises(ModelError, match="other modalities") as caught:
         predict(finished.model, newcomers, out=tmp_path / "risks.csv", progress=Silent())
     assert caught.value.remedy == "use clinic, blood"
-
-
-def test_masks_that_a_sources_file_speaks_of_change_nothing(
-    finished: RunResult, newcomers: Path, tmp_path: Path
-) -> None:
-    """A model leaves the head that learned from masks out, whatever the file's [training] says."""
-    text = newcomers.read_text(encoding="utf-8")
-    own = re.sub(r'mode = "frozen"\n', "", text.partition("[training]\n")[2])
-    masked = newcomers.with_name("masked.toml")
-    start = f'{text.partition("[training]")[0]}[training]\nmode = "finetune"\nlesion_weight = 0.5\n'
-    masked.write_text(start + own, encoding="utf-8")
-    for file, out in ((newcomers, "plain.csv"), (masked, "masked.csv")):
-        predict(finished.model, file, out=tmp_path / out, progress=Silent())
-    assert (tmp_path / "plain.csv").read_bytes() == (tmp_path / "masked.csv").read_bytes()
