@@ -45,6 +45,8 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
         "queue",
         "label",
         "prepare",
+        "risk",
+        "recode",
         "serve",
     ),
     "federation": ("key", "provision", "start", "stop", "status", "lead"),
