@@ -18,6 +18,7 @@ from huizhen.core.progress import Progress
 from huizhen.core.study import Role, Study
 from huizhen.data.assembly import SiteCases, assemble_site, spread
 from huizhen.data.cache import Cache
+from huizhen.data.consent.barred import NOBODY, Barred
 from huizhen.data.consent.screening import Screening, today
 from huizhen.data.fingerprints import Fingerprint
 from huizhen.data.flow import ExclusionCount, Flow, Step, Tally
@@ -56,13 +57,16 @@ def intake(
     progress: Progress,
     open_reader: OpenReader | None = None,
     day: date | None = None,
+    barred: Barred = NOBODY,
+    asked: Study | None = None,
 ) -> Intake:
     """Return the study's cohort from its sources, whose paths are looked for under `roots`.
 
     Cases come in the order of the study's sites, then of patient_id. A bag holds at most the modality's
     `max_images`, evenly spaced in reading order. Pseudonyms are "P-" and ten hexadecimal digits of
     HMAC-SHA256 under `pseudonym_secret`. `open_reader` stands in for `open_source` in tests. Consents are
-    held against `day`, today by default.
+    held against `day`, today by default; `barred` are those who withdrew, whatever a register says of it;
+    `asked` is the study over all its sites, where `study` is one site's part of it.
 
     Raises `DataError` when phantom and real images don't fit `study.phantom`, when a patient is both at a
     development and at an external site, when a site has no case left, when all development patients have one
@@ -73,7 +77,15 @@ def intake(
     assembled: list[SiteCases] = []
     for site in study.site:
         survey = survey_site(
-            site, study, roots=roots, cache=cache, progress=progress, open_reader=opener, day=day or today()
+            site,
+            study,
+            roots=roots,
+            cache=cache,
+            progress=progress,
+            open_reader=opener,
+            day=day or today(),
+            barred=barred,
+            asked=asked,
         )
         surveys.append(survey)
         assembled.append(

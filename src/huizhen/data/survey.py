@@ -16,6 +16,7 @@ from huizhen.core.progress import Progress
 from huizhen.core.study import AnyModality, ImageModality, Site, Source, Study
 from huizhen.data.assembly import SiteFindings
 from huizhen.data.cache import Cache
+from huizhen.data.consent.barred import NOBODY, Barred
 from huizhen.data.consent.screening import site_screening
 from huizhen.data.fingerprints import Fingerprint
 from huizhen.data.quality import inspect_images
@@ -53,8 +54,12 @@ def survey_site(
     progress: Progress,
     open_reader: OpenReader,
     day: date,
+    barred: Barred = NOBODY,
+    asked: Study | None = None,
 ) -> Survey:
-    """Return what is found at `site`, source by source; consents are held against `day`.
+    """Return what is found at `site`, source by source; consents are held against `day`; `barred` withdrew.
+
+    `asked`: the study over all its sites, as consents are asked, where `study` is this site's part of it.
 
     Raises `DataError` when an image is a phantom in a study that isn't declared one or the reverse, and what
     the readers and the cache raise.
@@ -71,7 +76,9 @@ def survey_site(
     survey.findings.several = _several_persons(scans)
     listed = _listing(site, scans)
     everybody = {patient for scan in scans for patient in _patients(scan)}
-    survey.findings.screening = site_screening(site, study, everybody, roots=roots, day=day)
+    survey.findings.screening = site_screening(
+        site, asked or study, everybody, roots=roots, day=day, barred=barred
+    )
     for index, (source, found) in enumerate(zip(site.source, scans, strict=True)):
         modality, reader = modalities[source.modality], survey.readers[site.name, index]
         scan = found if source.patients == "all" else _listed(found, listed, source)

@@ -44,6 +44,8 @@ class Round:
     state: State
     sites: tuple[tuple[str, ...], ...]
     """The sites whose changes are in each round so far."""
+    patients: tuple[int, ...] = ()
+    """How many patients they were of, by what the updates count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +76,7 @@ class Training:
                     self.before(number, last.weights)
                 shared = {n: w for n, w in last.weights.items() if not self.federation.stays(n)}
                 sent = {**shared, **strategy.broadcast(last.state, shared)}
-                change, sites = self._change(number, sent)
+                change, sites, patients = self._change(number, sent)
                 share = len(sites) / len(self.sites)
                 step: Step = strategy.step(shared, change, last.state, share=share)
                 last = Round(
@@ -82,13 +84,14 @@ class Training:
                     weights={**last.weights, **step.weights},
                     state=step.state,
                     sites=(*last.sites, sites),
+                    patients=(*last.patients, patients),
                 )
                 save_round(self.folder, last)
                 advance(1)
         return last
 
-    def _change(self, number: int, sent: Weights) -> tuple[Weights, tuple[str, ...]]:
-        """Return the mean change of one round, and the sites it is of."""
+    def _change(self, number: int, sent: Weights) -> tuple[Weights, tuple[str, ...], int]:
+        """Return the mean change of one round, the sites it is of, and how many patients they count."""
         ask = wire.Train(
             study=self.lead.study.digest,
             sender=wire.LEAD,
@@ -98,22 +101,22 @@ class Training:
         )
         shapes = [(name, array.shape) for name, array in sorted(sent.items())]
         if not self.federation.secure:
-            flat, sites = self._plain(ask, sent, shapes)
+            flat, sites, patients = self._plain(ask, sent, shapes)
         elif self.federation.aggregation is Aggregation.GROUPED_MEDIAN:
-            flat, sites = self._grouped(ask, sent)
+            flat, sites, patients = self._grouped(ask, sent)
         else:
-            flat, sites = self._secure(ask, sent, self.sites)
-        return divided(flat, shapes), sites
+            flat, sites, patients = self._secure(ask, sent, self.sites)
+        return divided(flat, shapes), sites, patients
 
     def _secure(
         self, ask: wire.Train, sent: Weights, sites: tuple[str, ...]
-    ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-        """Return the weighted mean (n,) of one secure sum."""
+    ) -> tuple[NDArray[np.float32], tuple[str, ...], int]:
+        """Return the weighted mean (n,) of one secure sum, its sites and the weight."""
         coding = FixedPoint.finest(sites=len(sites), clip=LARGEST_CHANGE, max_weight=self.patients)
         summed = self.lead.secure(ask, coding, sent, sites)
         mean, weight = coding.decode(summed.vector)
         self._check_patients(weight)
-        return mean, summed.sites
+        return mean, summed.sites, weight
 
     def _check_patients(self, count: int) -> None:
         """Refuse updates over more patients than the cohort has. Raises `FederationError`."""
@@ -124,22 +127,24 @@ class Training:
                 field="patients",
             )
 
-    def _grouped(self, ask: wire.Train, sent: Weights) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+    def _grouped(self, ask: wire.Train, sent: Weights) -> tuple[NDArray[np.float32], tuple[str, ...], int]:
         """Return the median (n,) over groups' means, each a secure sum; groups are drawn anew each round."""
         groups = grouped(self.sites, self.federation.groups, seed=self.lead.study.seed, number=ask.round)
         means: list[NDArray[np.float32]] = []
         answered: list[str] = []
+        patients = 0
         for group in groups:
-            mean, sites = self._secure(ask, sent, group)
+            mean, sites, weight = self._secure(ask, sent, group)
             means.append(mean)
             answered += sites
+            patients += weight
         each = np.ones(len(means), np.int64)
-        return robust.median(np.stack(means), each), tuple(sorted(answered))
+        return robust.median(np.stack(means), each), tuple(sorted(answered)), patients
 
     def _plain(
         self, ask: wire.Train, sent: Weights, shapes: Shapes
-    ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-        """Return the aggregate (n,) of updates that the lead sees one by one."""
+    ) -> tuple[NDArray[np.float32], tuple[str, ...], int]:
+        """Return the aggregate (n,) of updates that the lead sees one by one, its sites and patients."""
         answers = self.lead.ask(dict.fromkeys(self.sites, ask), self.lead.patience_s, sent)
         found: dict[str, tuple[NDArray[np.float32], int]] = {}
         for site, answer in sorted(answers.items()):
@@ -155,7 +160,7 @@ class Training:
         changes = np.stack([flat for flat, _ in found.values()])
         patients = np.array([count for _, count in found.values()], np.int64)
         self._check_patients(int(patients.sum()))
-        return self._aggregated(changes, patients), tuple(found)
+        return self._aggregated(changes, patients), tuple(found), int(patients.sum())
 
     def _wrong(
         self, message: wire.Update, arrays: Mapping[str, NDArray[Any]], ask: wire.Train, shapes: Shapes
@@ -212,7 +217,7 @@ def save_round(folder: Path, done: Round) -> None:
     """Keep a finished round, whole or not at all; the round before the last one is let go."""
     tensors = {f"weights/{name}": np.asarray(value) for name, value in done.weights.items()}
     tensors |= {f"state/{name}": np.asarray(value) for name, value in done.state.items()}
-    data = save(tensors, {"sites": json.dumps(done.sites)})
+    data = save(tensors, {"sites": json.dumps(done.sites), "patients": json.dumps(done.patients)})
     write_bytes(_file(folder, done.number), hashlib.sha256(data).digest() + data)
     _file(folder, done.number - 2).unlink(missing_ok=True)
 
@@ -228,13 +233,14 @@ def load_round(folder: Path, initial: Weights) -> Round | None:
         weights = {n[8:]: v for n, v in tensors.items() if n.startswith("weights/")}
         if {n: v.shape for n, v in weights.items()} != {n: v.shape for n, v in initial.items()}:
             continue
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        sites = tuple(tuple(each) for each in json.loads(header["__metadata__"]["sites"]))
+        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+        sites = tuple(tuple(each) for each in json.loads(header["sites"]))
         return Round(
             number=int(file.stem.partition("-")[2]),
             weights=weights,
             state={n[6:]: v for n, v in tensors.items() if n.startswith("state/")},
             sites=sites,
+            patients=tuple(json.loads(header.get("patients", "[]"))),
         )
     return None
 

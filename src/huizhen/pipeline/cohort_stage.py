@@ -26,6 +26,7 @@ from huizhen.data.intake import intake
 from huizhen.data.splits import Fold, check_leakage, split_cohort
 from huizhen.ledger.commitments import commitment
 from huizhen.pipeline.casefile import case_from_json, case_to_json, folds_from_json, folds_to_json
+from huizhen.pipeline.consent_lists import barred_of, consents_begun
 from huizhen.pipeline.listing import listing_digest
 from huizhen.pipeline.stage import Made, Run, Stage, study_part
 
@@ -67,7 +68,7 @@ def cohort_stage(run: Run) -> OpenCohort:
         *(["use"] if study.use else []),
     )
     settings = study.model_dump(mode="json", include=set(keys))
-    listed = listing_digest(study, run.roots)
+    listed = listing_digest(study, run.roots, consents_begun(run))
 
     def body(folder: Path) -> Made:
         found = intake(
@@ -76,6 +77,8 @@ def cohort_stage(run: Run) -> OpenCohort:
             pseudonym_secret=run.key.derive_secret("pseudonyms"),
             cache=run.cache,
             progress=run.progress,
+            barred=barred_of(run),
+            asked=run.whole,
         )
         folds = split_cohort(found.cohort, study, found.links)
         leakage = check_leakage(found.cohort, folds, found.fingerprints, study.split.near_duplicate_distance)

@@ -125,7 +125,13 @@ def _trained(
 def _rounds_evidence(
     run: Run, lead: Lead, model: FederatedModel, done: Round, sites: Sites, patients: int
 ) -> Evidence:
-    """Return how the rounds of one network went, over so many training patients."""
+    """Return how the rounds of one network went, over so many training patients.
+
+    Each round's patients are those of its updates: fewer where consents ended, or a site was away. Where
+    noise hides who took part, a site counts one and nothing is said of patients.
+    """
+    hidden = run.study.federation is not None and run.study.federation.client_noise is not None
+    counted = {} if hidden else {"patients_per_round": list(done.patients)}
     return Evidence(
         key=f"federation/{model.name}",
         metric="federation",
@@ -137,6 +143,7 @@ def _rounds_evidence(
         detail={
             "rounds": done.number + 1,
             "sites_per_round": [len(each) for each in done.sites],
+            **counted,
             "sites": list(sites.development),
             "bytes_sent": lead.journal.sent,
             "bytes_received": lead.journal.received,

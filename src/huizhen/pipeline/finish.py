@@ -71,6 +71,7 @@ def conduct(
             log=log,
             cache=Cache(folder / "cache"),
             progress=progress,
+            kept=home or default_home(),
         )
         stages, model = stages_of(run, study_file)
         return finished(run, stages, model=model, language=language, started=started, added=added)

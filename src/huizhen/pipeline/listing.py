@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from huizhen.core.digests import Digest, digest_value
 from huizhen.core.study import ReaderKind, Source, Study
+from huizhen.data.consent.barred import NOBODY, Barred
 from huizhen.data.consent.screening import standing_digest, today
 from huizhen.data.readers.paths import find_path, walk_folder
 
 
-def listing_digest(study: Study, roots: Sequence[Path]) -> Digest:
+def standing(
+    study: Study, roots: Sequence[Path], barred: Barred = NOBODY, whole: Study | None = None
+) -> dict[str, Digest]:
+    """Return, by site, a digest over whom the site's consents permit what today, where any forbid anything.
+
+    `whole`: the study over all its sites, where `study` is a part of it. Raises `DataError` for a register
+    that isn't there or can't be read.
+    """
+    asked = whole or study
+    found = {s.name: standing_digest(s, asked, roots=roots, day=today(), barred=barred) for s in study.site}
+    return {site: digest for site, digest in found.items() if digest is not None}
+
+
+def listing_digest(
+    study: Study, roots: Sequence[Path], consents: Mapping[str, Digest] | None = None
+) -> Digest:
     """Return a digest over every source file's relative name, size and modification time.
 
-    Of a consent register it is whom it permits what today that counts, not the file.
+    Of a consent register it is whom it permits what today that counts, not the file; `consents` says so where
+    it isn't to be looked up (`standing`).
     A file whose content changes while its size and time stay is caught later, by its content's digest.
     Raises `DataError` for a path that isn't there.
     """
     listed: list[list[object]] = []
+    permitted = standing(study, roots) if consents is None else consents
     for site in study.site:
-        if (standing := standing_digest(site, study, roots=roots, day=today())) is not None:
-            listed.append([site.name, "consents", standing])
+        if site.name in permitted:
+            listed.append([site.name, "consents", permitted[site.name]])
         for index, source in enumerate(site.source):
             for path in _paths(source, roots):
                 listed += [[site.name, index, *one] for one in _files(path)]

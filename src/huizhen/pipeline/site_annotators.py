@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from huizhen.train.active.queue_records import Request, State
 __all__ = ["ADJUDICATOR", "Annotators"]
 
 ADJUDICATOR = "oracle, adjudicating"
+ACTOR = "consent register"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,15 @@ class Annotators:
                 for label in queue.labels()
                 if label.case in wanted
             }
+
+    def withdraw(self, cases: Collection[str]) -> None:
+        """Take those of `cases` out of the queue that are in it: they are asked about and counted no more."""
+        if not cases or not self.path.exists():
+            return
+        with self._open() as queue:
+            for case, state in queue.states().items():
+                if case in cases and state is not State.WITHDRAWN:
+                    queue.withdraw(case, actor=ACTOR, why="the patient permits the use no more")
 
     def ratings(self) -> NDArray[np.int64]:
         """Return who said what (n, R): 1 or 0 of each case, -1 where a reader didn't read it."""

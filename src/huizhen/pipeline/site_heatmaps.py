@@ -93,7 +93,8 @@ class SiteHeatmaps:
             return Made(evidence=evidence)
 
         made_from = {f"weights of {name}": Digest(digest) for name, digest in digests.items()}
-        inputs = [cohort.stage.digest, digests, part.value, how.tolist()]
+        inputs: list[object] = [cohort.stage.digest, digests, part.value, how.tolist()]
+        inputs += [sorted(out)] if (out := self.scores.out()) else []
         return self.run.stage(
             f"explain/{part.value}", inputs, body, made_from={"cohort": cohort.stage.digest, **made_from}
         )

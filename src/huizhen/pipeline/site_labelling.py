@@ -64,6 +64,8 @@ class SiteLabelling:
     fresh: Callable[[], Network]
     held: Held
     most: Callable[[], int | None] = lambda: None
+    out: frozenset[str] = frozenset()
+    """Who permits the use no more: none of `train` and `tune`, and what they were labelled counts no more."""
     _orders: dict[tuple[int, str], Order] = field(default_factory=dict)
 
     @property
@@ -91,7 +93,8 @@ class SiteLabelling:
         file = self._file("labels", query)
         if not file.exists():
             return {}
-        return {str(p): int(y) for p, y in json.loads(file.read_text(encoding="utf-8"))["labels"].items()}
+        found = json.loads(file.read_text(encoding="utf-8"))["labels"]
+        return {str(p): int(y) for p, y in found.items() if p not in self.out}
 
     def queries_for(self, model: str, training_round: int) -> int:
         """Return how many query rounds' labels a model's round of training uses."""
@@ -121,6 +124,7 @@ class SiteLabelling:
         """
         query = asked.query
         self._check(asked.model, query)
+        self._annotators.withdraw(self.out)
         if self._file("labels", query).exists():
             return
         if not self._file("asked", query).exists():
@@ -240,6 +244,7 @@ class SiteLabelling:
         if kind == "curve":
             return DeLong(models=1), self._tuned(more.partition("/")[0])
         if kind == "agreement":
+            self._annotators.withdraw(self.out)
             return Kappa(), Read.of(self._annotators.ratings())
         if kind == "given":
             return GIVEN, _column(GIVEN.column, [0] * len(self.given(query)))

@@ -18,10 +18,12 @@ from huizhen.core.digests import digest_value
 from huizhen.core.progress import Silent
 from huizhen.core.streams import stream_seed
 from huizhen.core.study import Study
+from huizhen.core.study_active import Active
 from huizhen.data.cache import Cache
 from huizhen.errors import FederationError
 from huizhen.federate.site.folder import SiteFolder
 from huizhen.federate.site.learner import Asked, Labelling, Trained
+from huizhen.federate.site.questions import question_of
 from huizhen.federate.statistics.counts import Categories
 from huizhen.federate.statistics.data import Table, table_of
 from huizhen.federate.statistics.delong import DeLong
@@ -44,6 +46,7 @@ from huizhen.pipeline.federated_regression import REGRESSION, regression_shapes
 from huizhen.pipeline.federated_tables import LEVELS, MOMENTS
 from huizhen.pipeline.fit_stage import Development, network_of
 from huizhen.pipeline.site_alone import SCORES, check_alone, check_paid
+from huizhen.pipeline.site_consents import consents_of
 from huizhen.pipeline.site_heatmaps import SiteHeatmaps
 from huizhen.pipeline.site_labelling import KINDS, SiteLabelling
 from huizhen.pipeline.site_ledger import enter_lock, enter_unseal, head_of
@@ -75,6 +78,8 @@ def open_learner(study: Study, folder: SiteFolder, home: Path) -> SiteLearner:
         log=log,
         cache=Cache(home / "cache"),
         progress=Silent(),
+        kept=folder.path,
+        whole=study,
     )
     return SiteLearner(study=study, run=run, site=folder)
 
@@ -87,6 +92,9 @@ class SiteLearner:
         self._study, self._run, self._site = study, run, site
         self._models = {model.name: model for model in federated_models(study)}
         self._encoded: dict[int, CaseData] = {}
+        self._consents = consents_of(self._run, site, lambda: self.cohort)
+        self._out: frozenset[str] = frozenset()
+        self._asking: dict[frozenset[str], SiteLabelling] = {}
 
     @cached_property
     def cohort(self) -> OpenCohort:
@@ -129,10 +137,13 @@ class SiteLearner:
         if not self.cohort.within(Part.TRAIN, Part.TUNE):
             return np.zeros(0, np.int64)
         fold, data = self.cohort.folds[model.fold], self._data(model.fold)
-        return self._development.rows(fold, part, data, model.planned.modalities)
+        rows = self._development.rows(fold, part, data, model.planned.modalities)
+        cases = self._development.material.cases
+        return rows[[cases[row].pseudonym not in self._out for row in rows]] if self._out else rows
 
-    def patients(self, model: str, round_number: int) -> int:
-        """Return how many patients train `model` here in a round."""
+    def patients(self, model: str, round_number: int, weights: Weights) -> int:
+        """Return how many patients train `model` here in a round, of those who still permit it."""
+        self._out = self._consents.at_round(model, round_number, question_of(model, weights))
         return len(self._training(self._model(model), round_number)[1])
 
     def _training(self, model: FederatedModel, round_number: int) -> tuple[CaseData, NDArray[np.int64]]:
@@ -142,15 +153,21 @@ class SiteLearner:
             return self._data(model.fold), rows
         return self._labelling.training(self._labelling.queries_for(model.name, round_number), rows)
 
-    @cached_property
+    @property
     def _labelling(self) -> SiteLabelling | None:
         """How labels are asked for here; None in a study without [active], and at an external site."""
         if self._study.active is None or not self.cohort.within(Part.TRAIN, Part.TUNE):
             return None
+        if self._out not in self._asking:
+            self._asking = {self._out: self._labelling_of(self._study.active)}
+        return self._asking[self._out]
+
+    def _labelling_of(self, active: Active) -> SiteLabelling:
+        """Return how labels are asked for of those who still permit it."""
         first = next(iter(self._models.values()))
         return SiteLabelling(
             study=self._study,
-            active=self._study.active,
+            active=active,
             site=self._run.study.site[0].name,
             folder=self._run.folder / "labels",
             cases=self._development.material.cases,
@@ -160,10 +177,12 @@ class SiteLearner:
             fresh=lambda: self._network(first),
             held=lambda: self.models.held(first.name),
             most=lambda: self._site.policy().maximum_labels,
+            out=self._out,
         )
 
     def label(self, asked: Labelling) -> None:
         """Have the annotators asked for a query round."""
+        self._out = self._consents.now()
         if self._labelling is None or self.models.locked():
             raise FederationError(
                 "no labels are asked for here",
@@ -190,6 +209,7 @@ class SiteLearner:
         federation = self._study.federation
         if federation is None:
             raise FederationError("the study has no [federation]", remedy="add it to the study")
+        self._out = self._consents.at_round(model, round_number, question_of(model, weights))
         data, train = self._training(planned, round_number)
         fit = Fit(
             study=self._study,
@@ -260,6 +280,7 @@ class SiteLearner:
             cohort=lambda: self.cohort,
             unsealed=lambda: self._unsealed,
             encodings=self._tables.encodings,
+            out=lambda: self._out,
         )
 
     @cached_property
@@ -291,6 +312,7 @@ class SiteLearner:
 
     def answer(self, asked: Asked) -> NDArray[np.uint32]:
         """Return the words of an aggregate about the cohort or the scores of the models that are held."""
+        self._out = self._consents.at_question(asked)
         statistic, data = self._about(asked)
         found = respond(statistic, asked.query, data)
         check_at_site(found, smallest=asked.smallest, masked=asked.smallest == 1)
@@ -349,7 +371,12 @@ class SiteLearner:
                 field="subject",
             )
         parts = self.cohort.folds[int(fold)].parts
-        return [case for case in self.cohort.cases if parts[case.pseudonym] is Part.TRAIN]
+        return [case for case in self._present if parts[case.pseudonym] is Part.TRAIN]
+
+    @property
+    def _present(self) -> tuple[Case, ...]:
+        """The cohort's patients without those who are left out."""
+        return tuple(case for case in self.cohort.cases if case.pseudonym not in self._out)
 
     def _cells(self, model: str) -> Table:
         """Return one number a patient: its part and outcome, of patients whom `model` can answer.
@@ -360,7 +387,7 @@ class SiteLearner:
         parts = self.cohort.folds[self._model(model).fold].parts
         cells = [
             [float(cell_of(parts[case.pseudonym], self._told(case, parts[case.pseudonym])))]
-            for case in self.cohort.cases
+            for case in self._present
             if names & case.modalities
         ]
         return table_of(("cell",), np.array(cells, np.float64).reshape(-1, 1))

@@ -44,8 +44,10 @@ class SiteScores:
     cohort: Callable[[], OpenCohort]
     unsealed: Callable[[], OpenCohort]
     encodings: Callable[[int], Encodings]
-    _logits: dict[tuple[Part, str, tuple[str, ...]], Logits] = field(default_factory=dict)
-    _materials: dict[Part, Material] = field(default_factory=dict)
+    out: Callable[[], frozenset[str]] = frozenset
+    """Who permits the use no more, and is neither scored nor counted."""
+    _logits: dict[tuple[Part, str, tuple[str, ...], frozenset[str]], Logits] = field(default_factory=dict)
+    _materials: dict[tuple[Part, frozenset[str]], Material] = field(default_factory=dict)
 
     def forget(self) -> None:
         """Let go of what was scored with weights that are no longer held."""
@@ -99,8 +101,13 @@ class SiteScores:
         pairs = zip(asked.models, how, strict=True)
         odds = np.array([self.odds(asked.part, asked.fold, model, own) for model, own in pairs])
         outcome = np.array([case.outcome == 1 for case in self.material(asked.part).cases], bool)
-        known = np.isfinite(odds).all(0)
+        known = np.isfinite(odds).all(0) & self._present(asked.part)
         return scored(outcome[known], expit(odds[:, known])), known
+
+    def _present(self, part: Part) -> NDArray[np.bool_]:
+        """Return which patients of `material(part)` may be scored."""
+        out = self.out()
+        return np.array([case.pseudonym not in out for case in self.material(part).cases], bool)
 
     def odds(self, part: Part, fold: int | None, model: str, calibration: NDArray[np.float64]) -> Logits:
         """Return a model's calibrated log-odds for the patients of `material(part)`, the mean over folds.
@@ -145,26 +152,29 @@ class SiteScores:
 
     def _one(self, part: Part, model: FederatedModel, shown: tuple[str, ...] = ()) -> Logits:
         """Return one held model's log-odds, `shown` some modalities only; NaN for whom it can't answer."""
-        key = (part, model.name, shown)
+        key = (part, model.name, shown, self.out())
         if key not in self._logits:
             data, names = self.material(part).data(self.encodings(model.fold)), model.planned.modalities
-            rows = np.arange(len(data))
+            rows = np.flatnonzero(self._present(part))
+            found = np.full(len(data), np.nan)
             if model.regression:
-                found = self.models.regression(model.name).logits(table_features(data, rows))
+                found[rows] = self.models.regression(model.name).logits(table_features(data, rows))
             else:
                 network, keep = self.models.held(model.name)[0], shown or None
-                found = predict_logits(network, data, rows, names, keep=keep)
+                found[rows] = predict_logits(network, data, rows, names, keep=keep)
             whole = model.planned.variant is Variant.SPECIALIST  # which answers for all it was trained on
             able = data.complete(shown or names) if shown or whole else data.answerable(names)
             self._logits[key] = np.where(able, found, np.nan)
         return self._logits[key]
 
     def material(self, part: Part) -> Material:
-        """Return the cases that stand in a part in any fold, with their columns."""
+        """Return the cases that stand in a part in any fold, with their columns, and may be used."""
         if part in (Part.TRAIN, Part.TUNE):
             return self.development()
-        if part not in self._materials:
-            cases: tuple[Case, ...] = self.unsealed().within(part)
+        key = part, self.out()
+        if key not in self._materials:
+            within = self.unsealed().within(part)
+            cases: tuple[Case, ...] = tuple(case for case in within if case.pseudonym not in key[1])
             columns = Columns(self.run, cases, augmented=False)
-            self._materials[part] = Material(run=self.run, cases=cases, columns=columns)
-        return self._materials[part]
+            self._materials[key] = Material(run=self.run, cases=cases, columns=columns)
+        return self._materials[key]

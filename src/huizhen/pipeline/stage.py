@@ -62,6 +62,10 @@ class Run:
     log: Log
     cache: Cache
     progress: Progress
+    kept: Path | None = None
+    """Where what outlasts this run is kept by who runs it: who was learned from, and who withdrew."""
+    whole: Study | None = None
+    """The study over all its sites, where `study` is one site's part of it."""
 
     def stage(
         self,

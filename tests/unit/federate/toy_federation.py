@@ -62,7 +62,7 @@ class ToyLearner:
     def plan(self, definition: str) -> None:
         self.planned = definition
 
-    def patients(self, model: str, round_number: int) -> int:
+    def patients(self, model: str, round_number: int, weights) -> int:
         return len(self.x)
 
     def train(self, model: str, round_number: int, weights) -> Trained:

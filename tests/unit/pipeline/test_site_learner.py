@@ -78,4 +78,4 @@ def test_a_regression_takes_no_rounds_and_no_labels_are_asked_for_without_active
 
 def test_nothing_is_trained_before_the_plan_of_the_tables_is_fixed(learner):
     with pytest.raises(FederationError, match="plan isn't fixed here yet"):
-        learner.patients("cman/member0", 0)
+        learner.patients("cman/member0", 0, {})

@@ -11,11 +11,22 @@ from pathlib import Path
 from huizhen.core.digests import Digest, digest_value
 from huizhen.core.evidence import Evidence
 from huizhen.core.study import Site, Study
+from huizhen.data.consent.barred import NOBODY, Barred
 from huizhen.data.consent.decide import Answer, Reason, Use, decide
+from huizhen.data.consent.record import Consent
 from huizhen.data.consent.register import Register, read_register
 from huizhen.data.readers.paths import find_path
 
-__all__ = ["Screening", "consent_evidence", "screen", "site_screening", "standing_digest", "today", "use_of"]
+__all__ = [
+    "Screening",
+    "consent_evidence",
+    "register_path",
+    "screen",
+    "site_screening",
+    "standing_digest",
+    "today",
+    "use_of",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,32 +71,62 @@ def consent_evidence(screening: Screening, *, phantom: bool) -> Evidence:
 
 
 def site_screening(
-    site: Site, study: Study, patients: Iterable[str], *, roots: Sequence[Path], day: date
+    site: Site,
+    study: Study,
+    patients: Iterable[str],
+    *,
+    roots: Sequence[Path],
+    day: date,
+    barred: Barred = NOBODY,
 ) -> Screening | None:
-    """Return what `patients` permit on `day`; None where the site names no register.
+    """Return what `patients` permit on `day`; None where nothing forbids anything.
 
-    Raises `DataError` for a register that isn't there or can't be read.
+    `barred`: who withdrew, whatever the register says of earlier consents; where the site names no register,
+    the list alone is held against. Raises `DataError` for a register that isn't there or can't be read.
     """
     register = _register(site, roots)
-    return None if register is None else screen(register, patients, study, site, day)
+    if register is not None:
+        return screen(register, patients, study, site, day, barred)
+    return _without_register(site, study, patients, day, barred)
 
 
-def standing_digest(site: Site, study: Study, *, roots: Sequence[Path], day: date) -> Digest | None:
-    """Return a digest over whom the register permits what on `day`; None where the site names none.
+def standing_digest(
+    site: Site, study: Study, *, roots: Sequence[Path], day: date, barred: Barred = NOBODY
+) -> Digest | None:
+    """Return a digest over whom the register permits what on `day`; None where nothing forbids anything.
 
     It changes with a withdrawal and when a consent runs out, and not with the calendar alone.
     """
     register = _register(site, roots)
     if register is None:
-        return None
-    answers = screen(register, register.consents, study, site, day).answers
+        return barred.digest() if barred.days else None
+    answers = screen(register, register.consents, study, site, day, barred).answers
     return digest_value([[patient, sorted(answer.modalities)] for patient, answer in answers.items()])
 
 
+def register_path(site: Site, roots: Sequence[Path]) -> Path | None:
+    """Return where a site's register lies; None where it names none. Raises `DataError` if it isn't there."""
+    return None if site.consent is None else find_path(site.consent, roots, field="site.consent")
+
+
 def _register(site: Site, roots: Sequence[Path]) -> Register | None:
-    if site.consent is None:
+    path = register_path(site, roots)
+    return None if path is None else read_register(path)
+
+
+def _without_register(
+    site: Site, study: Study, patients: Iterable[str], day: date, barred: Barred
+) -> Screening | None:
+    """Return that those on the list withdrew, where a site keeps no register; None if nobody stands on it."""
+    modalities = frozenset(modality.name for modality in study.modality)
+    free, gone = Answer(reason=Reason.PERMITTED, modalities=modalities), Answer(reason=Reason.WITHDRAWN)
+    answers = {
+        patient: free if barred.since(site.name, patient) is None else gone
+        for patient in sorted(set(patients))
+    }
+    if all(answer.permitted for answer in answers.values()):
         return None
-    return read_register(find_path(site.consent, roots, field="site.consent"))
+    return Screening(site=site.name, day=day, digest="", answers=answers)
 
 
 def use_of(study: Study, site: Site, day: date) -> Use:
@@ -113,8 +154,26 @@ def use_of(study: Study, site: Site, day: date) -> Use:
     )
 
 
-def screen(register: Register, patients: Iterable[str], study: Study, site: Site, day: date) -> Screening:
+def screen(
+    register: Register,
+    patients: Iterable[str],
+    study: Study,
+    site: Site,
+    day: date,
+    barred: Barred = NOBODY,
+) -> Screening:
     """Return the answers for `patients` of `site` on `day`; who isn't in the register has not consented."""
     use = use_of(study, site, day)
-    answers = {patient: decide(register.consents.get(patient, ()), use) for patient in sorted(set(patients))}
+    answers = {
+        patient: _answer(register.consents.get(patient, ()), use, site.name, patient, barred)
+        for patient in sorted(set(patients))
+    }
     return Screening(site=site.name, day=day, digest=register.digest, answers=answers)
+
+
+def _answer(consents: Sequence[Consent], use: Use, site: str, patient: str, barred: Barred) -> Answer:
+    """Return one patient's answer: of who is on the list, only by what was given after the withdrawal."""
+    left = barred.left_of(site, patient, consents)
+    if consents and not left:
+        return Answer(reason=Reason.WITHDRAWN)
+    return decide(left, use)

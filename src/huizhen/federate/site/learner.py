@@ -55,8 +55,11 @@ class Labelling:
 class Learner(Protocol):
     """A study opened at a site. Every answer depends on the question alone, so that it can be asked again."""
 
-    def patients(self, model: str, round_number: int) -> int:
-        """Return how many patients train `model` here in a round."""
+    def patients(self, model: str, round_number: int, weights: Weights) -> int:
+        """Return how many patients train `model` here in a round that begins from `weights`.
+
+        Raises `FederationError` where patients' consents can't be read.
+        """
         ...
 
     def plan(self, definition: str) -> None:

@@ -273,7 +273,7 @@ class Worker:
         """Train for a round; the change leaves at once, or waits for its secure sum."""
         opened = self._study(ask.study)
         check_round(ask, opened.study, opened.role)
-        patients = opened.learner.patients(ask.model, ask.round)
+        patients = opened.learner.patients(ask.model, ask.round, asked.arrays)
         policy.train(patients=patients, secure=ask.secure)
         task = task_of(ask)
         place = place_of(task)
