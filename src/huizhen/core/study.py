@@ -41,6 +41,7 @@ from huizhen.core.study_predictions import (
 from huizhen.core.study_privacy import Privacy, privacy_problems
 from huizhen.core.study_protocol import ProtocolPlan
 from huizhen.core.study_robustness import Conformal, Robustness, robustness_problems
+from huizhen.core.study_transfer import TransferPlan, transfer_problems
 from huizhen.core.study_triage import TriagePlan, triage_problems
 from huizhen.core.study_use import DataUse, use_problems
 
@@ -253,6 +254,8 @@ class Study(Frozen):
 
     schema_version: Literal[1] = 1
     name: Name
+    version: Annotated[int, Field(ge=1, le=9999)] = 1
+    """Raised when the study's model is made anew, as after patients withdrew."""
     title: str
     title_zh: str = ""
     question: str
@@ -272,6 +275,8 @@ class Study(Frozen):
     """Present: what must be done before a run."""
     use: DataUse | None = None
     """Present: what is done with the data, which patients' consents are held against."""
+    transfer: TransferPlan | None = None
+    """Present: what may cross borders is decided by rules before the run starts."""
     threshold: ThresholdRule = ThresholdRule()
     endpoint: list[Endpoint] = Field(default_factory=list)
     evaluation: EvaluationPlan = EvaluationPlan()
@@ -298,9 +303,10 @@ class Study(Frozen):
     def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what the study says nothing of, so that nothing of it is signed."""
         found: dict[str, Any] = handler(self)
-        optional = ("predictions", "reads", "protocol", "use", "robustness", "conformal", "triage", "dossier")
+        optional = ("predictions", "reads", "protocol", "use", "transfer", "robustness", "conformal", "triage", "dossier")
         tables = [key for key in optional if getattr(self, key) is None]
         silent = [*LEFT_OUT, "phantom_truth"] if self.is_given else []
+        silent += ["version"] if self.version == 1 else []
         silent += ["threshold"] if self.is_given and not (self.predictions and self.predictions.tune) else []
         if self.is_given and "endpoint" in found:
             found["endpoint"] = [without_variants(one) for one in found["endpoint"]]
@@ -339,6 +345,7 @@ class Study(Frozen):
             problems.append("no site has role development")
         problems += [
             *use_problems(self),
+            *transfer_problems(self),
             *federation_problems(self),
             *privacy_problems(self),
             *active_problems(self),

@@ -41,7 +41,7 @@ def card_values(
     }
     return {
         "name": study.name,
-        "version": "1",
+        "version": str(study.version),
         "study_digest": study.digest,
         "task": study.task.model_dump(mode="json"),
         "network": study.network.model_dump(mode="json"),

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+from huizhen.core.cohort import Part
 from huizhen.core.progress import Progress
 from huizhen.core.study_file import load_study
 from huizhen.core.words import Language
+from huizhen.errors import StageError
 from huizhen.pipeline.assess_stage import assess_stage
-from huizhen.pipeline.cohort_stage import cohort_stage
+from huizhen.pipeline.cohort_stage import OpenCohort, cohort_stage
 from huizhen.pipeline.conformal_stage import conformal_stage
+from huizhen.pipeline.consents_again import MOST_TRIES, held_again
 from huizhen.pipeline.explain_stage import explain_stage
 from huizhen.pipeline.finish import RunResult, conduct
-from huizhen.pipeline.fit_stage import fit_stages
-from huizhen.pipeline.lock_stage import lock_stage
+from huizhen.pipeline.fit_stage import FittedModel, fit_stages
+from huizhen.pipeline.learned_from import ALL, How, Learned, learned_by
+from huizhen.pipeline.lock_stage import Locked, lock_stage
 from huizhen.pipeline.model_bundle import MODEL
 from huizhen.pipeline.predict_stage import predict_stage
 from huizhen.pipeline.protocol import protocol_stage
@@ -54,9 +59,7 @@ def run_study(
 def _stages(run: Run, study_file: Path) -> tuple[list[Stage], Path | None]:
     """Run all stages; return those with files for the dossier, and the model's folder."""
     protocol = protocol_stage(run, study_file)
-    cohort = cohort_stage(run)
-    fits = fit_stages(run, cohort)
-    locked = lock_stage(run, cohort, fits)
+    cohort, fits, locked = _permitted(run, learned_by(run, study_file))
     opened = predict_stage(run, cohort, fits, locked)
     assessed = assess_stage(run, opened)
     explained = explain_stage(run, opened, fits, locked)
@@ -65,6 +68,35 @@ def _stages(run: Run, study_file: Path) -> tuple[list[Stage], Path | None]:
     _enter_damage(run)
     found = [protocol, cohort.stage, locked.stage, opened.stage, assessed, explained, sets, *tried]
     return [stage for stage in found if stage is not None], locked.stage.folder / MODEL
+
+
+def _permitted(run: Run, learned: Learned) -> tuple[OpenCohort, list[FittedModel], Locked]:
+    """Return cohort, fits and lock over patients who permit it right before the test set is opened.
+
+    Where a consent ended meanwhile, fits and lock are deleted and all three made anew. Raises `StageError`
+    when that goes on and on.
+    """
+    for _ in range(MOST_TRIES):
+        cohort = cohort_stage(run)
+        if not held_again(run, cohort, "training"):
+            continue
+        used = ((How.TRAINED, cohort.within(Part.TRAIN)), (How.TUNED, cohort.within(Part.TUNE)))
+        for how, cases in used:
+            learned.note(how, ALL, cases)
+        fits = fit_stages(run, cohort)
+        locked = lock_stage(run, cohort, fits)
+        if held_again(run, cohort, "test"):
+            learned.note(How.TESTED, ALL, cohort.within(Part.TEST, Part.EXTERNAL))
+            return cohort, fits, locked
+        for stage in (*(fitted.stage for fitted in fits), locked.stage):
+            shutil.rmtree(stage.folder)
+        for _, cases in used:
+            learned.note(How.DROPPED, ALL, cases)
+    raise StageError(
+        f"consents ended {MOST_TRIES} times while the run was under way",
+        remedy="run again when the register is quiet",
+        field="use",
+    )
 
 
 def _enter_damage(run: Run) -> None:

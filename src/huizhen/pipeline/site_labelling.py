@@ -64,6 +64,8 @@ class SiteLabelling:
     fresh: Callable[[], Network]
     held: Held
     most: Callable[[], int | None] = lambda: None
+    note: Callable[[NDArray[np.int64]], None] = lambda _: None
+    """Is told, before it happens, which rows readers are asked about."""
     out: frozenset[str] = frozenset()
     """Who permits the use no more: none of `train` and `tune`, and what they were labelled counts no more."""
     _orders: dict[tuple[int, str], Order] = field(default_factory=dict)
@@ -129,6 +131,7 @@ class SiteLabelling:
             return
         if not self._file("asked", query).exists():
             order = self._first() if query == 0 else self._cut(query, asked)
+            self.note(self.train[order.rows])
             write_json(self._file("asked", query), {"query": query, "cases": self._listed(order)})
         cases = json.loads(self._file("asked", query).read_text(encoding="utf-8"))["cases"]
         found = self._annotators.labels(query, cases, rule=self._rule(query))

@@ -25,7 +25,6 @@ from huizhen.federate.site.folder import SiteFolder
 from huizhen.federate.site.learner import Asked, Labelling, Trained
 from huizhen.federate.site.questions import question_of
 from huizhen.federate.statistics.counts import Categories
-from huizhen.federate.statistics.data import Table, table_of
 from huizhen.federate.statistics.delong import DeLong
 from huizhen.federate.statistics.fixed_point import encode
 from huizhen.federate.statistics.grouped import ScoresByGroup
@@ -41,12 +40,14 @@ from huizhen.models.network import Network
 from huizhen.pipeline.cohort_stage import OpenCohort, cohort_stage, read_cohort
 from huizhen.pipeline.federated_explain import EXPLAIN
 from huizhen.pipeline.federated_groups import counted_groups
-from huizhen.pipeline.federated_plan import CELLS, FederatedModel, cell_of, federated_models
+from huizhen.pipeline.federated_plan import CELLS, FederatedModel, federated_models
 from huizhen.pipeline.federated_regression import REGRESSION, regression_shapes
 from huizhen.pipeline.federated_tables import LEVELS, MOMENTS
 from huizhen.pipeline.fit_stage import Development, network_of
+from huizhen.pipeline.learned_from import How, learned_by
 from huizhen.pipeline.site_alone import SCORES, check_alone, check_paid
 from huizhen.pipeline.site_consents import consents_of
+from huizhen.pipeline.site_counts import cells_of, trained_on
 from huizhen.pipeline.site_heatmaps import SiteHeatmaps
 from huizhen.pipeline.site_labelling import KINDS, SiteLabelling
 from huizhen.pipeline.site_ledger import enter_lock, enter_unseal, head_of
@@ -93,6 +94,7 @@ class SiteLearner:
         self._models = {model.name: model for model in federated_models(study)}
         self._encoded: dict[int, CaseData] = {}
         self._consents = consents_of(self._run, site, lambda: self.cohort)
+        self._learned = learned_by(self._run)
         self._out: frozenset[str] = frozenset()
         self._asking: dict[frozenset[str], SiteLabelling] = {}
 
@@ -153,6 +155,11 @@ class SiteLearner:
             return self._data(model.fold), rows
         return self._labelling.training(self._labelling.queries_for(model.name, round_number), rows)
 
+    def _note(self, how: How, model: str, rows: NDArray[np.int64], *, number: int | None = None) -> None:
+        """Note, before it happens, which development patients are used for a model."""
+        cases = self._development.material.cases
+        self._learned.note(how, model, [cases[row] for row in rows], number=number)
+
     @property
     def _labelling(self) -> SiteLabelling | None:
         """How labels are asked for here; None in a study without [active], and at an external site."""
@@ -178,6 +185,7 @@ class SiteLearner:
             held=lambda: self.models.held(first.name),
             most=lambda: self._site.policy().maximum_labels,
             out=self._out,
+            note=lambda rows: self._note(How.ASKED, first.name, rows),
         )
 
     def label(self, asked: Labelling) -> None:
@@ -211,6 +219,7 @@ class SiteLearner:
             raise FederationError("the study has no [federation]", remedy="add it to the study")
         self._out = self._consents.at_round(model, round_number, question_of(model, weights))
         data, train = self._training(planned, round_number)
+        self._note(How.TRAINED, model, train, number=round_number)
         fit = Fit(
             study=self._study,
             data=data,
@@ -281,6 +290,7 @@ class SiteLearner:
             unsealed=lambda: self._unsealed,
             encodings=self._tables.encodings,
             out=lambda: self._out,
+            note=self._learned.note,
         )
 
     @cached_property
@@ -326,7 +336,9 @@ class SiteLearner:
             check_paid(asked)
         found: tuple[Statistic[Any, Any], Sized] | None = None
         if (kind, asked.query.name) == ("cohort", "categories"):
-            found = Categories(column="cell", codes=CELLS), self._cells(rest)
+            planned, asks = self._model(rest), self._study.active is not None
+            fold, names = self.cohort.folds[planned.fold], frozenset(planned.planned.modalities)
+            found = Categories(column="cell", codes=CELLS), cells_of(self._present, fold, names, asks=asks)
         elif (kind, asked.query.name) == ("privacy", "spending") and self._privacy is not None:
             found = Spending(), self._privacy.spent()
         elif (kind, asked.query.name) == (SCORES, "scores"):
@@ -345,12 +357,15 @@ class SiteLearner:
             found = Localisation(), self._heatmaps.about(rest, asked.query)
             self._site.policy().tell_heat()  # only now: the site's own heatmaps are made whatever may leave
         elif kind in (MOMENTS, LEVELS):
-            fold, _, table = rest.partition("/")
-            found = self._tables.columns(kind, table, self._trained_on(fold), self._site.policy())
+            number, _, table = rest.partition("/")
+            trained = trained_on(self.cohort, self._present, number)
+            self._learned.note(How.TRAINED, table.partition("/")[0], trained)
+            found = self._tables.columns(kind, table, trained, self._site.policy())
         elif kind == REGRESSION and self._study.active is None:
             what, _, name = rest.partition("/")
             model = self._model(name)
             rows = self._rows(model, Part.TRAIN)
+            self._note(How.TRAINED, name, rows)
             found = self._tables.regression(what, model, self._data(model.fold), rows)
         elif kind in KINDS and self._labelling is not None:
             found = self._labelling.about(asked.subject)
@@ -362,36 +377,7 @@ class SiteLearner:
             )
         return found
 
-    def _trained_on(self, fold: str) -> list[Case]:
-        """Return the training patients of a fold. Raises `FederationError` when there is none such."""
-        if not (fold.isdecimal() and int(fold) < len(self.cohort.folds)):
-            raise FederationError(
-                f"the study has no fold {fold[:20]}",
-                remedy="run the same version of huizhen everywhere",
-                field="subject",
-            )
-        parts = self.cohort.folds[int(fold)].parts
-        return [case for case in self._present if parts[case.pseudonym] is Part.TRAIN]
-
     @property
     def _present(self) -> tuple[Case, ...]:
         """The cohort's patients without those who are left out."""
         return tuple(case for case in self.cohort.cases if case.pseudonym not in self._out)
-
-    def _cells(self, model: str) -> Table:
-        """Return one number a patient: its part and outcome, of patients whom `model` can answer.
-
-        Sealed outcomes are nobody's before the lock: such patients are counted with the others.
-        """
-        names = set(self._model(model).planned.modalities)
-        parts = self.cohort.folds[self._model(model).fold].parts
-        cells = [
-            [float(cell_of(parts[case.pseudonym], self._told(case, parts[case.pseudonym])))]
-            for case in self._present
-            if names & case.modalities
-        ]
-        return table_of(("cell",), np.array(cells, np.float64).reshape(-1, 1))
-
-    def _told(self, case: Case, part: Part) -> int | None:
-        """Return a patient's outcome as counts may show it: none of who may yet be asked about."""
-        return None if self._study.active is not None and part is Part.TRAIN else case.outcome

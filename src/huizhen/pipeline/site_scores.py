@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +19,7 @@ from huizhen.pipeline.cohort_stage import OpenCohort
 from huizhen.pipeline.federated_groups import codes_of
 from huizhen.pipeline.federated_plan import CALIBRATION, FederatedModel, ScoresAsked, folds_of, scores_of
 from huizhen.pipeline.federated_tables import Encodings
+from huizhen.pipeline.learned_from import How
 from huizhen.pipeline.material import Columns, Material
 from huizhen.pipeline.plan import subsets
 from huizhen.pipeline.site_models import SiteModels
@@ -46,6 +47,8 @@ class SiteScores:
     encodings: Callable[[int], Encodings]
     out: Callable[[], frozenset[str]] = frozenset
     """Who permits the use no more, and is neither scored nor counted."""
+    note: Callable[[How, str, Sequence[Case]], None] = lambda *_: None
+    """Is told, before it happens, who is scored by which model."""
     _logits: dict[tuple[Part, str, tuple[str, ...], frozenset[str]], Logits] = field(default_factory=dict)
     _materials: dict[tuple[Part, frozenset[str]], Material] = field(default_factory=dict)
 
@@ -155,7 +158,10 @@ class SiteScores:
         key = (part, model.name, shown, self.out())
         if key not in self._logits:
             data, names = self.material(part).data(self.encodings(model.fold)), model.planned.modalities
-            rows = np.flatnonzero(self._present(part))
+            rows, cases = np.flatnonzero(self._present(part)), self.material(part).cases
+            how = How.TUNED if part is Part.TUNE else How.TESTED
+            scored_of = [cases[row] for row in rows] if part is not Part.TUNE else self._tuned(model.fold)
+            self.note(how, model.name, scored_of)
             found = np.full(len(data), np.nan)
             if model.regression:
                 found[rows] = self.models.regression(model.name).logits(table_features(data, rows))
@@ -166,6 +172,11 @@ class SiteScores:
             able = data.complete(shown or names) if shown or whole else data.answerable(names)
             self._logits[key] = np.where(able, found, np.nan)
         return self._logits[key]
+
+    def _tuned(self, fold: int) -> list[Case]:
+        """Return the tuning patients of a fold who may be scored."""
+        present = self._present(Part.TUNE) & self.standing(Part.TUNE, fold)
+        return [self.material(Part.TUNE).cases[row] for row in np.flatnonzero(present)]
 
     def material(self, part: Part) -> Material:
         """Return the cases that stand in a part in any fold, with their columns, and may be used."""

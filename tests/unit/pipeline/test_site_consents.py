@@ -14,6 +14,7 @@ from consent_hospitals import COUNT, SITES, before_round, register, withdraw, wr
 from hospitals import Federation, Killed
 
 from huizhen.core.cohort import Part
+from huizhen.data.consent.barred import person_key
 from huizhen.data.consent.screening import today
 from huizhen.errors import FederationError
 from huizhen.federate.site.learner import Asked
@@ -22,6 +23,8 @@ from huizhen.federate.statistics.interface import Query
 from huizhen.ledger.reading import read_log
 from huizhen.pipeline import site_learner
 from huizhen.pipeline.consent_journal import ConsentJournal, Used
+from huizhen.pipeline.consent_lists import people_secret
+from huizhen.pipeline.learned_from import How, read_learned
 from huizhen.pipeline.site_learner import SiteLearner
 from huizhen.train.local import LocalFit
 
@@ -103,6 +106,11 @@ def test_who_withdraws_between_rounds_is_in_no_later_one(
     sizes = [sorted(len(rows) for n, rows in seen if n == number) for number in range(3)]
     assert sum(sizes[0]) - sum(sizes[1]) == 1
     assert sizes[1] == sizes[2]
+    north = federation.folders["north"]
+    key = person_key(people_secret(north.key), "north", f"north-{who}")
+    trained = [one for one in read_learned(north.path) if one.how is How.TRAINED and one.model == MODEL]
+    assert {one.round for one in trained if one.round is not None} == {0, 1, 2}
+    assert {one.round for one in trained if key in one.people and one.round is not None} == {0}
 
 
 def test_a_round_asked_again_is_over_the_same_patients(east: SiteLearner, federation: Federation) -> None:
