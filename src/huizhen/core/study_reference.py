@@ -28,6 +28,7 @@ from huizhen.core.study_predictions import PredictionTable, ReadTable
 from huizhen.core.study_privacy import Privacy
 from huizhen.core.study_protocol import ProtocolPlan
 from huizhen.core.study_robustness import Conformal, Robustness
+from huizhen.core.study_transfer import HeldDocument, TransferPlan
 from huizhen.core.study_triage import (
     ReadColumns,
     ReaderAccuracy,
@@ -52,6 +53,8 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[reads]", ReadTable),
     ("[protocol]", ProtocolPlan),
     ("[use]", DataUse),
+    ("[transfer]", TransferPlan),
+    ("[[transfer.document]]", HeldDocument),
     ("[threshold]", study.ThresholdRule),
     ("[[endpoint]]", study.Endpoint),
     ("[evaluation]", EvaluationPlan),
