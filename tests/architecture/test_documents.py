@@ -138,6 +138,7 @@ def test_each_command_has_a_module() -> None:
         for name in names:
             if name not in COMMANDS:
                 path = name if group == "huizhen" else f"{group}_{name}"
+                path = path.replace("-", "_")
                 assert callable(importlib.import_module(f"huizhen.cli.commands.{path}").command)
 
 

@@ -33,7 +33,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     ),
     "study": ("new", "check", "lock"),
     "form": ("new", "check"),
-    "data": ("import", "describe"),
+    "data": ("import", "describe", "audit-labels"),
     "site": (
         "init",
         "join",
