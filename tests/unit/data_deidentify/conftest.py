@@ -15,7 +15,9 @@ from huizhen.data.deidentify.key import Pseudonymiser
 from huizhen.data.deidentify.policy import DeidPolicy, PixelPolicy
 
 MR = "1.2.840.10008.5.1.4.1.1.4"
-ALL_RELEASED = PixelPolicy(release=("US", "SC", "CR", "XA", "OT", "RG", "XC", "ES"), release_annotated=True)
+ALL_RELEASED = PixelPolicy(
+    release=("US", "SC", "CR", "XA", "OT", "RG", "XC", "ES"), release_annotated=True, heads="release"
+)
 
 MakeDataset = Callable[..., Dataset]
 WriteFile = Callable[..., Path]

@@ -27,6 +27,7 @@ def command(
 ) -> None:
     """De-identify a folder of DICOM files."""
     screen = screen_of(context)
+    from huizhen.data.deidentify.inspectors import inspector_of
     from huizhen.data.deidentify.key import Pseudonymiser, open_secret
     from huizhen.data.deidentify.outcome import Fate
     from huizhen.data.deidentify.policy import DeidPolicy, load_policy
@@ -38,7 +39,15 @@ def command(
     chosen = policy or (home / POLICY if (home / POLICY).exists() else None)
     rules = load_policy(chosen) if chosen is not None else DeidPolicy()
     who = Pseudonymiser(secret=open_secret(home))
-    done = prepare(folder, out, state=home / STATE, policy=rules, who=who, progress=screen.progress())
+    done = prepare(
+        folder,
+        out,
+        state=home / STATE,
+        policy=rules,
+        who=who,
+        progress=screen.progress(),
+        inspector=inspector_of(rules.pixels),
+    )
     page = write_report(done, out, screen.language)
     screen.answer(report_of(done) | {"report": str(page), "known": done.known})
     counts = {fate.value: done.counts.get(fate, 0) for fate in Fate}

@@ -9,6 +9,7 @@ from huizhen.data.deidentify.identifiers import Identifiers
 from huizhen.data.deidentify.key import Pseudonymiser
 from huizhen.data.deidentify.policy import DeidPolicy
 from huizhen.data.deidentify.profile import Action
+from huizhen.data.deidentify.regions import Inspection
 
 __all__ = ["Context", "Done", "Rule"]
 
@@ -61,6 +62,8 @@ class Context:
     iod: str
     done: list[Done] = field(default_factory=list)
     kept: int = 0
+    seen: Inspection | None = None
+    """What an inspector or a person saw in the pixels; None where nobody looked."""
 
     @property
     def days(self) -> int:

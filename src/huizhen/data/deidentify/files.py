@@ -25,13 +25,14 @@ from huizhen.core.files import private_folder, storage_error
 from huizhen.data.deidentify.context import Context, Rule
 from huizhen.data.deidentify.elements import texts_of
 from huizhen.data.deidentify.fragments import copy_pixels
+from huizhen.data.deidentify.heads import check_head
 from huizhen.data.deidentify.identifiers import identifiers_of
 from huizhen.data.deidentify.inspecting import inspect_pixels
 from huizhen.data.deidentify.key import Pseudonymiser
 from huizhen.data.deidentify.marks import mark
 from huizhen.data.deidentify.opening import Opened, opened
 from huizhen.data.deidentify.outcome import Fate, Outcome, Reason, Refused
-from huizhen.data.deidentify.pixels import PixelInspector, check_pixels
+from huizhen.data.deidentify.pixels import PixelInspector, check_pixels, is_risky
 from huizhen.data.deidentify.policy import DeidPolicy
 from huizhen.data.deidentify.profile import Action, object_of
 from huizhen.data.deidentify.walk import clean_dataset
@@ -79,7 +80,7 @@ def deidentify_file(
         with opened(source, most_bytes=policy.largest_mib << 20) as found:
             return _release(found, out, policy, who, inspector)
     except Refused as refused:
-        return Outcome(fate=Fate.QUEUED if refused.queued else Fate.REFUSED, reason=refused.reason)
+        return refused.outcome
     except HuizhenError:
         raise
     except Exception:  # a value that is decoded late may be damaged in as many ways as a file
@@ -96,6 +97,9 @@ def _release(
     _check_whole(found)
     if not _text(dataset, 0x00100020):
         raise Refused(Reason.MISSING_PATIENT, queued=True)
+    check_head(dataset, policy.pixels)
+    if inspector is not None and policy.pixels.look_at == "risky" and not is_risky(dataset):
+        inspector = None
     check_pixels(dataset, policy.pixels, inspected=inspector is not None)
     context = deidentify_dataset(dataset, policy=policy, who=who)
     pseudonym = who.patient(context.patient)
@@ -110,6 +114,8 @@ def _release(
         patient=pseudonym,
         done=tuple(context.done),
         kept=context.kept,
+        how=context.seen.how if context.seen else "",
+        regions=context.seen.regions if context.seen else (),
     )
 
 

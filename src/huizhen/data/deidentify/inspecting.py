@@ -11,14 +11,17 @@ from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
 from pydicom.uid import UID
 
+from huizhen.data.deidentify.blackening import blacken
 from huizhen.data.deidentify.context import Context, Rule
 from huizhen.data.deidentify.fragments import copy_pixels
 from huizhen.data.deidentify.marks import mark
 from huizhen.data.deidentify.opening import Opened
 from huizhen.data.deidentify.options import Option
 from huizhen.data.deidentify.outcome import Reason, Refused
-from huizhen.data.deidentify.pixels import PixelInspector, blacken
+from huizhen.data.deidentify.pixels import PixelInspector
 from huizhen.data.deidentify.profile import Action
+from huizhen.data.deidentify.regions import Inspection
+from huizhen.errors import HuizhenError
 
 __all__ = ["inspect_pixels"]
 
@@ -41,21 +44,30 @@ def inspect_pixels(found: Opened, context: Context, inspector: PixelInspector | 
     found.stream.seek(start)
     if _PIXELS not in whole:
         return found.stream, found.syntax
-    try:
-        inspection = inspector.inspect(whole)
-        blacken(whole, inspection.regions)
-    except Refused:
-        raise
-    except Exception as error:  # decoders raise many kinds
-        raise Refused(Reason.DOUBTFUL_PIXELS, queued=True) from error
-    if not inspection.sure:
-        raise Refused(Reason.DOUBTFUL_PIXELS, queued=True)
+    inspection = _looked_at(whole, inspector)
+    context.seen = inspection
     dataset.BurnedInAnnotation = "NO"
     mark(dataset, (*context.policy.options, Option.CLEAN_PIXELS))
     if not inspection.regions:
         return found.stream, found.syntax
     context.note(f"{_PIXELS:08X}", Action.CLEAN, Rule.PIXELS)
     return _taken_over(dataset, whole)
+
+
+def _looked_at(whole: Dataset, inspector: PixelInspector) -> Inspection:
+    """Return what an inspector saw, with what it found blackened in `whole`. Raises `Refused` to queue it."""
+    seen: Inspection | None = None
+    try:
+        seen = inspector.inspect(whole)
+        if seen.sure:
+            blacken(whole, seen.regions)
+    except (Refused, HuizhenError):
+        raise
+    except Exception as error:  # decoders raise many kinds
+        raise Refused(Reason.DOUBTFUL_PIXELS, queued=True, seen=seen) from error
+    if not seen.sure:
+        raise Refused(Reason.DOUBTFUL_PIXELS, queued=True, seen=seen)
+    return seen
 
 
 def _with_pixels(found: Opened) -> Dataset:

@@ -17,6 +17,7 @@ from huizhen.core.files import open_private, private_folder, storage_error
 from huizhen.data.deidentify.context import Done, Rule
 from huizhen.data.deidentify.outcome import Fate, Outcome, Reason
 from huizhen.data.deidentify.profile import Action
+from huizhen.data.deidentify.regions import region_of
 from huizhen.errors import StorageError
 
 __all__ = ["Entry", "Journal"]
@@ -41,6 +42,8 @@ class Entry:
             "place": one.place,
             "patient": one.patient,
             "kept": one.kept,
+            "how": one.how,
+            "regions": [region.to_json() for region in one.regions],
             "done": [[done.path, done.action.value, done.rule.value] for done in one.done],
         }
 
@@ -53,6 +56,8 @@ class Entry:
             place=str(record["place"]),
             patient=str(record["patient"]),
             kept=int(record["kept"]),
+            how=str(record["how"]),
+            regions=tuple(region_of(one) for one in record["regions"]),
             done=tuple(
                 Done(path=str(path), action=Action(action), rule=Rule(rule))
                 for path, action, rule in record["done"]

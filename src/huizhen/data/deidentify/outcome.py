@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from huizhen.data.deidentify.context import Done
+from huizhen.data.deidentify.regions import Inspection, Region
 
 __all__ = ["Fate", "Outcome", "Reason", "Refused"]
 
@@ -43,13 +44,21 @@ class Reason(StrEnum):
     VOICE = "voice"
     DOUBTFUL_PIXELS = "doubtful_pixels"
     """An inspector of pixels couldn't decide."""
+    HEAD = "head"
+    """A scan of a head, from which a face can be drawn."""
+    TOO_SLOW = "too_slow"
+    """It took longer than the policy allows, or ended the process that read it."""
+    BY_PERSON = "by_person"
+    """A person who looked at it refused it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What became of one file: `place` is its path below the output folder, where it was released.
 
-    `done` has its actions without any old value; `kept` counts the elements that stayed as they were.
+    `done` has its actions without any old value; `kept` counts the elements that stayed as they were. `how`
+    says who looked at its pixels ("ocr", "person", or nobody), and `regions` where text was found: blackened
+    in a released file, a proposal in one that waits.
     """
 
     fate: Fate
@@ -58,12 +67,25 @@ class Outcome:
     patient: str = ""
     done: tuple[Done, ...] = ()
     kept: int = 0
+    how: str = ""
+    regions: tuple[Region, ...] = ()
 
 
 class Refused(Exception):  # noqa: N818  # a file's fate, which ends in a report and not at the caller
     """A file can't be released. It carries the reason only: never a value, nor another exception's text."""
 
-    def __init__(self, reason: Reason, *, queued: bool = False) -> None:
+    def __init__(self, reason: Reason, *, queued: bool = False, seen: Inspection | None = None) -> None:
         super().__init__(reason.value)
         self.reason = reason
         self.queued = queued
+        self.seen = seen
+
+    @property
+    def outcome(self) -> Outcome:
+        """The file's fate, with what an inspector had found before."""
+        return Outcome(
+            fate=Fate.QUEUED if self.queued else Fate.REFUSED,
+            reason=self.reason,
+            how=self.seen.how if self.seen else "",
+            regions=self.seen.regions if self.seen else (),
+        )

@@ -1,12 +1,11 @@
 """Whether pixels may leave: what is risky waits, unless an inspector or the policy says otherwise.
 
-An inspector finds burned-in text (by OCR, or by the known banners of a device) and says which regions to
-blacken. There is none yet; `PixelInspector` is the place for one.
+An inspector finds burned-in text (`looking.TextInspector`: by OCR, and by the known layout of a device) and
+says which regions to blacken (`blackening.blacken`). A person's decision stands in for one (`decisions`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from pydicom.dataset import Dataset
@@ -16,8 +15,9 @@ from huizhen.data.deidentify.elements import texts_of
 from huizhen.data.deidentify.outcome import Reason, Refused
 from huizhen.data.deidentify.policy import PixelPolicy
 from huizhen.data.deidentify.profile import object_of
+from huizhen.data.deidentify.regions import Inspection, Region
 
-__all__ = ["RISKY", "Inspection", "PixelInspector", "Region", "blacken", "check_pixels"]
+__all__ = ["RISKY", "Inspection", "PixelInspector", "Region", "check_pixels", "is_risky"]
 
 RISKY = frozenset(
     {"BDUS", "CR", "DOC", "ES", "GM", "HD", "IVUS", "OP", "OT", "PX", "RF", "RG", "SC", "US", "XA", "XC"}
@@ -41,24 +41,6 @@ _VOICE = frozenset({"basic-voice-audio-waveform", "general-audio-waveform", "rea
 _OVERLAY_BIT = 0x0102
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Region:
-    """A rectangle to blacken in all frames, without its last row (`bottom`) and last column (`right`)."""
-
-    top: int
-    bottom: int
-    left: int
-    right: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inspection:
-    """What an inspector found: whether it is `sure`, and the regions with text, which may be none."""
-
-    sure: bool
-    regions: tuple[Region, ...] = ()
-
-
 class PixelInspector(Protocol):
     """Looks at an image's pixels for text and faces."""
 
@@ -67,12 +49,19 @@ class PixelInspector(Protocol):
         ...
 
 
+def is_risky(dataset: Dataset) -> bool:
+    """Tell whether a header makes text in the image likely: by its kind, or since it says so."""
+    flag = "".join(texts_of(dataset, _tag("BurnedInAnnotation"))).strip().upper()
+    return flag == "YES" or bool(_risks(dataset, object_of("".join(texts_of(dataset, _tag("SOPClassUID"))))))
+
+
 def check_pixels(dataset: Dataset, policy: PixelPolicy, *, inspected: bool) -> None:
     """Check that a file may be released by what its header says of its pixels, before it is cleaned.
 
-    `inspected` says that an inspector will look at them. Raises `Refused` to queue it: a voice, an object
-    that the standard doesn't define, an overlay hidden in the pixels' unused bits, Burned In Annotation YES,
-    and risky modalities of which neither the policy nor, if trusted, the file says that they are clean.
+    `inspected` says that an inspector will look at them, or a person did. Raises `Refused` to queue it: a
+    voice, an object that the standard doesn't define, an overlay hidden in the pixels' unused bits, Burned In
+    Annotation YES, and risky modalities of which neither the policy nor, if trusted, the file says that they
+    are clean.
     """
     iod = object_of("".join(texts_of(dataset, _tag("SOPClassUID"))))
     if not iod or iod == "raw-data":
@@ -123,29 +112,3 @@ def _tag(keyword: str) -> int:
     from pydicom.datadict import tag_for_keyword
 
     return tag_for_keyword(keyword) or 0
-
-
-def blacken(dataset: Dataset, regions: tuple[Region, ...]) -> None:
-    """Blacken regions of all frames of uncompressed or decodable pixel data, in place.
-
-    Compressed pixels become Explicit VR Little Endian: nothing is compressed anew, no other pixel changes
-    but by what the file's own lossy compression had done. Raises whatever pydicom does on a broken image.
-    """
-    if not regions:
-        return
-    if dataset.file_meta.TransferSyntaxUID.is_compressed:
-        dataset.decompress(as_rgb=False, generate_instance_uid=False)
-    import numpy as np
-    from pydicom.pixels.utils import get_expected_length
-
-    if dataset.get("PhotometricInterpretation") == "YBR_FULL_422" or int(dataset.BitsAllocated) % 8:
-        raise Refused(Reason.DOUBTFUL_PIXELS, queued=True)
-    rows, columns, samples = int(dataset.Rows), int(dataset.Columns), int(dataset.get("SamplesPerPixel", 1))
-    size = get_expected_length(dataset)
-    shape = (-1, rows, columns, samples * int(dataset.BitsAllocated) // 8)
-    if samples > 1 and int(dataset.get("PlanarConfiguration", 0)):
-        shape = (-1, rows, columns, int(dataset.BitsAllocated) // 8)  # each plane is as a frame
-    image = np.frombuffer(dataset.PixelData[:size], dtype=np.uint8).reshape(shape).copy()
-    for region in regions:
-        image[:, region.top : region.bottom, region.left : region.right] = 0
-    dataset.PixelData = image.tobytes() + b"\0" * (size % 2)

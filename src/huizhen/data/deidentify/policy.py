@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -33,9 +33,25 @@ class SafePrivate(BaseModel):
 
 
 class PixelPolicy(BaseModel):
-    """Which pixels are released although nobody has looked at them."""
+    """What is done about text and faces in pixels, and which of them leave although nobody has looked."""
 
     model_config = _STRICT
+    inspect: Literal["none", "ocr"] = "none"
+    """Whether pixels are looked at, by OCR and by the layouts of devices (`pip install 'huizhen[deid]'`)."""
+    look_at: Literal["all", "risky"] = "all"
+    """All images, or only the risky kinds; OCR takes about a second an image."""
+    layouts: bool = True
+    """Whether all outside ultrasound's regions, and the known banners of devices, are blackened unread."""
+    text_score: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """From this sureness of its reading a box counts as text; below it is a doubt."""
+    leave_marks: bool = False
+    """Whether marks of side, view and position, and figures of a scale stay, where they are read surely."""
+    mark_score: Annotated[float, Field(ge=0.5, le=1)] = 0.9
+    """How sure a reading must be for a mark to stay."""
+    most_masked_percent: Annotated[float, Field(gt=0, le=100)] = 20.0
+    """An image of which more is text waits: it is a report or a screen, not a picture."""
+    heads: Literal["refuse", "review", "release"] = "review"
+    """What becomes of head CT, MR and PET, from which a face can be drawn: nothing here removes it."""
     release: tuple[Annotated[str, Field(pattern=r"^[A-Z]{2,16}$")], ...] = ()
     """Risky modalities (0008,0060) that a person at the site judged free of burned-in text.
 
@@ -61,6 +77,8 @@ class DeidPolicy(BaseModel):
     """Dates go back by one number of days a patient, drawn between 1 and this by the site's key."""
     largest_mib: Annotated[int, Field(ge=1, le=1 << 20)] = 4096
     """Larger files are refused."""
+    seconds_per_file: Annotated[int, Field(ge=1, le=86400)] = 600
+    """A file that takes longer is refused."""
     pixels: PixelPolicy = PixelPolicy()
     private: tuple[SafePrivate, ...] = ()
     """Taken with the option safe_private, beside those of PS3.15 Table E.3.10-1."""
