@@ -12,6 +12,7 @@ import pytest
 from huizhen.errors import InvalidInputError, MessageError
 from huizhen.federate.statistics.batch import Batch, Fold, Folded
 from huizhen.federate.statistics.calibration import Recalibration
+from huizhen.federate.statistics.combat import Combat, features_of
 from huizhen.federate.statistics.counts import Categories, Histogram
 from huizhen.federate.statistics.cox import Cox
 from huizhen.federate.statistics.cox_likelihood import CoxLikelihood
@@ -45,6 +46,7 @@ def kinds_of_data(rows: slice) -> dict[str, Any]:
         "table": table_of(COLUMNS, X[rows]),
         "column": table_of(("a",), np.round(X[rows, :1], 1)),
         "design": regression,
+        "features": features_of(X[rows], SCORES[:1, rows].T),
         "survival": followed,
         "folded": Folded(data=regression, fold=FOLD[rows]),
         "risks": scored(TARGET[rows] == 1, SCORES[0, rows]),
@@ -77,6 +79,9 @@ STATISTICS: list[tuple[Any, str]] = [
     (Fold(statistic=LOGISTIC, fold=2), "folded"),
 ]
 STRATIFIED = (StratifiedCox(columns=COLUMNS), "survival")
+COMBAT = (Combat(features=2, covariates=("c",)), "features")
+BY_SITE = [STRATIFIED, COMBAT]
+"""Statistics that go by what varies within sites: the pooled patients as one site give another result."""
 IDS = [f"{place}-{type(item).__name__}" for place, (item, _) in enumerate(STATISTICS)]
 
 
@@ -103,7 +108,7 @@ def test_sites_together_give_what_the_pooled_patients_give(statistic: Any, kind:
     assert_same(apart.result, pooled.result)
 
 
-@pytest.mark.parametrize(("statistic", "kind"), [*STATISTICS, STRATIFIED], ids=[*IDS, "stratified"])
+@pytest.mark.parametrize(("statistic", "kind"), [*STATISTICS, *BY_SITE], ids=[*IDS, "stratified", "combat"])
 def test_a_statistic_travels_as_json(statistic: Any, kind: str) -> None:
     text = json.dumps(to_specification(statistic), allow_nan=False)
     assert from_specification(json.loads(text)) == statistic
@@ -116,7 +121,7 @@ def test_a_statistic_travels_as_json(statistic: Any, kind: str) -> None:
 
 
 def test_every_kind_keeps_the_contract() -> None:
-    assert {type(item).__name__ for item, _ in [*STATISTICS, STRATIFIED]} == set(KINDS)
+    assert {type(item).__name__ for item, _ in [*STATISTICS, *BY_SITE]} == set(KINDS)
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ class Run(Generic[R]):
 
 STEPS: Final = {
     **dict.fromkeys(("categories", "histogram", "kappa", "localisation", "scores", "spending"), 1),
+    "combat": 2,
     "delong": 2,
 }
 """Of the statistics that are done after few steps, how many they have."""

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from huizhen.errors import InvalidInputError, MessageError
 from huizhen.federate.statistics.batch import Batch, Fold
 from huizhen.federate.statistics.calibration import Recalibration
+from huizhen.federate.statistics.combat import Combat
 from huizhen.federate.statistics.counts import Categories, Histogram
 from huizhen.federate.statistics.cox import Cox
 from huizhen.federate.statistics.cox_likelihood import CoxLikelihood
@@ -36,6 +37,7 @@ KINDS: Mapping[str, type[Any]] = {
     for kind in (
         Batch,
         Categories,
+        Combat,
         Cox,
         CoxLikelihood,
         DeLong,
