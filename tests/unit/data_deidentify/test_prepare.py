@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
 
+from huizhen.core.evidence import Verdict
 from huizhen.core.progress import Silent
 from huizhen.core.words import Language, load_words
 from huizhen.data.deidentify.context import Rule
@@ -91,7 +92,7 @@ def test_a_killed_run_goes_on(
 ) -> None:
     for i in range(6):
         write(make(study=f"1.{i}", instance=f"1.{i}.1"), f"in/{i}.dcm")
-    from huizhen.data.deidentify import prepare as module
+    from huizhen.data.deidentify import jobs as module
 
     whole, calls = module.deidentify_file, []
 
@@ -238,7 +239,10 @@ def test_the_report(make: Make, write: Write, run: Run, tmp_path: Path) -> None:
     assert "放行" in write_report(made, tmp_path / "out", Language.ZH).read_text()
     report = json.loads((tmp_path / "out/report.json").read_text())
     assert report["held"] == [{"fate": "refused", "reason": "not_dicom", "files": 1}]
-    (evidence,) = evidence_of(made)
+    evidence, pixels, audit = evidence_of(made)
+    assert (pixels.key, pixels.estimate) == ("deidentification/pixels", 0.0)
+    assert pixels.detail["unseen"] == 1
+    assert audit.verdict is Verdict.NOT_ASSESSED
     assert (evidence.estimate, evidence.n, evidence.unit) == (1.0, 2, "file")
     assert evidence.detail["standard"] == "DICOM PS3.15 2024e, Annex E, Table E.1-1"
 

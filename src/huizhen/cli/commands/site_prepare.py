@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,9 @@ STATE = "deid"
 POLICY = "deid.toml"
 """The policy in the site's folder that is taken where none is named."""
 
+_MOST = 8
+"""Processes at most where the user names no number."""
+
 
 def command(
     context: typer.Context,
@@ -24,10 +28,10 @@ def command(
     out: Annotated[Path, typer.Option("--out")],
     site: Annotated[Path, typer.Option("--site")] = Path("."),
     policy: Annotated[Path | None, typer.Option("--policy")] = None,
+    jobs: Annotated[int, typer.Option("--jobs", min=0, max=64)] = 0,
 ) -> None:
     """De-identify a folder of DICOM files."""
     screen = screen_of(context)
-    from huizhen.data.deidentify.inspectors import inspector_of
     from huizhen.data.deidentify.key import Pseudonymiser, open_secret
     from huizhen.data.deidentify.outcome import Fate
     from huizhen.data.deidentify.policy import DeidPolicy, load_policy
@@ -46,7 +50,7 @@ def command(
         policy=rules,
         who=who,
         progress=screen.progress(),
-        inspector=inspector_of(rules.pixels),
+        processes=jobs or min(os.cpu_count() or 1, _MOST),
     )
     page = write_report(done, out, screen.language)
     screen.answer(report_of(done) | {"report": str(page), "known": done.known})

@@ -23,6 +23,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 from huizhen import __version__
 from huizhen.core.files import private_folder, storage_error
 from huizhen.data.deidentify.context import Context, Rule
+from huizhen.data.deidentify.decisions import UNSAID, ByPerson, Said
 from huizhen.data.deidentify.elements import texts_of
 from huizhen.data.deidentify.fragments import copy_pixels
 from huizhen.data.deidentify.heads import check_head
@@ -70,15 +71,19 @@ def deidentify_file(
     policy: DeidPolicy,
     who: Pseudonymiser,
     inspector: PixelInspector | None = None,
+    said: Said = UNSAID,
 ) -> Outcome:
     """Write the de-identified copy of `source` below `out`, or nothing; never a part of one.
 
     Its path is the patient's pseudonym and the new UIDs. Pixels are copied as they are stored unless an
-    inspector finds something in them. Raises `StorageError` when `out` can't be written.
+    inspector, or a person (`said`), finds something in them. Raises
+    `StorageError` when `out` can't be written.
     """
+    if said.outcome is not None:
+        return said.outcome
     try:
         with opened(source, most_bytes=policy.largest_mib << 20) as found:
-            return _release(found, out, policy, who, inspector)
+            return _release(found, out, policy, who, inspector, said)
     except Refused as refused:
         return refused.outcome
     except HuizhenError:
@@ -87,8 +92,24 @@ def deidentify_file(
         return Outcome(fate=Fate.REFUSED, reason=Reason.UNREADABLE)
 
 
+def _looker(
+    dataset: Dataset, policy: DeidPolicy, inspector: PixelInspector | None, said: Said
+) -> PixelInspector | None:
+    """Return who looks at an image: a person did, the inspector, or nobody. Raises `Refused` on a head."""
+    if not said.head:
+        check_head(dataset, policy.pixels)
+    if said.pixels is not None:
+        return ByPerson(seen=said.pixels)
+    return None if policy.pixels.look_at == "risky" and not is_risky(dataset) else inspector
+
+
 def _release(
-    found: Opened, out: Path, policy: DeidPolicy, who: Pseudonymiser, inspector: PixelInspector | None
+    found: Opened,
+    out: Path,
+    policy: DeidPolicy,
+    who: Pseudonymiser,
+    inspector: PixelInspector | None,
+    said: Said,
 ) -> Outcome:
     """Clean an opened file and write its copy."""
     dataset = found.dataset
@@ -97,9 +118,7 @@ def _release(
     _check_whole(found)
     if not _text(dataset, 0x00100020):
         raise Refused(Reason.MISSING_PATIENT, queued=True)
-    check_head(dataset, policy.pixels)
-    if inspector is not None and policy.pixels.look_at == "risky" and not is_risky(dataset):
-        inspector = None
+    inspector = _looker(dataset, policy, inspector, said)
     check_pixels(dataset, policy.pixels, inspected=inspector is not None)
     context = deidentify_dataset(dataset, policy=policy, who=who)
     pseudonym = who.patient(context.patient)
@@ -114,7 +133,7 @@ def _release(
         patient=pseudonym,
         done=tuple(context.done),
         kept=context.kept,
-        how=context.seen.how if context.seen else "",
+        how=context.seen.how if context.seen else "unseen" if "Rows" in dataset else "",
         regions=context.seen.regions if context.seen else (),
     )
 

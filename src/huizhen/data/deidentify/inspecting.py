@@ -23,7 +23,7 @@ from huizhen.data.deidentify.profile import Action
 from huizhen.data.deidentify.regions import Inspection
 from huizhen.errors import HuizhenError
 
-__all__ = ["inspect_pixels"]
+__all__ = ["inspect_pixels", "with_pixels"]
 
 _PIXELS = 0x7FE00010
 _CHANGED = ("PhotometricInterpretation", "PlanarConfiguration", "BitsAllocated", "BitsStored", "HighBit")
@@ -40,7 +40,7 @@ def inspect_pixels(found: Opened, context: Context, inspector: PixelInspector | 
     if inspector is None or "Rows" not in dataset:
         return found.stream, found.syntax
     start = found.stream.tell()
-    whole = _with_pixels(found)
+    whole = with_pixels(found)
     found.stream.seek(start)
     if _PIXELS not in whole:
         return found.stream, found.syntax
@@ -70,8 +70,8 @@ def _looked_at(whole: Dataset, inspector: PixelInspector) -> Inspection:
     return seen
 
 
-def _with_pixels(found: Opened) -> Dataset:
-    """Return the cleaned dataset with its pixels, as an inspector sees it."""
+def with_pixels(found: Opened) -> Dataset:
+    """Return an opened dataset with its pixels, as an inspector sees it; the stream moves behind them."""
     body = BytesIO()
     fp = DicomIO(body)
     fp.is_implicit_VR, fp.is_little_endian = found.syntax.is_implicit_VR, found.syntax.is_little_endian

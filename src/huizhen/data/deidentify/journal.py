@@ -18,9 +18,9 @@ from huizhen.data.deidentify.context import Done, Rule
 from huizhen.data.deidentify.outcome import Fate, Outcome, Reason
 from huizhen.data.deidentify.profile import Action
 from huizhen.data.deidentify.regions import region_of
-from huizhen.errors import StorageError
+from huizhen.errors import HuizhenError, StorageError
 
-__all__ = ["Entry", "Journal"]
+__all__ = ["Entry", "Journal", "Known"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +67,16 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What an earlier run did of a file."""
+
+    mark: str
+    fate: Fate
+    place: str
+    reason: Reason | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Journal:
     """The journal of one preparation in a file."""
 
@@ -80,12 +90,17 @@ class Journal:
             for line in stream:
                 try:
                     yield Entry.from_json(json.loads(line))
-                except (ValueError, KeyError, TypeError):
+                except (ValueError, KeyError, TypeError, HuizhenError):
                     continue
 
-    def known(self) -> dict[str, tuple[str, Fate, str]]:
-        """Return the mark, fate and place of each file, as its last entry has them."""
-        return {one.file: (one.mark, one.outcome.fate, one.outcome.place) for one in self.entries()}
+    def known(self) -> dict[str, Known]:
+        """Return what the last entry of each file says of it, in short."""
+        return {
+            one.file: Known(
+                mark=one.mark, fate=one.outcome.fate, place=one.outcome.place, reason=one.outcome.reason
+            )
+            for one in self.entries()
+        }
 
     def last(self, marks: Mapping[str, str]) -> Iterator[Entry]:
         """Yield the last entry of each file in `marks` (its keyed name to its mark), in the order written."""

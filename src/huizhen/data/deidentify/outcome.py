@@ -57,8 +57,8 @@ class Outcome:
     """What became of one file: `place` is its path below the output folder, where it was released.
 
     `done` has its actions without any old value; `kept` counts the elements that stayed as they were. `how`
-    says who looked at its pixels ("ocr", "person", or nobody), and `regions` where text was found: blackened
-    in a released file, a proposal in one that waits.
+    says who looked at its pixels ("ocr", "person", "unseen", or "" where there are none), and `regions` where
+    text was found: blackened in a released file, a proposal in one that waits.
     """
 
     fate: Fate

@@ -13,11 +13,12 @@ from typing import Any
 
 from pydicom.datadict import keyword_for_tag
 
-from huizhen.core.evidence import Evidence
+from huizhen.core.evidence import Evidence, Interval
 from huizhen.core.files import write_json, write_text
 from huizhen.core.words import Language, load_words
+from huizhen.data.deidentify.audits import Audit
 from huizhen.data.deidentify.outcome import Fate
-from huizhen.data.deidentify.prepare import Prepared
+from huizhen.data.deidentify.tally import Prepared
 
 __all__ = ["evidence_of", "report_of", "write_report"]
 
@@ -33,12 +34,22 @@ def report_of(prepared: Prepared) -> dict[str, Any]:
         "files": {fate.value: prepared.counts.get(fate, 0) for fate in Fate},
         "patients": prepared.patients,
         "elements_kept": prepared.kept,
+        "pixels": prepared.pixels.to_json(),
+        "audit": _audit(prepared.audit),
         "held": [
             {"fate": fate.value, "reason": reason.value, "files": n}
             for (fate, reason), n in sorted(prepared.reasons.items())
         ],
         "actions": _by_tag(prepared.actions),
     }
+
+
+def _audit(audit: Audit | None) -> dict[str, Any] | None:
+    """Return an audit's counts and bound; who looked stays at the site."""
+    if audit is None:
+        return None
+    found = {name: value for name, value in audit.to_json().items() if name not in ("reader", "journal")}
+    return found | {"upper": round(audit.upper, 6)}
 
 
 def _by_tag(actions: Mapping[tuple[str, str, str], int]) -> list[dict[str, Any]]:
@@ -64,6 +75,7 @@ def _name(tag: str) -> str:
 def evidence_of(prepared: Prepared) -> tuple[Evidence, ...]:
     """Return what a dossier may say of a preparation: how many files left, and by which profile."""
     report = report_of(prepared)
+    pixels = report["pixels"]
     described = {name: report[name] for name in ("standard", "options", "policy", "held")}
     return (
         Evidence(
@@ -77,6 +89,43 @@ def evidence_of(prepared: Prepared) -> tuple[Evidence, ...]:
             inputs=(prepared.policy,),
             detail={**described, "patients": prepared.patients, "actions": len(report["actions"])},
         ),
+        Evidence(
+            key="deidentification/pixels",
+            metric="deidentification_pixels",
+            stage="deidentify",
+            estimate=float(pixels["by_ocr"] + pixels["by_person"]),
+            n=prepared.files,
+            unit="file",
+            descriptive=True,
+            inputs=(prepared.policy,),
+            detail=pixels,
+        ),
+        _audited(prepared),
+    )
+
+
+def _audited(prepared: Prepared) -> Evidence:
+    """Return what the last audit says: the share of its sample that still had text, with its upper bound."""
+    audit, key, metric = prepared.audit, "deidentification/audit", "deidentification_audit"
+    if audit is None:
+        return Evidence.not_assessed(
+            key=key,
+            metric=metric,
+            stage="deidentify",
+            reason="no random sample of the released images was looked at by a person",
+            inputs=(prepared.policy,),
+        )
+    return Evidence(
+        key=key,
+        metric=metric,
+        stage="deidentify",
+        estimate=audit.missed / audit.looked_at,
+        interval=Interval(low=0.0, high=audit.upper, method="rule of three, or Clopper-Pearson, one-sided"),
+        n=audit.looked_at,
+        n_events=audit.missed,
+        unit="image",
+        inputs=(prepared.policy,),
+        detail={"population": audit.population, "time": audit.time},
     )
 
 

@@ -1,0 +1,91 @@
+"""The folders of a preparation: kept apart, claimed by one policy and key, and tidied after a killed run."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from huizhen.core.digests import Digest
+from huizhen.core.files import open_private, private_folder, storage_error, write_json
+from huizhen.data.deidentify.profile import STANDARD
+from huizhen.errors import DataError
+
+__all__ = ["CLAIM", "claim", "keep_apart", "lines", "tidy"]
+
+CLAIM = "deid.json"
+"""By which policy and key the folder is written."""
+
+
+def keep_apart(folder: Path, out: Path, state: Path) -> None:
+    """Raise `DataError` where what is written would lie in what is read, or the other way round."""
+    if not folder.is_dir():
+        raise DataError(
+            "there is no such folder", remedy="name the folder of the raw files", file=folder.name
+        )
+    for one in (out, state):
+        if one.is_relative_to(folder) or folder.is_relative_to(one):
+            raise DataError(
+                "lies in the folder that is read, or the other way round",
+                remedy="choose a folder beside it",
+                file=one.name,
+            )
+    if state.is_relative_to(out):
+        raise DataError(
+            "the site's folder lies in the folder that leaves",
+            remedy="choose another folder for what leaves",
+            file=out.name,
+        )
+
+
+def claim(out: Path, run: Digest) -> None:
+    """Note by which policy and key `out` is written. Raises `DataError` where it was by another."""
+    try:
+        found = json.loads((out / CLAIM).read_text(encoding="utf-8")) if (out / CLAIM).exists() else None
+    except (OSError, ValueError) as error:
+        raise DataError("is damaged", remedy="choose another folder for what leaves", file=CLAIM) from error
+    if found is None:
+        write_json(out / CLAIM, {"policy": run, "standard": STANDARD})
+    elif not isinstance(found, dict) or found.get("policy") != run:
+        raise DataError(
+            "holds what another policy or another key released",
+            remedy="choose another folder for what leaves, or use the same policy and key",
+            file=out.name,
+        )
+
+
+def tidy(images: Path, *, known: Container[str] | None) -> None:
+    """Remove what a killed run had begun to write, and what it wrote and could not note any more.
+
+    `known` has the places of all noted files; None where there is no journal yet: nothing can be told.
+    """
+    for path in images.rglob(".*.part"):
+        path.unlink(missing_ok=True)
+    if known is None:
+        return
+    for path in images.rglob("*.dcm"):
+        if path.relative_to(images).as_posix() not in known:
+            path.unlink(missing_ok=True)
+
+
+@contextmanager
+def lines(path: Path) -> Iterator[Callable[[object], None]]:
+    """Yield a function that writes a line of JSON to a file, which is whole or absent."""
+    name = path.with_name(f".{path.name}.part")
+    try:
+        private_folder(path.parent)
+        name.unlink(missing_ok=True)
+        with open_private(name) as stream:
+            yield lambda value: _write_line(stream, value)
+        os.replace(name, path)
+    except OSError as error:
+        raise storage_error(path, error) from error
+    finally:
+        name.unlink(missing_ok=True)
+
+
+def _write_line(stream: IO[bytes], value: object) -> None:
+    stream.write(json.dumps(value, separators=(",", ":")).encode() + b"\n")
