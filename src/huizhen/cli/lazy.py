@@ -30,6 +30,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
         "data",
         "site",
         "federation",
+        "transfer",
     ),
     "study": ("new", "check", "lock"),
     "form": ("new", "check"),
@@ -49,6 +50,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
         "recode",
         "serve",
     ),
+    "transfer": ("check", "rules"),
     "federation": ("key", "provision", "start", "stop", "status", "lead"),
 }
 """The groups and their commands, in the order of the help. A name that is a group itself opens that group."""

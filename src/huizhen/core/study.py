@@ -124,7 +124,7 @@ class Source(Frozen):
 
 
 class Site(Frozen):
-    """One hospital: its name, role, jurisdiction (ISO 3166 code, informative) and sources."""
+    """One hospital: its name, role, jurisdiction (ISO 3166 code) and sources."""
 
     name: Name
     """A short code: it names folders, keys and columns."""
@@ -303,7 +303,8 @@ class Study(Frozen):
     def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what the study says nothing of, so that nothing of it is signed."""
         found: dict[str, Any] = handler(self)
-        optional = ("predictions", "reads", "protocol", "use", "transfer", "robustness", "conformal", "triage", "dossier")
+        given = ("predictions", "reads", "protocol", "use", "transfer")
+        optional = (*given, "robustness", "conformal", "triage", "dossier")
         tables = [key for key in optional if getattr(self, key) is None]
         silent = [*LEFT_OUT, "phantom_truth"] if self.is_given else []
         silent += ["version"] if self.version == 1 else []

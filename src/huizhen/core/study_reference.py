@@ -8,7 +8,7 @@ import re
 import textwrap
 import tomllib
 from collections.abc import Iterator, Mapping
-from datetime import time
+from datetime import date, time
 from enum import Enum
 from functools import cache
 from importlib.resources import files
@@ -116,6 +116,7 @@ PLAIN: Mapping[Any, str] = {
     float: "number",
     bool: "true or false",
     time: "time of day",
+    date: "day",
 }
 
 

@@ -1,4 +1,4 @@
-"""The study file's [transfer]: who leads, what people know of each hospital, and the documents that are held."""
+"""The study file's [transfer]: who leads, what people know of each hospital, which documents are held."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["HeldDocument", "TransferPlan", "transfer_problems"]
 
 Place = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
-Told = dict[str, bool | int | date | str]
+Told = dict[str, bool | int | str]
 
 
 class HeldDocument(Frozen):
@@ -48,7 +48,7 @@ class HeldDocument(Frozen):
 
 
 class TransferPlan(Frozen):
-    """What may cross borders is decided by rules before a run, which starts only if every flow is permitted."""
+    """What may cross borders, decided by rules before a run: it starts only if every flow is permitted."""
 
     lead: Place
     """The jurisdiction of whoever leads, or runs, the study (ISO 3166)."""
@@ -59,7 +59,7 @@ class TransferPlan(Frozen):
     deidentified: bool = False
     """Without a federation: whether the sites' data are de-identified before they are read."""
     facts: Told = Field(default_factory=dict)
-    """What holds for every sender, by the names that `huizhen transfer rules --facts` lists."""
+    """What holds for every sender, by names of `huizhen transfer rules --facts`; a day is written in quotes."""
     site: dict[str, Told] = Field(default_factory=dict)
     """The same for one sender, by its name; the lead's is lead."""
     document: list[HeldDocument] = Field(default_factory=list)
@@ -76,12 +76,15 @@ def transfer_problems(study: Study) -> list[str]:
         problems.append(f"transfer.site.{name} | is no site of the study | name a site, or lead")
     held = {one.site for one in study.transfer.document if one.site}
     for name in sorted(held - names - {"lead"}):
-        problems.append(f"transfer.document | {name} is no site of the study | name a site, or leave site out")
+        problems.append(
+            f"transfer.document | {name} is no site of the study | name a site, or leave site out"
+        )
     for site in study.site:
         code = site.jurisdiction
         if code and not (len(code) == 2 and code.isascii() and code.isalpha() and code.isupper()):
-            reason = "is no ISO 3166 code of two capital letters"
-            problems.append(f"site.jurisdiction | {reason} | write it as CN, DE or US")
+            problems.append(
+                "site.jurisdiction | is no ISO 3166 code of two capital letters | write it as CN, DE or US"
+            )
     return problems
 
 
@@ -90,5 +93,7 @@ def _unsaid(study: Study) -> list[str]:
     places = {site.jurisdiction.upper() for site in study.site if site.jurisdiction}
     if study.federation is None or len(places) < 2:
         return []
-    reason = f"is missing, and the sites stand in {len(places)} jurisdictions"
-    return [f"transfer | {reason} | say in [transfer] who leads, and which documents are held"]
+    return [
+        f"transfer | is missing, and the sites stand in {len(places)} jurisdictions | "
+        "say in [transfer] who leads, and which documents are held"
+    ]

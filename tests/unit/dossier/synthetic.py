@@ -234,9 +234,25 @@ def data_evidence() -> list[Evidence]:
     asked = {"permitted": 84, "no_consent": 4, "withdrawn": 2, "day": "2026-11-23", "register": "ab" * 32}
     return [
         described("consent/north", "consent", asked, n=90),
+        *crossing_evidence(),
         described("data/flow", "flow", flow, **size),
         described("data/cohort", "cohort", {"sites": rows}, **size),
         described("data/leakage", "leakage", leakage, verdict=Verdict.PASS, reason=reason, **size),
+    ]
+
+
+def crossing_evidence() -> list[Evidence]:
+    """Return the decisions on two flows, and a table held against a site's policy."""
+    flow = {"sender": "north", "receiver": "lead", "kind": "updates", "origin": "CN", "destination": "DE"}
+    told = {"outcome": "permitted", "rules": ["CB-8-sensitive", "PIPL-55"], "documents": ["SCC-7"]}
+    more = {"unverified": ["PIPL-55"], "missing": [], "day": "2026-11-23"}
+    down = {"sender": "lead", "receiver": "north", "kind": "weights", "origin": "DE", "destination": "CN"}
+    risk = {"smallest_class": 3, "max_risk": 0.333, "average_risk": 0.05, "share_above": 0.1}
+    why, held = "the rules permit it", "the bounds of the site's policy don't hold"
+    return [
+        described("transfer/north/lead/updates", "transfer", flow | told | more, verdict=Verdict.PASS, reason=why),
+        described("transfer/lead/north/weights", "transfer", down | told | more, verdict=Verdict.PASS, reason=why),
+        described("disclosure/north/0", "disclosure", risk, verdict=Verdict.FAIL, reason=held, n=90),
     ]
 
 

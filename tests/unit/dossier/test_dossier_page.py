@@ -177,6 +177,12 @@ def test_what_patients_permit_is_counted(html: str) -> None:
     assert ">84<" in table
 
 
+def test_what_crosses_borders_is_told_with_rules_and_documents(html: str) -> None:
+    table = html.partition('id="table-transfer"')[2].partition("</table>")[0]
+    for text in ("(CN) → the study lead (DE)", "（DE） → ", "CB-8-sensitive", "SCC-7", "model updates"):
+        assert text in table
+
+
 def test_moved_risks_are_told_beside_the_slope(html: str) -> None:
     assert html.count("7 risks near 0 or 1 moved") == 4  # a cell and a line to search, for each cohort
 

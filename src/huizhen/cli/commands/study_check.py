@@ -45,12 +45,15 @@ def look_inside(file: Path, data_root: Path | None) -> tuple[list[Problem], list
     from huizhen.cli.dicom_check import check_headers
     from huizhen.core.study_file import load_study, study_roots, study_text, with_lines
     from huizhen.core.study_notes import study_notes
+    from huizhen.data.transfer.checking import check_transfers
+    from huizhen.data.transfer.study_decisions import today
     from huizhen.pipeline.reporting import reporting_problems
 
     study, roots, text = load_study(file), study_roots(file, data_root), study_text(file)
     problems, notes = check_headers(study, roots)
-    problems = [*problems, *reporting_problems(study, file)]
-    return with_lines(problems, text), with_lines([*study_notes(study, roots), *notes], text)
+    refused, told = check_transfers(study, roots, today())
+    problems = [*problems, *reporting_problems(study, file), *refused]
+    return with_lines(problems, text), with_lines([*study_notes(study, roots), *notes, *told], text)
 
 
 def _show_notes(notes: list[Problem], file: Path, screen: Screen) -> None:

@@ -1,0 +1,69 @@
+"""Borders: what the study sends from whom to whom, and by which rules and documents that is permitted."""
+
+from __future__ import annotations
+
+from huizhen.dossier.blocks import Block, Cell, Heading, Row, Table
+from huizhen.dossier.citations import cite, pointer, readable
+from huizhen.dossier.details import cite_leaf, verdict_mark
+from huizhen.dossier.estimates import DASH, detail_of
+from huizhen.dossier.labels import column_name, site_name
+from huizhen.dossier.record import Measured, Record
+from huizhen.dossier.wording import Text, say
+
+__all__ = ["borders"]
+
+COLUMNS = ("flow", "kind_of_data", "verdict", "rules", "documents", "unverified", "as_of")
+
+
+def borders(record: Record) -> list[Block]:
+    """Return the decision on each flow of the study; nothing in a study that asked for none."""
+    found = record.about("transfer")
+    if not found:
+        return []
+    return [
+        Heading(id="borders", text=say("heading.borders")),
+        Table(
+            id="table-transfer",
+            caption=say("table.transfer"),
+            head=tuple(map(column_name, COLUMNS)),
+            rows=tuple(_row(record, one) for one in found),
+            note=(say("note.transfer"),),
+        ),
+    ]
+
+
+def _row(record: Record, measured: Measured) -> Row:
+    cells: tuple[Cell, ...] = (
+        (_flow(record, measured),),
+        (detail_of(measured, "kind") or DASH,),
+        (verdict_mark(measured.evidence.verdict.value),),
+        *(_listed(measured, name) for name in ("rules", "documents", "unverified")),
+        (detail_of(measured, "day") or DASH,),
+    )
+    return Row(cells=cells, phantom=measured.evidence.phantom)
+
+
+def _flow(record: Record, measured: Measured) -> Text:
+    """Return who sends to whom, each with the jurisdiction."""
+    told = measured.evidence.detail
+
+    def party(name: str, place: str) -> Text:
+        who = str(told.get(name, ""))
+        named = say("borders.lead") if who == "lead" else site_name(who, record.site_titles)
+        where = str(told.get(place, "")) or "?"
+        return Text(f"{named.en} ({where})", f"{named.zh}（{where}）")
+
+    one, other = party("sender", "origin"), party("receiver", "destination")
+    return Text(f"{one.en} → {other.en}", f"{one.zh} → {other.zh}")
+
+
+def _listed(measured: Measured, name: str) -> Cell:
+    values = measured.evidence.detail.get(name)
+    if not isinstance(values, list) or not values:
+        return (DASH,)
+    if len(values) == 1:
+        place = pointer("detail", name, 0)
+        return (
+            cite(measured.entry, column_name(name), place, show=readable, phantom=measured.evidence.phantom),
+        )
+    return (cite_leaf(measured.entry, ("detail", name), values, phantom=measured.evidence.phantom),)
