@@ -31,10 +31,11 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
         "site",
         "federation",
         "transfer",
+        "catalogue",
     ),
     "study": ("new", "check", "lock"),
     "form": ("new", "check"),
-    "data": ("import", "describe", "audit-labels"),
+    "data": ("import", "describe", "check", "audit-labels"),
     "site": (
         "init",
         "join",

@@ -47,10 +47,19 @@ def fingerprint(pixels: NDArray[np.float32]) -> Fingerprint:
     >>> distance(fingerprint(image), fingerprint(image[:, :, ::-1]))
     0
     """
-    small = _scaled(_without_border(pixels.mean(axis=0)))
-    bits = _BASIS @ small @ _BASIS.T > 0  # (16, 16)
+    bits = low_frequencies(pixels) > 0
     bits[0, 0] = False
     return Fingerprint(np.packbits(bits.ravel()).tobytes())
+
+
+def low_frequencies(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the coefficients (16, 16) whose signs are the fingerprint: vertical by horizontal frequency.
+
+    >>> low_frequencies(np.full((1, 40, 30), 0.5, np.float32))[0, 0].round().item()
+    2048.0
+    """
+    small = _scaled(_without_border(pixels.mean(axis=0)))
+    return np.asarray(_BASIS @ small @ _BASIS.T, dtype=np.float32)
 
 
 def distance(one: Fingerprint, other: Fingerprint) -> int:

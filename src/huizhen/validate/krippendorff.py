@@ -73,7 +73,7 @@ def _alpha(counts: Floats, times: Floats, scale: Scale) -> float:
 
 
 def _distances(share: Floats, scale: Scale) -> Floats:
-    """Return the squared distance (labels, labels) of each two labels; `share` (labels,) of each were given."""
+    """Return the squared distance (labels, labels) of two labels; `share` (labels,) were given."""
     places = np.arange(len(share), dtype=np.float64)
     if scale == "ordinal":  # ranks: what lies between two labels, and half of each
         middle = np.cumsum(share) - share / 2

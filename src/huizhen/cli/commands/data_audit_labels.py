@@ -39,7 +39,7 @@ def command(
     probability: Annotated[list[str] | None, typer.Option("--probability")] = None,
     reader: Annotated[list[str] | None, typer.Option("--reader")] = None,
     encoding: Annotated[str | None, typer.Option("--encoding")] = None,
-    order: Annotated[Rule, typer.Option("--order")] = "confident",
+    order: Annotated[Rule, typer.Option("--order")] = "class",
     top: Annotated[int | None, typer.Option("--top", min=1)] = None,
     controls: Annotated[int | None, typer.Option("--controls", min=0)] = None,
     reviewed: Annotated[Path | None, typer.Option("--reviewed")] = None,

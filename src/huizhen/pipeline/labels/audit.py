@@ -57,7 +57,7 @@ class LabelAudit:
         return int(self.suspect.sum())
 
 
-def audit_labels(given: AuditInput, *, rule: Order = Order.CONFIDENT, seed: int = 0) -> LabelAudit:
+def audit_labels(given: AuditInput, *, rule: Order = Order.CLASS, seed: int = 0) -> LabelAudit:
     """Return the audit of `given`; `seed` names the draws of the bootstrap.
 
     With a model's probabilities alone they are the belief; with readers alone theirs is; with both, readers

@@ -28,7 +28,6 @@ from huizhen.validate.proportions import wilson
 __all__ = ["CORRECTED", "UNSURE", "Reviewed", "read_decisions", "review_evidence", "write_corrected"]
 
 
-
 class Column(StrEnum):
     """The columns that answers are read from."""
 

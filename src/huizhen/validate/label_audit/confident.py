@@ -82,7 +82,7 @@ def class_thresholds(data: Labelled, weights: NDArray[np.generic] | None = None)
 
 
 def confident_class(data: Labelled, thresholds: Floats) -> Ints:
-    """Return the class that each case confidently is (n,): the likeliest that reaches its threshold, or -1."""
+    """Return the class that each case confidently is (n,): the likeliest to reach its threshold, or -1."""
     reached = data.probability >= thresholds - 1e-12
     shown = np.where(reached, data.probability, -1.0)
     return np.where(reached.any(axis=1), shown.argmax(axis=1), -1).astype(np.int64)

@@ -22,7 +22,7 @@ __all__ = ["Stratum", "share_wrong"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stratum:
-    """Of `size` labels, `read` were looked at again, drawn at random or all, and `wrong` of these were wrong."""
+    """Of `size` labels, `read` were looked at again (at random, or all), and `wrong` of these were wrong."""
 
     size: int
     read: int
