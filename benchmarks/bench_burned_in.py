@@ -321,7 +321,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=2)
     parser.add_argument("--finder", choices=("rapidocr", "tesseract", "both"), default="both")
     parser.add_argument("--text-score", type=float, default=0.5)
-    parser.add_argument("--box-score", type=float, default=0.4)
+    parser.add_argument("--box-score", type=float, default=0.3)
     parser.add_argument("--show", type=Path, help="write the first burned pictures here and stop")
     given = parser.parse_args()
     if given.show:

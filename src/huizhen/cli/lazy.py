@@ -47,12 +47,17 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
         "queue",
         "label",
         "prepare",
+        "prepare-text",
+        "review",
         "risk",
         "recode",
+        "consents",
         "serve",
     ),
     "transfer": ("check", "rules"),
+    "consents": ("import", "export", "check", "withdrawn"),
     "federation": ("key", "provision", "start", "stop", "status", "lead"),
+    "catalogue": ("new", "publish", "check", "search", "answer", "serve"),
 }
 """The groups and their commands, in the order of the help. A name that is a group itself opens that group."""
 

@@ -166,5 +166,5 @@ def test_dim_text_beside_bright_tissue_is_shown_by_its_rank() -> None:
     first, ranks = passes_of(image)
     assert int(first[15, 15]) - int(first[40, 40]) < 6
     assert int(ranks[15, 15]) - int(ranks[40, 40]) > 40
-    assert len(passes_of(image, ranked=False)) == 1
+    assert len(passes_of(image, second=False)) == 1
     assert len(passes_of(np.zeros((9, 9), dtype=np.uint8))) == 1

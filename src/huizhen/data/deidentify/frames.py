@@ -67,16 +67,27 @@ def pictures_of(dataset: Dataset, *, sampled: int = 3) -> list[Stored]:
     return [middle, brightest, darkest, *(kept[i] for i in chosen)]
 
 
-def passes_of(picture: Stored, *, ranked: bool = True) -> list[NDArray[np.uint8]]:
+def passes_of(picture: Stored, *, second: bool = True) -> list[NDArray[np.uint8]]:
     """Return 8-bit pictures in which text of any grey can be seen: (rows, columns) or with 3 colours.
 
-    The first shows the middle 99 % of values. The second, if `ranked`, shows the values' ranks, in which text
-    hardly brighter or darker than a wide plain ground stands out too; where few values occur there is none.
+    The first shows the middle 99 % of values. The `second` has the contrast of every part raised by itself,
+    so that text hardly brighter or darker than its ground stands out too; of more than 8 bits it shows the
+    values' ranks, since text may be dim beside bright tissue. Where few values occur there is none.
     """
     grey = picture if picture.ndim == 2 else picture.max(axis=-1)
-    shown = [_stretched(grey) if picture.ndim == 2 else _eight_bits(picture)]
-    ranks = _ranked(grey) if ranked else None
-    return shown if ranks is None else [*shown, ranks]
+    first = _stretched(grey)
+    shown = [first if picture.ndim == 2 else _eight_bits(picture)]
+    ranks = _ranked(grey) if second else None
+    return shown if ranks is None else [*shown, _local(first if grey.dtype.itemsize == 1 else ranks)]
+
+
+def _local(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return a picture with the contrast of each of 8 x 8 parts raised (CLAHE), where OpenCV is there."""
+    try:
+        import cv2
+    except ImportError:  # it comes with the OCR engine; without, a person looks at the picture as it is
+        return grey
+    return np.asarray(cv2.createCLAHE(clipLimit=4.0, tileGridSize=(8, 8)).apply(grey), dtype=np.uint8)
 
 
 def _stretched(grey: Stored) -> NDArray[np.uint8]:

@@ -42,6 +42,8 @@ _SHAPE_HEIGHT = 0.08
 """Of the image's shorter side: signs taller than it that can't be read are shapes of the body."""
 _SINGLE = 1.6
 """Times its height: an unread box no longer than that is no name, number or date."""
+_LONGER = 1.0
+"""Times its height by which a box is made longer at either end."""
 _FLAG = 0x00280301
 
 
@@ -109,13 +111,22 @@ class TextInspector:
 
     def _found(self, dataset: Dataset) -> Iterable[Found]:
         for number, picture in enumerate(pictures_of(dataset)):
-            for i, shown in enumerate(passes_of(picture, ranked=number == 0)):
+            for i, shown in enumerate(passes_of(picture, second=number == 0)):
                 yield from found_at_scales(self.finder, shown, fine=i == 0)
 
     def _box(self, found: Found, rows: int, columns: int) -> Region:
-        """Return a box with a margin, since an outline cut through a letter leaves it readable."""
-        thick = min(found.region.height, found.region.width)
-        return found.region.grown(max(2, round(0.15 * thick))).within(rows, columns)
+        """Return a box with a margin, and longer by its height at both ends: dim ends of lines go unfound."""
+        region = found.region
+        thick = min(region.height, region.width)
+        across = max(2, round(0.15 * thick))
+        along = across + round(_LONGER * thick)
+        down, aside = (across, along) if region.width >= region.height else (along, across)
+        return Region(
+            top=region.top - down,
+            bottom=region.bottom + down,
+            left=region.left - aside,
+            right=region.right + aside,
+        ).within(rows, columns)
 
 
 def _share(regions: tuple[Region, ...], rows: int, columns: int) -> float:

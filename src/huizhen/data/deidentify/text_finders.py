@@ -50,7 +50,7 @@ class RapidFinder:
     `box_score` is the detector's threshold: lower finds more. Raises `PolicyError` where it isn't installed.
     """
 
-    def __init__(self, *, threads: int = 1, box_score: float = 0.4, unclip: float = 1.8) -> None:
+    def __init__(self, *, threads: int = 1, box_score: float = 0.3, unclip: float = 1.8) -> None:
         try:
             import rapidocr_onnxruntime
         except ImportError as error:
