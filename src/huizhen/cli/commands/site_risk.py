@@ -21,12 +21,14 @@ def command(
     """Assess a table and suggest a recoding."""
     screen = screen_of(context)
     from huizhen.data.disclosure.assess import assess
+    from huizhen.data.disclosure.beyond import beyond
     from huizhen.data.disclosure.policy import load_policy
     from huizhen.data.disclosure.report import RECODING, report_of, write_report
 
     found = assess(table, load_policy(policy), progress=screen.progress())
-    page = write_report(found, out, screen.language)
-    screen.answer(report_of(found) | {"report": str(page)})
+    more = beyond(found, table, policy.parent)
+    page = write_report(found, out, screen.language, more)
+    screen.answer(report_of(found) | more | {"report": str(page)})
     screen.say("site.risk", k=found.before.k, patients=found.data.people, report=page)
     if found.after is None:
         screen.say("site.no_recoding")

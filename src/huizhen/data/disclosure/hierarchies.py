@@ -51,7 +51,8 @@ def hierarchy_of(column: Column, quasi: Quasi) -> Hierarchy:
     Levels that change nothing are left out. Raises `PolicyError` where levels don't nest, or `least` is above
     the highest.
 
-    >>> found = hierarchy_of(column_of("age", ["31", "38", "22", "52"]), Quasi(kind="numeric", bands=(10, 20)))
+    >>> ages = column_of("age", ["31", "38", "22", "52"])
+    >>> found = hierarchy_of(ages, Quasi(kind="numeric", bands=(10, 20)))
     >>> [level.labels for level in found.levels]
     [('22', '31', '38', '52'), ('20-29', '30-39', '50-59'), ('20-39', '40-59'), ('*',)]
     """

@@ -24,6 +24,8 @@ __all__ = ["disclosure_evidence", "report_of", "shown_count", "write_report"]
 
 _ROOM = "huizhen.data.disclosure"
 RECODING = "recoding.toml"
+PARTS = ("special", "rare_values", "population", "rare_disease", "genotypes", "model")
+"""Parts of a report that are there where the policy asks for them (`beyond`)."""
 
 Of = Callable[[Measures], float]
 
@@ -213,12 +215,13 @@ def write_report(
     found: Assessment, out: Path, language: Language, more: Mapping[str, Any] | None = None
 ) -> Path:
     """Write report, evidence and, where one was found, the recoding below `out`; return the page."""
+    silent: dict[str, Any] = dict.fromkeys(PARTS)
     report = report_of(found) | dict(more or {})
     write_json(out / "report.json", report)
     write_json(out / "evidence.json", [disclosure_evidence(found, name="table").to_json()])
     if found.levels:
         write_text(out / RECODING, recoding_toml(found.policy, found.levels, made_from=found.digest))
-    write_text(out / "report.html", _page(found, report, language))
+    write_text(out / "report.html", _page(found, silent | report, language))
     return out / "report.html"
 
 
