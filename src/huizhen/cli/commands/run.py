@@ -13,7 +13,7 @@ from huizhen.cli.screen import Screen, screen_of
 if TYPE_CHECKING:
     from huizhen.core.study import Study
 
-__all__ = ["command"]
+__all__ = ["command", "run_federation"]
 
 
 def command(
@@ -33,7 +33,7 @@ def command(
     if study.federation is not None:
         options = [*(["--form", str(form)] if form else [])]
         options += [part for path in checklist or () for part in ("--checklist", str(path))]
-        raise typer.Exit(_run_federation(file, study, out, root, screen, options))
+        raise typer.Exit(run_federation(file, study, out, root, screen, options))
     from huizhen.pipeline.reporting import Reporting
     from huizhen.pipeline.run import run_study
 
@@ -49,7 +49,7 @@ def command(
     outcome.show_run(result, screen)
 
 
-def _run_federation(
+def run_federation(
     file: Path, study: Study, out: Path | None, root: Path | None, screen: Screen, options: list[str]
 ) -> int:
     """Run a federated study with a process for each site on this machine; return the lead's exit code."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
-from huizhen.data.consent.record import Consent, Said
+from huizhen.data.consent.record import Consent, Said, Withdrawal
 
-__all__ = ["Answer", "Reason", "Use", "decide"]
+__all__ = ["Answer", "Reason", "Use", "decide", "withdrawal_of"]
 
 
 class Reason(StrEnum):
@@ -86,6 +86,21 @@ def decide(consents: Sequence[Consent], use: Use) -> Answer:
     return _weighed(permits, denied, use, newest)
 
 
+def withdrawal_of(consents: Sequence[Consent], day: date) -> tuple[date, Withdrawal] | None:
+    """Return when one patient withdrew, and what is to be done then, if the newest word by `day` is that.
+
+    Of several choices on one day the one that asks for most counts.
+    """
+    given = [one for one in consents if one.given <= day]
+    newest = max((one.version for one in given), default=0)
+    if not given or not _withdrawn(given, [one for one in given if one.version == newest], day):
+        return None
+    order = list(Withdrawal)
+    made = [(one.withdrawn, order.index(one.withdrawal)) for one in given if one.withdrawn is not None]
+    last, choice = max(found for found in made if found[0] <= day)
+    return last, order[choice]
+
+
 def _withdrawn(given: Iterable[Consent], force: Sequence[Consent], day: date) -> bool:
     """Whether the newest word is a withdrawal, made on or after the day of the version in force."""
     days = [one.withdrawn for one in given if one.withdrawn is not None and one.withdrawn <= day]
@@ -94,7 +109,8 @@ def _withdrawn(given: Iterable[Consent], force: Sequence[Consent], day: date) ->
 
 def _covers(denial: Consent, use: Use) -> bool:
     """Whether a denial concerns this use at all: its purpose and partners; modalities are weighed later."""
-    concerns = not denial.said or any(_allows(one, use) for one in denial.said if _is_permission(one))
+    permissions = [one for one in denial.said if _is_permission(one)]
+    concerns = not permissions or any(_allows(one, use) for one in permissions)
     return concerns and (not denial.partners or bool(denial.partners & use.partners))
 
 

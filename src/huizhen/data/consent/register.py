@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -14,7 +14,7 @@ from huizhen.core.table_text import columns_of, numbered_rows
 from huizhen.data.consent.record import Consent, Withdrawal, said_of
 from huizhen.errors import DataError, HuizhenError, InvalidInputError
 
-__all__ = ["Register", "read_register"]
+__all__ = ["Register", "read_register", "register_problems"]
 
 NEEDED = ("patient", "version", "given", "terms")
 OPTIONAL = ("decision", "until", "modalities", "partners", "withdrawn", "withdrawal")
@@ -39,6 +39,23 @@ def read_register(path: Path) -> Register:
     the column and never a patient, for an unknown column, an unknown term and any cell that can't be read: a
     consent that isn't understood permits nothing, and nobody would notice.
     """
+    found: dict[str, list[Consent]] = defaultdict(list)
+    for consent in _rows(path):
+        if isinstance(consent, DataError):
+            raise consent
+        found[consent.patient].append(consent)
+    return Register(
+        consents={patient: tuple(versions) for patient, versions in found.items()}, digest=digest_file(path)
+    )
+
+
+def register_problems(path: Path) -> list[DataError]:
+    """Return what `read_register` would refuse, row by row. Raises `DataError` for an unknown column."""
+    return [found for found in _rows(path) if isinstance(found, DataError)]
+
+
+def _rows(path: Path) -> Iterator[Consent | DataError]:
+    """Yield the consent of each row, or what is wrong with it."""
     held = columns_of(path)
     if unknown := [name for name in held if name not in (*NEEDED, *OPTIONAL)]:
         raise DataError(
@@ -46,13 +63,12 @@ def read_register(path: Path) -> Register:
             remedy=f"name columns {', '.join((*NEEDED, *OPTIONAL))}",
             file=path.name,
         )
-    found: dict[str, list[Consent]] = defaultdict(list)
-    for line, row in numbered_rows(path, [name for name in (*NEEDED, *OPTIONAL) if name in (*NEEDED, *held)]):
-        consent = _consent(row, line, path)
-        found[consent.patient].append(consent)
-    return Register(
-        consents={patient: tuple(versions) for patient, versions in found.items()}, digest=digest_file(path)
-    )
+    named = [name for name in (*NEEDED, *OPTIONAL) if name in (*NEEDED, *held)]
+    for line, row in numbered_rows(path, named):
+        try:
+            yield _consent(row, line, path)
+        except DataError as error:
+            yield error
 
 
 def _consent(row: Mapping[str, str], line: int, path: Path) -> Consent:

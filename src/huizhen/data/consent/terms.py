@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import Literal
@@ -29,7 +29,7 @@ class Term:
     code: str
     id: str
     kind: Kind
-    title: Mapping[str, str]
+    title: Mapping[str, str] = field(hash=False)
     value: Value = ""
     needs: str = ""
     forbids: str = ""

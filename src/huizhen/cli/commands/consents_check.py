@@ -1,0 +1,66 @@
+"""`huizhen site consents check`: what a register says, what is odd in it, and whom it permits a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from huizhen.cli.screen import screen_of
+
+__all__ = ["command"]
+
+SHOWN = 20
+
+
+def command(
+    context: typer.Context,
+    register: Annotated[Path, typer.Argument()],
+    study: Annotated[Path | None, typer.Option("--study")] = None,
+    name: Annotated[str | None, typer.Option("--name")] = None,
+) -> None:
+    """Check a consent register, and hold it against a study."""
+    screen = screen_of(context)
+    from huizhen.data.consent.checking import check_register
+    from huizhen.data.consent.register import read_register, register_problems
+    from huizhen.data.consent.screening import today
+
+    problems = register_problems(register)
+    for problem in problems[1:SHOWN]:
+        screen.plain(screen.told(str(problem)))
+    if problems:
+        screen.say("consents.unreadable", count=len(problems))
+        raise problems[0]
+    found = read_register(register)
+    checked = check_register(found, today())
+    record: dict[str, Any] = {"patients": checked.patients, "rows": checked.rows}
+    record["odd"] = {str(oddity): count for oddity, count in checked.oddities.items()}
+    screen.say("consents.checked", patients=checked.patients, rows=checked.rows)
+    for oddity, count in checked.oddities.items():
+        screen.say(f"consents.odd.{oddity}", count=count)
+    if study is not None:
+        record["study"] = counts = _against(register, study, name)
+        for reason, count in counts.items():
+            screen.say("consents.reason", reason=screen.text(f"consents.because.{reason}"), count=count)
+    screen.answer(record)
+
+
+def _against(register: Path, study: Path, name: str | None) -> dict[str, int]:
+    """Return how many of a register's patients permit a study, and why the others don't."""
+    from huizhen.core.study_file import load_study
+    from huizhen.data.consent.register import read_register
+    from huizhen.data.consent.screening import screen, today
+    from huizhen.errors import InvalidInputError
+
+    asked = load_study(study)
+    named = [site for site in asked.site if site.consent and name in (None, site.name)]
+    fits = [site for site in named if Path(site.consent or "").name == register.name] or named
+    if asked.use is None or len(fits) != 1:
+        raise InvalidInputError(
+            f"{len(fits)} sites of the study could keep this register",
+            remedy="name the site by --name; the study's [use] and the site's consent must be there",
+            field="--name",
+        )
+    found = read_register(register)
+    return screen(found, found.consents, asked, fits[0], today()).counts()

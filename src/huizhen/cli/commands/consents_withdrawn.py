@@ -1,0 +1,175 @@
+"""`huizhen site consents withdrawn`: which models learned from who withdrew, and what follows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from huizhen.cli import paths
+from huizhen.cli.screen import Screen, screen_of
+
+if TYPE_CHECKING:
+    from huizhen.ledger.signing import SigningKey
+    from huizhen.pipeline.consent_cascade import Affected
+
+__all__ = ["command"]
+
+SHORT = 12
+COLUMNS = ("who", "withdrawn", "choice", "study", "version", "digest", "model", "used", "rounds")
+
+
+def command(
+    context: typer.Context,
+    register: Annotated[Path, typer.Argument()],
+    site: Annotated[Path | None, typer.Option("--site")] = None,
+    name: Annotated[str | None, typer.Option("--name")] = None,
+    begin: Annotated[bool, typer.Option("--begin")] = False,
+    study: Annotated[list[Path] | None, typer.Option("--study")] = None,
+    start: Annotated[bool, typer.Option("--start")] = False,
+    data: Annotated[Path | None, typer.Option("--data")] = None,
+    csv: Annotated[Path | None, typer.Option("--csv")] = None,
+) -> None:
+    """List what used the data of patients who withdrew; with --begin, do what they asked for."""
+    screen = screen_of(context)
+    from huizhen.data.consent.register import read_register
+    from huizhen.data.consent.screening import today
+    from huizhen.pipeline.consent_cascade import affected_by, withdrawn_in
+    from huizhen.pipeline.consent_lists import people_secret
+
+    kept, key, place = _place(site, name)
+    day = today()
+    who = withdrawn_in(read_register(register), site=place, secret=people_secret(key), day=day)
+    found = affected_by(who, kept)
+    record: dict[str, Any] = {"withdrawn": len(who), "affected": [_row(one) for one in found]}
+    for one in found:
+        row = _row(one)
+        rounds = f" ({row['rounds']})" if row["rounds"] else ""
+        screen.plain(
+            f"{row['who']}  {row['withdrawn']}  {row['choice']:<12}  {one.study} v{one.version}  "
+            f"{one.model}  {row['used']}{rounds}"
+        )
+    screen.say("consents.withdrawn", count=len(who), models=len({(o.digest, o.model) for o in found}))
+    if csv is not None:
+        _write(csv, found)
+        screen.say("site.written", file=csv)
+    if begin or start:
+        record |= _begin(screen, found, who, kept, key, study or [])
+    screen.answer(record)
+    for file in record.get("next", []) if start else []:
+        _start(screen, Path(file), data)
+
+
+def _place(site: Path | None, name: str | None) -> tuple[Path, SigningKey, str]:
+    """Return the folder of the indexes, whose key names patients there, and the site whose register it is."""
+    from huizhen.errors import InvalidInputError
+    from huizhen.federate.site.folder import SiteFolder
+    from huizhen.ledger.signing import SigningKey
+    from huizhen.pipeline.consent_cascade import sites_in
+    from huizhen.pipeline.finish import default_home
+
+    if site is not None:
+        folder = SiteFolder.open(site)
+        return folder.path, folder.key, folder.name
+    kept = paths.home() or default_home()
+    sites = sites_in(kept)
+    if name is None and len(sites) != 1:
+        raise InvalidInputError(
+            f"runs here learned from patients of {len(sites)} sites",
+            remedy="say by --name whose register it is, or name the site's folder by --site",
+            field="--name",
+        )
+    return kept, SigningKey.load(kept / "signing_key.pem"), name or sites[0]
+
+
+def _row(one: Affected) -> dict[str, Any]:
+    """Return an affected model as plain values, without the hospital's id of the patient."""
+    return {
+        "who": one.who.key[:SHORT],
+        "withdrawn": one.who.day.isoformat(),
+        "choice": one.who.choice.value,
+        "study": one.study,
+        "version": one.version,
+        "digest": one.digest,
+        "model": one.model,
+        "used": ", ".join(how.value for how in one.hows),
+        "rounds": f"{one.rounds[0]}-{one.rounds[-1]}" if one.rounds else "",
+    }
+
+
+def _write(csv: Path, found: list[Affected]) -> None:
+    """Write the list with the hospital's own ids; it stays at the hospital."""
+    from huizhen.data.consent.table import write_table
+
+    rows = [{"patient": one.who.patient, **{k: str(v) for k, v in _row(one).items()}} for one in found]
+    columns = (
+        "patient",
+        "who",
+        "withdrawn",
+        "choice",
+        "study",
+        "version",
+        "digest",
+        "model",
+        "used",
+        "rounds",
+    )
+    write_table(csv, columns, rows)
+
+
+def _begin(
+    screen: Screen, found: list[Affected], who: list[Any], kept: Path, key: SigningKey, studies: list[Path]
+) -> dict[str, Any]:
+    """Do what those who withdrew asked for, and return what was done."""
+    from huizhen.data.consent.record import Withdrawal
+    from huizhen.data.consent.screening import today
+    from huizhen.pipeline.consent_cascade import next_version, note_in_ledger, put_on_list
+
+    listed = put_on_list(who, kept, key)
+    gone = note_in_ledger(found, key, day=today())
+    screen.say("consents.listed", count=listed)
+    for folder in gone:
+        screen.say("consents.gone", folder=folder)
+    anew = {one.digest: one for one in found if one.who.choice is Withdrawal.RETRAIN}
+    named = _by_digest(studies)
+    files, unnamed = [], []
+    for digest, one in sorted(anew.items()):
+        file = named.get(digest) or (Path(one.file) if one.file else None)
+        if file is None or not file.exists():
+            unnamed.append({"study": one.study, "version": one.version, "digest": digest})
+            screen.say("consents.ask_lead", study=one.study, version=one.version + 1, digest=digest)
+            continue
+        files.append(str(next_version(file, digest=digest)))
+        screen.say("consents.next", study=one.study, version=one.version + 1, file=files[-1])
+    return {"listed": listed, "gone": gone, "next": files, "ask_lead": unnamed}
+
+
+def _by_digest(studies: list[Path]) -> dict[str, Path]:
+    from huizhen.core.study_file import load_study
+
+    return {str(load_study(file).digest): file for file in studies}
+
+
+def _start(screen: Screen, file: Path, data: Path | None) -> None:
+    """Run the next version of a study."""
+    from huizhen.cli import outcome
+    from huizhen.cli.commands.run import run_federation
+    from huizhen.core.study_file import load_study
+    from huizhen.pipeline.run import run_study
+
+    study, root = load_study(file), paths.data_root(data)
+    if study.federation is not None:
+        code = run_federation(file, study, None, root, screen, [])
+        if code:
+            raise typer.Exit(code)
+        return
+    done = run_study(
+        file,
+        out=None,
+        data_root=root,
+        home=paths.home(),
+        progress=screen.progress(),
+        language=screen.language,
+    )
+    outcome.show_run(done, screen)
