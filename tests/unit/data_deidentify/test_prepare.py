@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pydicom
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 from pydicom.dataset import Dataset, FileMetaDataset
 
 from huizhen.core.evidence import Verdict
@@ -20,13 +23,13 @@ from huizhen.data.deidentify.key import KEY_FILE, Pseudonymiser, open_secret
 from huizhen.data.deidentify.options import Option
 from huizhen.data.deidentify.outcome import Fate, Reason
 from huizhen.data.deidentify.planting import Markers, found_in, plant_file, searched
-from huizhen.data.deidentify.policy import DeidPolicy
+from huizhen.data.deidentify.policy import DeidPolicy, PixelPolicy
 from huizhen.data.deidentify.prepare import ACTIONS, IMAGES, PATIENTS, WAITING, Prepared, prepare
 from huizhen.data.deidentify.profile import Action
 from huizhen.data.deidentify.report import evidence_of, write_report
 from huizhen.data.readers.dicom_intake import find_headers
 from huizhen.data.readers.interface import Located
-from huizhen.errors import DataError, StorageError
+from huizhen.errors import DataError, PolicyError, StorageError
 
 Make = Callable[..., Dataset]
 Write = Callable[..., Path]
@@ -226,6 +229,36 @@ def test_no_marker_is_in_anything_that_leaves(
     rest = [caplog.text, said.out, said.err, repr(made), repr(evidence_of(made))]
     rest += [path.read_text() for path in (tmp_path / "site").glob("*-*.jsonl")]
     assert found_in("".join(rest).encode()) == 0
+
+
+def test_an_absent_engine_ends_the_run_before_it_begins(
+    make: Make, write: Write, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(make(), "in/a.dcm")
+    monkeypatch.setitem(sys.modules, "rapidocr_onnxruntime", None)
+    with pytest.raises(PolicyError, match="isn't installed"):
+        run(policy=DeidPolicy(pixels=PixelPolicy(inspect="ocr")))
+    assert not (tmp_path / "out").exists()
+
+
+def test_text_in_an_image_is_blackened_by_the_whole_command(
+    make: Make, write: Write, run: Run, tmp_path: Path
+) -> None:
+    drawn = Image.new("L", (360, 120), 40)
+    ImageDraw.Draw(drawn).text((20, 30), "WEBER^ANNEMARIE", fill=230, font=ImageFont.load_default(22))
+    data = make()
+    data.Modality, data.Rows, data.Columns = "US", 120, 360
+    data.PixelData = drawn.tobytes()
+    write(data, "in/a.dcm")
+    plain = make(study="1.9", instance="1.9.1")
+    write(plain, "in/b.dcm")
+    made = run(policy=DeidPolicy(pixels=PixelPolicy(inspect="ocr", look_at="risky")))
+    assert made.counts == {Fate.RELEASED: 2}
+    assert (made.pixels.by_ocr, made.pixels.blackened, made.pixels.unseen) == (1, 1, 1)
+    images = [pydicom.dcmread(path).pixel_array for path in released(tmp_path)]
+    (image,) = [one for one in images if one.shape == (120, 360)]
+    assert image.max() == 40
+    assert evidence_of(made)[1].detail["blackened"] == 1
 
 
 def test_the_report(make: Make, write: Write, run: Run, tmp_path: Path) -> None:

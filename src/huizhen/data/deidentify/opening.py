@@ -25,6 +25,20 @@ __all__ = ["MOST_HEADER", "Opened", "opened"]
 MOST_HEADER = 512 << 20
 """Bytes of all large elements before the pixels (an encapsulated document has some megabytes)."""
 
+_ENOUGH = 352
+_KINDS = (
+    (
+        Reason.ARCHIVE,
+        0,
+        (b"PK\x03\x04", b"\x1f\x8b", b"7z\xbc\xaf", b"Rar!", b"BZh", b"\xfd7zXZ", b"(\xb5/\xfd"),
+    ),
+    (Reason.ARCHIVE, 257, (b"ustar",)),
+    (Reason.PICTURE, 0, (b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"BM", b"GIF8")),
+    (Reason.VOLUME, 344, (b"n+1\0", b"ni1\0")),
+    (Reason.VOLUME, 0, (b"NRRD", b"ObjectType", b"\x1c\x02\0\0n+2")),
+    (Reason.DOCUMENT, 0, (b"%PDF", b"\xd0\xcf\x11\xe0", b"{\\rtf")),
+)
+"""What stands where in files of other kinds."""
 _SMALL = 1 << 16
 _PIXELS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 
@@ -82,8 +96,20 @@ def opened(path: Path, *, most_bytes: int, wanted: tuple[int, ...] = ()) -> Iter
         start = stream.read(132)
         bare = start[128:] != b"DICM"
         if bare and start[:2] not in (b"\x02\x00", b"\x08\x00", b"\x00\x08"):
-            raise Refused(Reason.NOT_DICOM)
+            raise Refused(_kind_of(start + stream.read(_ENOUGH - len(start))))
         yield _parsed_or_refused(stream, size, wanted, bare=bare)
+
+
+def _kind_of(start: bytes) -> Reason:
+    """Return what a file that is no DICOM is, by its first bytes.
+
+    >>> _kind_of(b"PK\x03\x04...").value, _kind_of(b"name,id").value
+    ('archive', 'not_dicom')
+    """
+    for reason, place, marks in _KINDS:
+        if start[place:].startswith(marks):
+            return reason
+    return Reason.NOT_DICOM
 
 
 def _parsed_or_refused(stream: BinaryIO, size: int, wanted: tuple[int, ...], *, bare: bool) -> Opened:

@@ -48,7 +48,7 @@ class PixelPolicy(BaseModel):
     """Whether marks of side, view and position, and figures of a scale stay, where they are read surely."""
     mark_score: Annotated[float, Field(ge=0.5, le=1)] = 0.9
     """How sure a reading must be for a mark to stay."""
-    most_masked_percent: Annotated[float, Field(gt=0, le=100)] = 20.0
+    most_masked_percent: Annotated[float, Field(gt=0, le=100)] = 30.0
     """An image of which more is text waits: it is a report or a screen, not a picture."""
     heads: Literal["refuse", "review", "release"] = "review"
     """What becomes of head CT, MR and PET, from which a face can be drawn: nothing here removes it."""
