@@ -51,6 +51,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
         "review",
         "risk",
         "recode",
+        "link",
         "consents",
         "consents",
         "serve",

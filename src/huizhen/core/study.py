@@ -140,13 +140,17 @@ class Site(Frozen):
     consent: str | None = None
     """The hospital's consent register, a table relative to the data root: whoever isn't permitted there for
     what [use] says is left out and counted, before an image is read."""
+    disclosure: str | None = None
+    """The hospital's policy of disclosure, a TOML file relative to the data root: the tables of the study's
+    patients are held against it, and the dossier says how they stand."""
     source: Annotated[list[Source], Field(min_length=1)]
 
     @model_serializer(mode="wrap")
     def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out a register that isn't there, so that nothing of it is signed."""
+        """Leave out a register and a policy that aren't there, so that nothing of them is signed."""
         found: dict[str, Any] = handler(self)
-        return {key: value for key, value in found.items() if key != "consent" or value is not None}
+        silent = [name for name in ("consent", "disclosure") if found.get(name) is None]
+        return {key: value for key, value in found.items() if key not in silent}
 
 
 class Phases(StrEnum):

@@ -55,8 +55,9 @@ def source_problems(raw: Mapping[str, Any], roots: Sequence[Path]) -> Iterator[P
     }
     counts: dict[str, bool] = {}
     for i, site in enumerate(_items(raw, "site")):
-        if isinstance(kept := site.get("consent"), str) and find_path(kept, roots) is None:
-            yield _absent(f"site[{i}].consent", kept, roots)
+        for name in ("consent", "disclosure"):
+            if isinstance(kept := site.get(name), str) and find_path(kept, roots) is None:
+                yield _absent(f"site[{i}].{name}", kept, roots)
         for j, item in enumerate(_items(site, "source")):
             if source := _valid(Source, item):
                 field = f"site[{i}].source[{j}]"

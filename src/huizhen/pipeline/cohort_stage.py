@@ -20,6 +20,7 @@ from huizhen.core.digests import Digest, canonical_json, digest_file
 from huizhen.core.files import write_json
 from huizhen.core.study import Role
 from huizhen.data.consent.screening import consent_evidence
+from huizhen.data.disclosure.study_tables import study_table_evidence
 from huizhen.data.flow import allocation_evidence, flow_evidence
 from huizhen.data.group_columns import with_groups
 from huizhen.data.intake import intake
@@ -96,6 +97,7 @@ def cohort_stage(run: Run) -> OpenCohort:
         write_json(folder / SALT, {"salt": salt_of(run, listed)})
         shown = [*flow_evidence(found.flow, found.cohort), allocation_evidence(found.cohort, folds), leakage]
         shown += [consent_evidence(one, phantom=study.phantom) for one in found.screenings]
+        shown += study_table_evidence(study, found.cohort.cases, run.roots)
         read = {"outcomes_read_for": list(OUTCOMES_READ_FOR), "patients": len(found.cohort.cases)}
         commit = {
             "commitments": commitments(folder),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from huizhen.core.digests import Digest, digest_value
+from huizhen.core.digests import Digest, digest_file, digest_value
 from huizhen.core.study import ReaderKind, Source, Study
 from huizhen.data.consent.barred import NOBODY, Barred
 from huizhen.data.consent.screening import standing_digest, today
@@ -40,6 +40,9 @@ def listing_digest(
     for site in study.site:
         if site.name in permitted:
             listed.append([site.name, "consents", permitted[site.name]])
+        if site.disclosure is not None:
+            policy = find_path(site.disclosure, roots, field="site.disclosure")
+            listed.append([site.name, "disclosure", digest_file(policy)])
         for index, source in enumerate(site.source):
             for path in _paths(source, roots):
                 listed += [[site.name, index, *one] for one in _files(path)]

@@ -84,3 +84,40 @@ def test_a_wrong_policy_and_table_say_so(invoke, table: Path, tmp_path: Path) ->
     )
     assert wrong.exit_code == 92
     assert not (tmp_path / "r.csv").exists()
+
+
+def test_link_counts_who_is_rightly_found(invoke, tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    ages, towns = rng.integers(20, 80, 300), rng.choice(["a", "b", "c"], 300)
+    rows = [f"p{n},{age},{town}" for n, (age, town) in enumerate(zip(ages, towns, strict=True))]
+    (tmp_path / "t.csv").write_text("who,age,town\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    near = [f"p{n},{age + n % 3 - 1},{town}" for n, (age, town) in enumerate(zip(ages, towns, strict=True))]
+    (tmp_path / "known.csv").write_text("who,age,town\n" + "\n".join(near[:100]) + "\n", encoding="utf-8")
+    (tmp_path / "policy.toml").write_text(
+        'patient = "who"\n[quasi.age]\nkind = "numeric"\nbands = [10, 20]\n[quasi.town]\n[bounds]\nk = 5\n',
+        encoding="utf-8",
+    )
+    table, out = tmp_path / "t.csv", tmp_path / "out"
+    assert invoke("site", "risk", table, "--policy", tmp_path / "policy.toml", "--out", out).exit_code == 0
+    link = ("--json", "site", "link", table, "--key", "who")
+    exact = json.loads(invoke(*link, "--attacker", table).stdout)
+    noisy = json.loads(invoke(*link, "--attacker", tmp_path / "known.csv", "--near", "age=1").stdout)
+    recoded = ("--recoding", out / "recoding.toml")
+    safe = json.loads(invoke(*link, "--attacker", table, *recoded).stdout)
+    earlier = json.loads(
+        invoke(*link, "--attacker", table, "--attacker-recoding", out / "recoding.toml", *recoded).stdout
+    )
+    assert exact["right"] > 30
+    assert noisy["known"] == 100
+    assert noisy["share"] < exact["share"]
+    assert (safe["right"], earlier["right"]) == (0, 0)
+    assert safe["low"] == 0.0 < safe["high"]
+    said = invoke("site", "link", table, "--key", "who", "--attacker", table)
+    assert "are rightly found" in said.output
+    assert invoke("site", "link", table, "--key", "name", "--attacker", table).exit_code == 30
+    assert invoke(*link[1:], "--attacker", table, "--near", "age").exit_code == 10
+
+
+@pytest.mark.parametrize("name", ["huizhen.cli.commands.site_link"])
+def test_naming_link_loads_nothing_heavy(name: str) -> None:
+    test_naming_the_commands_loads_nothing_heavy(name)

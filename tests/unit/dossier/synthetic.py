@@ -252,7 +252,15 @@ def crossing_evidence() -> list[Evidence]:
     return [
         described("transfer/north/lead/updates", "transfer", flow | told | more, verdict=Verdict.PASS, reason=why),
         described("transfer/lead/north/weights", "transfer", down | told | more, verdict=Verdict.PASS, reason=why),
-        described("disclosure/north/0", "disclosure", risk, verdict=Verdict.FAIL, reason=held, n=90),
+        described(
+            "disclosure/north/0",
+            "disclosure",
+            risk,
+            estimate=3.0,
+            verdict=Verdict.FAIL,
+            reason=held,
+            n=90,
+        ),
     ]
 
 

@@ -177,6 +177,13 @@ def test_what_patients_permit_is_counted(html: str) -> None:
     assert ">84<" in table
 
 
+def test_how_easily_patients_are_found_in_a_table_is_told(html: str) -> None:
+    table = html.partition('id="table-disclosure"')[2].partition("</table>")[0]
+    assert ">3<" in table
+    assert "0.333" in table
+    assert "Fail" in table or "fail" in table
+
+
 def test_what_crosses_borders_is_told_with_rules_and_documents(html: str) -> None:
     table = html.partition('id="table-transfer"')[2].partition("</table>")[0]
     for text in ("(CN) → the study lead (DE)", "（DE） → ", "CB-8-sensitive", "SCC-7", "model updates"):

@@ -25,7 +25,7 @@ from huizhen.data.disclosure.microdata import microdata_of
 from huizhen.data.disclosure.policy import DisclosurePolicy
 from huizhen.errors import DataError, PolicyError
 
-__all__ = ["Recoding", "Released", "load_recoding", "recode", "recoding_toml", "release_of"]
+__all__ = ["Recoding", "Released", "load_recoding", "recode", "recoding_toml", "release_of", "released_rows"]
 
 _HEAD = """# How a table is recoded before it leaves: written by huizhen site risk, applied by site recode.
 # [levels]: how far each column is coarsened, 0 as it is; [policy] is the policy that it was made under.
@@ -130,6 +130,25 @@ def recode(path: Path, recoding: Recoding) -> tuple[str, Released]:
     Rows are sorted by what they hold, so that their order tells nothing. Raises `DataError` where the bounds
     don't hold of this table under the recoding, and `PolicyError` where levels and policy don't fit together.
     """
+    ground, released, rows, kept = _released(path, recoding)
+    return csv_text([kept, *sorted(_rows(rows, kept, ground, released))]), released
+
+
+def released_rows(
+    path: Path, recoding: Recoding, *, key: str
+) -> tuple[list[str], list[list[str]], list[str]]:
+    """Return the columns and rows that `recode` writes, in the table's order, and each row's cell of `key`.
+
+    For the site alone: an attack is judged by it. Raises as `recode`.
+    """
+    ground, released, rows, kept = _released(path, recoding)
+    out = released.failing[released.ids]
+    who = [row[key] for row, group in zip(rows, ground.group.tolist(), strict=True) if not out[group]]
+    return kept, list(_rows(rows, kept, ground, released)), who
+
+
+def _released(path: Path, recoding: Recoding) -> tuple[Ground, Released, list[Mapping[str, str]], list[str]]:
+    """Return a table's ground, what is released of it, its rows, and the columns that go out."""
     policy = recoding.policy
     held = columns_of(path)
     named = {*policy.quasi, *policy.sensitive, *policy.keep}
@@ -148,9 +167,7 @@ def recode(path: Path, recoding: Recoding) -> tuple[str, Released]:
             remedy="assess it anew with huizhen site risk; nothing was written",
             file=path.name,
         )
-    released = release_of(ground, found, policy)
-    kept = [name for name in held if name in named]
-    return csv_text([kept, *sorted(_rows(rows, kept, ground, released))]), released
+    return ground, release_of(ground, found, policy), rows, [name for name in held if name in named]
 
 
 def _node(ground: Ground, levels: Mapping[str, int]) -> Node:
