@@ -290,6 +290,21 @@ def test_an_unsure_inspector_queues(make: Make, write: Write, run: Callable[...,
     assert run(write(make()), inspector=Finds(sure=False)).reason is Reason.DOUBTFUL_PIXELS
 
 
+def test_what_an_inspector_cannot_see_waits_and_masks_are_left(
+    make: Make, write: Write, run: Callable[..., Outcome]
+) -> None:
+    finds = Finds(Region(top=0, bottom=4, left=0, right=4))
+    floats = make()
+    del floats.PixelData
+    floats.FloatPixelData = bytes(64)
+    floats.BitsAllocated = 32
+    assert run(write(floats), inspector=finds).reason is Reason.DOUBTFUL_PIXELS
+    mask = make()
+    mask.SOPClassUID, mask.Modality = "1.2.840.10008.5.1.4.1.1.66.4", "SEG"
+    outcome = run(write(mask), inspector=finds)
+    assert (outcome.fate, outcome.how, outcome.regions) == (Fate.RELEASED, "unseen", ())
+
+
 def test_what_follows_the_pixels_does_not_leave(
     make: Make, write: Write, run: Callable[..., Outcome], tmp_path: Path
 ) -> None:

@@ -44,12 +44,23 @@ def bare(make: Make, **more: object) -> Dataset:
         ({"StudyDescription": "MRI breast bilateral"}, None),
         ({"StudyDescription": "CT Thorax", "Modality": "CT"}, None),
         ({"BodyPartExamined": "HEAD", "Modality": "DX"}, None),
+        ({"StudyDescription": "Cardiac MR, linear, incidental, diagnose, surface"}, None),
+        ({"SeriesDescription": "t1_tof_3d"}, Sign.DESCRIPTION),
+        ({"SeriesDescription": "颈部增强"}, Sign.DESCRIPTION),
         ({"BodyPartExamined": "HEAD", "Modality": "US"}, None),
         ({}, None),
     ],
 )
 def test_what_tells_a_head(make: Make, more: dict[str, object], sign: Sign | None) -> None:
     assert head_sign(bare(make, **more)) is sign
+
+
+def test_the_field_of_view_of_an_enhanced_object(make: Make) -> None:
+    measures, shared = Dataset(), Dataset()
+    measures.PixelSpacing = [0.5, 0.5]
+    shared.PixelMeasuresSequence = Sequence([measures])
+    data = bare(make, Rows=480, Columns=400, SharedFunctionalGroupsSequence=Sequence([shared]))
+    assert head_sign(data) is Sign.FIELD_OF_VIEW
 
 
 @pytest.mark.parametrize("scheme", ["AnatomicRegionSequence", "ProcedureCodeSequence"])

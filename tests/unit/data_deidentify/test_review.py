@@ -259,6 +259,19 @@ def test_an_audit(
     made = run()
     assert made.counts == {Fate.RELEASED: 9}
     assert (made.pixels.by_person, made.pixels.blackened) == (1, 1)
+    again = audit_review(state, who=who, images=9)
+    (item,) = [one for one in again.items if one.regions]
+    write_pages(again, state / PAGES, Language.EN)
+    other = [12, 20, 5, 9]
+    answers = [
+        {"item": one.number, "verdict": "blacken", "boxes": [other]}
+        if one is item
+        else {"item": one.number, "verdict": "release"}
+        for one in again.items
+    ]
+    enter(state, [saved(state, tmp_path / "a.json", *answers)], reader="B. Reader")
+    (kept,) = DecisionLog(path=state / DECISIONS).last().values()
+    assert [one.to_json() for one in kept[About.PIXELS].regions] == [BOX, other], "what was black stays black"
     _, _, evidence = evidence_of(made)
     assert (evidence.estimate, evidence.n, evidence.n_events) == (0.25, 4, 1)
     assert evidence.interval is not None

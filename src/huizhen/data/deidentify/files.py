@@ -44,6 +44,8 @@ __all__ = ["IMPLEMENTATION", "deidentify_dataset", "deidentify_file"]
 IMPLEMENTATION = "2.25.147290537240538262410423867102957610734"
 """Implementation Class UID (0002,0012) of what writes these files."""
 
+_NO_PICTURES = frozenset({"segmentation", "parametric-map", "rt-dose"})
+"""Kinds of objects whose pixels are numbers or masks that a program made: nothing is blackened in them."""
 _STUDY, _SERIES, _INSTANCE = 0x0020000D, 0x0020000E, 0x00080018
 
 
@@ -100,6 +102,8 @@ def _looker(
         check_head(dataset, policy.pixels)
     if said.pixels is not None:
         return ByPerson(seen=said.pixels)
+    if object_of(_text(dataset, 0x00080016)) in _NO_PICTURES:
+        return None
     return None if policy.pixels.look_at == "risky" and not is_risky(dataset) else inspector
 
 

@@ -25,10 +25,10 @@ _DESCRIPTIONS = (0x00081030, 0x0008103E, 0x00181030, 0x00400254, 0x00321060, 0x0
 _CODES = ("AnatomicRegionSequence", "ProcedureCodeSequence", "RequestedProcedureCodeSequence")
 
 _HEAD = re.compile(
-    r"head|brain|skull|cranio|crani|cereb|neuro|encephal|fac(?:e|ial)|orbit|sinus|mandib|maxill|dental|denta|jaw"
-    r"|temporal ?bone|iac\b|pituitar|sella|ear\b|nose|nasal|nasopharyn|tmj|parotid|carotid|hnc"
-    r"|whole ?body|total ?body|eyes?\b|petrous|stroke|dti\b|mprage|flair|tof\b"
-    r"|头|颅|脑|面部|颌|眼|眶|鼻|耳|垂体|鞍|全身|腮|牙|颈动脉",
+    r"head|brain|skull|crani|cereb|neuro|encephal|facial|orbit|sinus|mandib|maxill|nasal|nasopharyn|pituitar"
+    r"|parotid|carotid|petrous|mprage|temporal ?bone|whole ?body|total ?body"
+    r"|(?<![a-z])(?:face|neck|dental|jaw|ears?|eyes?|nose|iac|tmj|hnc|sella|stroke|dti|flair|tof)(?![a-z])"
+    r"|头|颅|脑|面部|颌|眼|眶|鼻|耳|垂体|鞍|全身|腮|牙|颈",
     re.IGNORECASE,
 )
 """In a description or body part: the head, its parts, sequences made for it, and all of the body."""
@@ -68,7 +68,7 @@ def head_sign(dataset: Dataset) -> Sign | None:
     if "Rows" not in dataset or _said(dataset, _MODALITY).strip().upper() not in _SECTIONS:
         return None
     part = _said(dataset, _BODY_PART)
-    if _HEAD.search(part) or part.strip().upper() in ("HN", "HEADNECK", "NECK", "CSPINE"):
+    if _HEAD.search(part) or part.strip().upper() in ("HN", "CSPINE"):
         return Sign.BODY_PART
     codes = [item for name in _CODES for item in dataset.get(name, None) or ()]
     if any(str(item.get("CodeValue", "")) in _HEAD_REGIONS for item in codes):
@@ -83,12 +83,19 @@ def head_sign(dataset: Dataset) -> Sign | None:
 
 
 def _is_head_sized(dataset: Dataset) -> bool:
-    """Tell whether the longer side of an image is as long as a head's; one that doesn't say it may be."""
-    spacing = [float(one) for one in texts_of(dataset, _PIXEL_SPACING) if _is_number(one)]
+    """Tell whether the longer side of an image is as long as a head's."""
+    spacing = [float(one) for one in texts_of(_measures(dataset), _PIXEL_SPACING) if _is_number(one)]
     if len(spacing) != 2:
         return False
     rows, columns = int(dataset.Rows), int(dataset.Columns)
     return _LEAST_MM <= max(rows * spacing[0], columns * spacing[1]) <= _MOST_MM
+
+
+def _measures(dataset: Dataset) -> Dataset:
+    """Return where the spacing of pixels stands: in an Enhanced object, in what all frames share."""
+    shared = dataset.get("SharedFunctionalGroupsSequence", None)
+    measures = shared[0].get("PixelMeasuresSequence", None) if shared else None
+    return measures[0] if measures else dataset
 
 
 def _is_number(text: str) -> bool:

@@ -42,8 +42,8 @@ def inspect_pixels(found: Opened, context: Context, inspector: PixelInspector | 
     start = found.stream.tell()
     whole = with_pixels(found)
     found.stream.seek(start)
-    if _PIXELS not in whole:
-        return found.stream, found.syntax
+    if _PIXELS not in whole:  # pixels of floating point
+        raise Refused(Reason.DOUBTFUL_PIXELS, queued=True)
     inspection = _looked_at(whole, inspector)
     context.seen = inspection
     dataset.BurnedInAnnotation = "NO"

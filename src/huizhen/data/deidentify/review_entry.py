@@ -13,7 +13,7 @@ from typing import Any
 from huizhen.core.digests import Digest
 from huizhen.data.deidentify.audits import AUDITS, Audit, enter_audit
 from huizhen.data.deidentify.decisions import DECISIONS, About, Decision, DecisionLog, Verdict
-from huizhen.data.deidentify.regions import Region, region_of
+from huizhen.data.deidentify.regions import Region, merged, region_of
 from huizhen.data.deidentify.review_page import PAGES, REVIEW
 from huizhen.errors import DataError, HuizhenError, StorageError
 
@@ -40,6 +40,11 @@ class _Answer:
     verdict: Verdict
     boxes: tuple[Region, ...]
 
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """What to blacken of a file that was released: what was, and what an audit found beside it."""
+        return merged([*self.boxes, *(region_of(one) for one in self.item["regions"])])
+
 
 def enter(state: Path, saved: Sequence[Path], *, reader: str, now: datetime | None = None) -> Entered:
     """Enter the decisions in `saved` files, made by `reader`, of the review that was written last.
@@ -60,7 +65,7 @@ def enter(state: Path, saved: Sequence[Path], *, reader: str, now: datetime | No
             file=name,
             about=About(answer.item["about"]),
             verdict=answer.verdict,
-            regions=answer.boxes,
+            regions=answer.regions if review["audit"] else answer.boxes,
             digest=Digest(digest),
             reader=reader.strip(),
             time=time,

@@ -23,6 +23,7 @@ from huizhen.data.deidentify.frames import passes_of, pictures_of
 from huizhen.data.deidentify.inspecting import with_pixels
 from huizhen.data.deidentify.opening import opened
 from huizhen.data.deidentify.outcome import Reason, Refused
+from huizhen.data.deidentify.regions import Region
 from huizhen.data.deidentify.review import Item, Review
 from huizhen.errors import visible
 
@@ -111,8 +112,13 @@ def _shown(item: Item) -> Mapping[str, Any]:
         "pictures": pictures[:_PICTURES],
         "rows": rows,
         "columns": columns,
-        "boxes": [one.within(rows, columns).to_json() for one in item.regions] if rows else [],
+        "boxes": [one.within(rows, columns).to_json() for one in _proposed(item)] if rows else [],
     }
+
+
+def _proposed(item: Item) -> tuple[Region, ...]:
+    """Return the boxes that a page shows: of a released image none, since they are black already."""
+    return () if item.reason == "audit" else item.regions
 
 
 def _pictures(path: Path) -> tuple[int, int, list[str]]:
