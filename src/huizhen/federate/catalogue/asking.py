@@ -1,0 +1,96 @@
+"""A lead asks sites and adds up: the same over folders of one machine and over the portal's post.
+
+A carrier takes a signed question to each site and brings signed answers back; it can drop them, and nothing
+else: what it changes doesn't verify.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from huizhen.data.catalogue.criteria import Query
+from huizhen.errors import HuizhenError, LedgerError, MessageError, VerificationError
+from huizhen.federate.catalogue.desk import Desk
+from huizhen.federate.catalogue.envelopes import (
+    Answer,
+    Question,
+    answer_question,
+    ask,
+    open_answer,
+    question_of,
+    refuse_question,
+)
+from huizhen.federate.site.folder import SiteFolder
+from huizhen.ledger.signing import PublicKey, SigningKey
+
+__all__ = ["Carrier", "Folders", "ask_sites", "at_site"]
+
+
+class Carrier(Protocol):
+    """Brings questions to sites."""
+
+    def carry(self, questions: Mapping[str, Question]) -> Mapping[str, bytes]:
+        """Return the answers that came, by site."""
+        ...
+
+
+def ask_sites(
+    query: Query, keys: Mapping[str, PublicKey], carrier: Carrier, *, key: SigningKey, asker: str
+) -> dict[str, Answer | None]:
+    """Return each site's answer to `query`; None of one that didn't answer, or whose answer doesn't hold.
+
+    `keys` are the sites' public keys by name, `key` the lead's own, `asker` 16 hexadecimal digits that stand
+    for the person who asks.
+    """
+    questions = {
+        site: ask(query, site=site, asker=asker, number=secrets.token_hex(32), key=key) for site in keys
+    }
+    came = carrier.carry(questions)
+    found: dict[str, Answer | None] = dict.fromkeys(keys)
+    for site, data in came.items():
+        if site in questions:
+            with suppress(MessageError, VerificationError):
+                found[site] = open_answer(data, questions[site], keys[site])
+    return found
+
+
+def at_site(data: bytes, site: SiteFolder, open_desk: Callable[[], Desk]) -> bytes | None:
+    """Return the site's signed answer to the question in `data`; a refusal where the policy is against it.
+
+    None where nobody is owed an answer: the question is none, or nobody the site knows asks it.
+    """
+    try:
+        question = question_of(data, site=site.name, policy=site.policy(), now=datetime.now(UTC))
+    except HuizhenError as error:
+        refused = refuse_question(data, error, policy=site.policy(), site=site.name, key=site.key)
+        return refused.model_dump_json().encode() if refused is not None else None
+    try:
+        with open_desk() as desk:
+            answer = answer_question(question, desk, site=site.name, key=site.key)
+    except LedgerError:  # another process answers here just now
+        return None
+    return answer.model_dump_json().encode()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folders:
+    """Sites whose folders are on this machine, by name."""
+
+    paths: Mapping[str, Path]
+
+    def carry(self, questions: Mapping[str, Question]) -> dict[str, bytes]:
+        """Ask each site's desk; one that has none doesn't answer."""
+        found: dict[str, bytes] = {}
+        for name, question in questions.items():
+            with suppress(HuizhenError):
+                site = SiteFolder.open(self.paths[name])
+                said = at_site(question.model_dump_json().encode(), site, lambda site=site: Desk.open(site))  # type: ignore[misc]  # the default binds the loop's site
+                if said is not None:
+                    found[name] = said
+        return found

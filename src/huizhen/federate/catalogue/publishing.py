@@ -1,0 +1,177 @@
+"""A site's record made: its index renewed, what may be told of it asked at its own desk, signed.
+
+An index is replaced only by one in which at least as many subjects differ as the policy's smallest count:
+else the answers before and after would tell of these few.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from huizhen.core.digests import digest_bytes
+from huizhen.core.files import write_json
+from huizhen.core.progress import Progress
+from huizhen.data.catalogue.building import Sources, build_index
+from huizhen.data.catalogue.criteria import ALL, Combined, Criterion, Operand, Query
+from huizhen.data.catalogue.index import Index, open_index
+from huizhen.data.catalogue.jsonld import record_bytes
+from huizhen.data.catalogue.record import CATALOGUE, Catalogue, Facts, load_catalogue
+from huizhen.errors import DataError, PolicyError, StorageError
+from huizhen.federate.catalogue.desk import CURRENT, STATE, Desk, current_index
+from huizhen.federate.site.folder import SiteFolder
+
+__all__ = ["Published", "facts_of", "publish", "renew_index"]
+
+OWN = "record"
+"""Who asks when a site makes its own record."""
+NAMED = {"sex": "sexes", "modality": "modalities", "manufacturer": "manufacturers", "body_part": "body_parts"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """A signed record, and whether the index before was kept because too few subjects differ."""
+
+    data: bytes
+    facts: Facts
+    kept: bool
+
+
+def publish(site: SiteFolder, *, progress: Progress | None = None) -> Published:
+    """Renew a site's index and return its signed record.
+
+    Raises `DataError` when `catalogue.toml` is wrong or there is too little to tell, and what the desk does.
+    """
+    catalogue = load_catalogue(site.path / CATALOGUE)
+    kept = renew_index(site, catalogue, progress=progress)
+    with Desk.open(site) as desk:
+        facts = facts_of(desk)
+    return Published(data=record_bytes(site.name, catalogue.record, facts, site.key), facts=facts, kept=kept)
+
+
+def renew_index(site: SiteFolder, catalogue: Catalogue, *, progress: Progress | None = None) -> bool:
+    """Build the index and answer from it from now on; return True where the one before has to stay.
+
+    Raises what `build_index` does.
+    """
+    state, paths = site.path / STATE, catalogue.index
+    sources = Sources(
+        **{
+            name: (site.path / given).resolve() if given else None
+            for name, given in paths.model_dump().items()
+        }
+    )
+    fresh = build_index(
+        sources, state, secret=site.key.derive_secret("catalogue-patients"), progress=progress
+    )
+    try:
+        before = open_index(current_index(site.path))
+    except StorageError:
+        before = None
+    if before is not None and 0 < changed(before, fresh) < catalogue.disclosure.smallest:
+        return True
+    write_json(state / CURRENT, {"index": f"index-{fresh.source[:16]}"})
+    return False
+
+
+def changed(one: Index, other: Index) -> int:
+    """Return how many subjects are in one of two indices only, or said otherwise."""
+    here, there = _profiles(one), _profiles(other)
+    known = np.intersect1d(one.columns.person, other.columns.person)
+    left = here[np.searchsorted(one.columns.person, known)]
+    right = there[np.searchsorted(other.columns.person, known)]
+    return one.subjects + other.subjects - 2 * len(known) + int(np.count_nonzero(left != right))
+
+
+def _profiles(index: Index) -> NDArray[np.uint64]:
+    """Return a number for each subject (p,) that says all that the index holds of them, in any order."""
+    columns = index.columns
+    rows = [_words(index, name, getattr(columns, name)) for name in ("modality", "manufacturer", "body_part")]
+    rows += [getattr(columns, name)[columns.study].astype(np.uint64) for name in ("age", "year")]
+    rows += [_words(index, "sex", columns.sex)[index.subject_of_series]]
+    found = _summed(_mixed(rows), index.subject_of_series, index.subjects)
+    ill = [_words(index, "diagnosis", columns.diagnosis)]
+    ill += [getattr(columns, f"diagnosis_{name}").astype(np.uint64) for name in ("age", "year")]
+    return found + _summed(_mixed(ill), columns.diagnosis_subject, index.subjects)
+
+
+def _words(index: Index, name: str, codes: NDArray[np.uint16]) -> NDArray[np.uint64]:
+    hashes = [int(digest_bytes(word.encode())[:16], 16) for word in index.words[name]]
+    return np.array(hashes, np.uint64)[codes]
+
+
+def _mixed(parts: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
+    """Return one number for each row (SplitMix64 over its parts)."""
+    found = np.zeros(len(parts[0]), np.uint64)
+    for part in parts:
+        found = (found ^ part) + np.uint64(0x9E3779B97F4A7C15)
+        found = (found ^ (found >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        found = (found ^ (found >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        found ^= found >> np.uint64(31)
+    return found
+
+
+def _summed(values: NDArray[np.uint64], owner: NDArray[np.uint32], size: int) -> NDArray[np.uint64]:
+    total = np.zeros(size, np.uint64)
+    np.add.at(total, owner, values)
+    return total
+
+
+def facts_of(desk: Desk) -> Facts:
+    """Return what a record says of the index: what the desk tells anybody.
+
+    Raises `DataError` when too few subjects have anything in common to be named.
+    """
+    total = desk.answer(Query(tree=ALL), asker=OWN)
+    if total.subjects is None or total.subjects.value is None:
+        raise DataError(
+            f"the index has fewer than {desk.policy.smallest} subjects",
+            remedy="publish when there are more",
+            field="index",
+        )
+    named = {field: _named(desk, key) for key, field in NAMED.items()}
+    for field, values in named.items():
+        if not values:
+            raise DataError(
+                f"no {field} are common enough to be named",
+                remedy=f"have at least {desk.policy.smallest} subjects who share one",
+                field=field,
+            )
+    studies = total.studies.value if total.studies is not None else None
+    return Facts(
+        subjects=total.subjects.value,
+        studies=studies if studies is not None else total.subjects.value,
+        smallest=desk.policy.smallest,
+        rounding=desk.policy.rounding,
+        **named,  # type: ignore[arg-type]  # four tuples
+        **_ranges(desk),  # type: ignore[arg-type]  # four numbers
+    )
+
+
+def _named(desk: Desk, key: str) -> tuple[str, ...]:
+    """Return the values of a key that enough subjects have, by name."""
+    found = []
+    for value in desk.index.words[key]:
+        if value:
+            leaf = Criterion(key=key, values=(value,))
+            try:
+                told = desk.answer(Query(tree=Combined(operand=Operand.AND, children=(leaf,))), asker=OWN)
+            except PolicyError:
+                continue
+            if told.subjects is not None and told.subjects.value is not None:
+                found.append(value)
+    return tuple(found)
+
+
+def _ranges(desk: Desk) -> dict[str, int]:
+    """Return between which ages and years the studies are, in steps of five, the outermost few left out."""
+    columns, found = desk.index.columns, {}
+    for name, low, high in (("age", "least_age", "most_age"), ("year", "first_year", "last_year")):
+        values = np.sort(getattr(columns, name)[getattr(columns, name) >= 0])
+        few = desk.policy.smallest * 2
+        if len(values) > 2 * few:
+            found[low] = int(values[few]) // 5 * 5
+            found[high] = int(values[-1 - few]) // 5 * 5 + 4
+    return found

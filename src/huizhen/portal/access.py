@@ -1,0 +1,264 @@
+"""Requests for access: asked by a researcher, held against the conditions of use, decided by an officer.
+
+Everything is an entry of an append-only signed ledger, and what stands there is all there is: requests are
+read back from it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from huizhen.data.catalogue.jsonld import Record
+from huizhen.data.consent.decide import Answer, Reason, Use, decide
+from huizhen.data.consent.record import Consent, said_of
+from huizhen.errors import InvalidInputError, PolicyError, visible
+from huizhen.ledger.log import Log
+from huizhen.ledger.records import Entry
+from huizhen.ledger.signing import SigningKey
+from huizhen.portal.roles import Person, Right
+
+__all__ = ["Decision", "Desk", "Request", "Wanted", "weigh"]
+
+REQUEST, DECISION, LOGIN, SEARCH = "access_request", "access_decision", "login", "catalogue_search"
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+Short = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300)]
+SHOWS = ("publication", "collaboration", "return_of_results", "genetic", "non_profit")
+
+
+class Wanted(BaseModel):
+    """What a researcher says they will do. What is left out counts in the way that permits least."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
+    purpose: Literal["research", "care"] = "research"
+    description: Text
+    diseases: Annotated[
+        tuple[Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,12}:[A-Za-z0-9]{1,20}$")], ...],
+        Field(max_length=20),
+    ] = ()
+    ethics_approval: Short = ""
+    institution: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
+    country: Annotated[str, StringConstraints(pattern=r"^([A-Z]{2})?$")] = ""
+    commercial: bool = True
+    methods: bool = True
+    publication: bool = False
+    collaboration: bool = False
+    return_of_results: bool = False
+    genetic: bool = False
+    non_profit: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What an officer decided, why, and when."""
+
+    approved: bool
+    reason: str
+    by: str
+    time: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request as the ledger has it. `fits` is the reason that the conditions of use give."""
+
+    number: int
+    site: str
+    record: str
+    title: str
+    by: str
+    name: str
+    email: str
+    wanted: Wanted
+    fits: Reason
+    term: str
+    time: str
+    decision: Decision | None = None
+
+
+def weigh(wanted: Wanted, conditions: Sequence[str], *, day: date, user: str) -> Answer:
+    """Return whether a record's `conditions` permit what is wanted; a condition not shown is not kept."""
+    has = {name for name in SHOWS if getattr(wanted, name)}
+    use = Use(
+        day=day,
+        purpose=wanted.purpose,
+        modalities=frozenset({"all"}),
+        diseases=frozenset(wanted.diseases),
+        has=frozenset(has | ({"ethics_approval"} if wanted.ethics_approval else set())),
+        is_=frozenset(name for name in ("commercial", "methods") if getattr(wanted, name)),
+        names={
+            "US": frozenset({user} - {""}),
+            "PS": frozenset({wanted.title}),
+            "IS": frozenset({wanted.institution}),
+            "GS": frozenset({wanted.country} - {""}),
+        },
+    )
+    held = Consent(patient="", version=1, given=date.min, said=said_of(conditions))
+    return decide([held], use)
+
+
+class Desk:
+    """The portal's ledger of logins, searches, requests and decisions."""
+
+    def __init__(self, folder: Path, key: SigningKey) -> None:
+        self._log, self._lock = Log.open(folder, key), threading.Lock()
+
+    def close(self) -> None:
+        """Let another process open the ledger."""
+        self._log.close()
+
+    def note(self, kind: str, body: Mapping[str, Any]) -> Entry:
+        """Enter something, durably. Raises `StorageError`."""
+        with self._lock:
+            entry = self._log.append(kind, body)
+            self._log.commit()
+            return entry
+
+    def entries(self) -> Sequence[Entry]:
+        """Return all entries."""
+        with self._lock:
+            return self._log.entries
+
+    def head(self) -> tuple[int, str]:
+        """Return how many entries are signed, and the Merkle root over them."""
+        with self._lock:
+            head = self._log.head
+            return (head.size, head.root) if head is not None else (0, "")
+
+    def ask(self, person: Person, record: Record, given: Mapping[str, Any]) -> Request:
+        """Enter a request for the data of a record.
+
+        Raises `InvalidInputError` that names what is missing or wrong in `given`.
+        """
+        try:
+            wanted = Wanted.model_validate(given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise InvalidInputError(
+                "the request is incomplete or has something in a wrong form",
+                remedy="fill in what is named",
+                field=str(first["loc"][0]) if first["loc"] else None,
+            ) from error
+        today = datetime.now(UTC).date()
+        fits = weigh(wanted, record.description.use_conditions, day=today, user=person.name)
+        body = {
+            "site": record.site,
+            "record": record.digest,
+            "title": record.description.title,
+            "by": person.id,
+            "name": person.name,
+            "email": person.email,
+            "wanted": wanted.model_dump(mode="json"),
+            "conditions": list(record.description.use_conditions),
+            "fits": fits.reason.value,
+            "term": fits.term,
+        }
+        return _request(self.note(REQUEST, body))
+
+    def decide(self, person: Person, number: int, *, approved: bool, reason: str) -> Request:
+        """Enter an officer's decision.
+
+        Raises `PolicyError` when it isn't theirs to decide, is decided, is their own request, or an approval
+        is against the conditions of use; `InvalidInputError` without a reason.
+        """
+        text = visible(reason.strip())
+        if not 10 <= len(text) <= 4000:
+            raise InvalidInputError(
+                "a decision needs a reason", remedy="write some words, at most 4000 letters", field="reason"
+            )
+        with self._lock:
+            request = self._found(number)
+            _check_decider(person, request)
+            if approved and request.fits is not Reason.PERMITTED:
+                raise PolicyError(
+                    "the conditions of use don't permit what is wanted",
+                    remedy="refuse it with the reason: a changed request can be made anew",
+                    field=request.term or request.fits.value,
+                )
+            body = {"request": number, "approved": approved, "reason": text, "by": person.id}
+            self._log.append(DECISION, {**body, "name": person.name})
+            self._log.commit()
+            return self._found(number)
+
+    def requests(self, person: Person) -> list[Request]:
+        """Return the requests that somebody may see, the newest first."""
+        with self._lock:
+            found = self._all()
+        return [one for one in reversed(found.values()) if visible_to(person, one)]
+
+    def request(self, person: Person, number: int) -> Request:
+        """Return one request. Raises `PolicyError` of one that isn't there or isn't theirs, alike."""
+        with self._lock:
+            request = self._all().get(number)
+        if request is None or not visible_to(person, request):
+            raise _absent()
+        return request
+
+    def _found(self, number: int) -> Request:
+        request = self._all().get(number)
+        if request is None:
+            raise _absent()
+        return request
+
+    def _all(self) -> dict[int, Request]:
+        """Return all requests by number, with their decisions."""
+        found: dict[int, Request] = {}
+        for entry in self._log.entries:
+            if entry.kind == REQUEST:
+                found[entry.index] = _request(entry)
+            elif entry.kind == DECISION:
+                request = found[entry.body["request"]]
+                found[request.number] = _decided(request, entry)
+        return found
+
+
+def visible_to(person: Person, request: Request) -> bool:
+    """Tell whether somebody may see a request: who made it, its site's officers, auditors."""
+    return request.by == person.id or request.site in person.officer_of or person.may(Right.AUDIT)
+
+
+def _check_decider(person: Person, request: Request) -> None:
+    if request.site not in person.officer_of:
+        raise _absent()
+    if request.by == person.id:
+        raise PolicyError(
+            "nobody decides their own request", remedy="have another officer decide it", field="by"
+        )
+    if request.decision is not None:
+        raise PolicyError("the request is decided", remedy="read the decision", field="decision")
+
+
+def _absent() -> PolicyError:
+    return PolicyError("there is no such request for you", remedy="look at your list of requests")
+
+
+def _request(entry: Entry) -> Request:
+    body = entry.body
+    return Request(
+        number=entry.index,
+        site=body["site"],
+        record=body["record"],
+        title=body["title"],
+        by=body["by"],
+        name=body["name"],
+        email=body["email"],
+        wanted=Wanted.model_validate(body["wanted"]),
+        fits=Reason(body["fits"]),
+        term=body["term"],
+        time=entry.time,
+    )
+
+
+def _decided(request: Request, entry: Entry) -> Request:
+    made = {field: getattr(request, field) for field in Request.__slots__}
+    decision = Decision(
+        approved=entry.body["approved"], reason=entry.body["reason"], by=entry.body["name"], time=entry.time
+    )
+    return Request(**{**made, "decision": decision})

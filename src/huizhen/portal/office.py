@@ -1,0 +1,62 @@
+"""What a portal's pages share: its settings and everything it keeps, opened together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from huizhen.core.words import Language
+from huizhen.ledger.signing import SigningKey
+from huizhen.portal.access import Desk
+from huizhen.portal.login import Provider
+from huizhen.portal.mailbox import Mailbox, Seen
+from huizhen.portal.sessions import Sessions
+from huizhen.portal.settings import Settings
+from huizhen.portal.shelf import Shelf
+
+__all__ = ["Office", "Told"]
+
+Told = Callable[[str, Language], str]
+"""Gives an error's English text in a language."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Office:
+    """An open portal."""
+
+    settings: Settings
+    key: SigningKey
+    sessions: Sessions
+    provider: Provider
+    shelf: Shelf
+    desk: Desk
+    mailbox: Mailbox
+    seen: Seen
+    told: Told
+
+    @classmethod
+    def open(cls, settings: Settings, home: Path, *, told: Told) -> Office:
+        """Open a portal whose paths are relative to `home`.
+
+        Raises `LedgerError` when another process serves it, `StorageError` when its folder can't be written.
+        """
+        portal = settings.portal
+        state = home / portal.state
+        key = SigningKey.create_or_load(state / "key.pem")
+        return cls(
+            settings=settings,
+            key=key,
+            sessions=Sessions(idle_s=60.0 * portal.idle_minutes, longest_s=3600.0 * portal.longest_hours),
+            provider=Provider(settings.login, redirect=f"{portal.address}/callback"),
+            shelf=Shelf.of(home / portal.records, settings.site),
+            desk=Desk(state / "ledger", key),
+            mailbox=Mailbox(),
+            seen=Seen(),
+            told=told,
+        )
+
+    @property
+    def cookie(self) -> str:
+        """The session cookie's name; with https one that only this host may set."""
+        return "__Host-huizhen" if self.settings.secure else "huizhen"

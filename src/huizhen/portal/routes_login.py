@@ -1,0 +1,74 @@
+"""Logging in and out."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import RedirectResponse, Response
+
+from huizhen.portal.access import LOGIN
+from huizhen.portal.pages import page
+from huizhen.portal.roles import person_of
+from huizhen.portal.visits import Form, Visit, Visiting, onward_of
+
+__all__ = ["router"]
+
+router = APIRouter()
+
+
+@router.get("/welcome")
+def welcome(visit: Visiting) -> Response:
+    """Say what this is, and lead to the login."""
+    onward = onward_of(visit.request.query_params.get("next", "/"))
+    return page(visit, "notice", welcome=onward)
+
+
+@router.get("/login")
+def login(visit: Visiting) -> Response:
+    """Send the browser to the provider, in a session of its own."""
+    office = visit.office
+    onward = onward_of(visit.request.query_params.get("next", "/"))
+    address, flow = office.provider.start(onward)
+    office.sessions.end(visit.request.cookies.get(office.cookie))
+    token, session = office.sessions.begin()
+    session.flow = flow
+    return _with_cookie(visit, RedirectResponse(address, status_code=303), token)
+
+
+@router.get("/callback")
+def callback(visit: Visiting) -> Response:
+    """Take the provider's answer, once, and begin a new session for who it names."""
+    office = visit.office
+    flow = visit.session.flow if visit.session is not None else None
+    office.sessions.end(visit.request.cookies.get(office.cookie))
+    claims, id_token = office.provider.finish(flow, visit.request.query_params)
+    person = person_of(claims, office.settings, secret=office.key.derive_secret("portal-persons"))
+    office.desk.note(LOGIN, {"by": person.id, "rights": sorted(person.rights)})
+    token, session = office.sessions.begin()
+    session.person, session.id_token = person, id_token
+    onward = flow.onward if flow is not None else "/"
+    return _with_cookie(visit, RedirectResponse(onward, status_code=303), token)
+
+
+@router.post("/logout")
+def logout(visit: Visiting, form: Form) -> Response:
+    """End the session here and at the provider."""
+    office = visit.office
+    back = f"{office.settings.portal.address}/welcome"
+    id_token = visit.session.id_token if visit.session is not None else ""
+    office.sessions.end(visit.request.cookies.get(office.cookie))
+    answer = RedirectResponse(office.provider.farewell(id_token, back), status_code=303)
+    answer.delete_cookie(office.cookie, path="/", secure=office.settings.secure, httponly=True)
+    return answer
+
+
+def _with_cookie(visit: Visit, answer: Response, token: str) -> Response:
+    """Give the browser its number: not for scripts, not to other sites, not in the clear."""
+    answer.set_cookie(
+        visit.office.cookie,
+        token,
+        httponly=True,
+        samesite="lax",
+        secure=visit.office.settings.secure,
+        path="/",
+    )
+    return answer
