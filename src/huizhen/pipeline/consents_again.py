@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
+from huizhen.core.evidence import Evidence
 from huizhen.core.study import Study
 from huizhen.data.consent.decide import Reason
 from huizhen.data.consent.screening import site_screening, today
@@ -35,6 +36,8 @@ def held_again(run: Run, cohort: OpenCohort, moment: str) -> bool:
     found = ended(run, cohort)
     if found:
         run.log.append(ENTRY, {"before": moment, "ended": dict(found), "day": today().isoformat()})
+        for site, reasons in found.items():
+            run.log.append("evidence", _evidence(run, cohort, site, reasons).to_json())
         run.log.commit()
     return not found
 
@@ -59,6 +62,19 @@ def ended(run: Run, cohort: OpenCohort) -> Mapping[str, Mapping[str, int]]:
         if reasons:
             found[site.name] = dict(sorted(reasons.items()))
     return found
+
+
+def _evidence(run: Run, cohort: OpenCohort, site: str, reasons: Mapping[str, int]) -> Evidence:
+    """Return how many patients of a site were left out since its cohort was built."""
+    return Evidence(
+        key=f"consent_rounds/{site}",
+        metric="consent_rounds",
+        stage="data",
+        n=sum(case.site == site for case in cohort.cases),
+        descriptive=True,
+        phantom=run.study.phantom,
+        detail={"left_out": sum(reasons.values()), **reasons, "day": today().isoformat()},
+    )
 
 
 def check_clock(log: Log) -> None:

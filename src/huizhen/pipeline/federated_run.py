@@ -25,6 +25,7 @@ from huizhen.ledger.signing import PublicKey, SigningKey
 from huizhen.pipeline.decisions import read_decisions
 from huizhen.pipeline.federated_assess import assess_federated
 from huizhen.pipeline.federated_cohort import federated_cohort
+from huizhen.pipeline.federated_consents import consents_stage
 from huizhen.pipeline.federated_explain import explain_federated
 from huizhen.pipeline.federated_fit import Ground, federated_fit
 from huizhen.pipeline.federated_lock import federated_lock
@@ -108,5 +109,6 @@ def _stages(run: Run, lead: Lead, federation: Federation, study_file: Path) -> t
     decisions = read_decisions(locked)
     assessed = assess_federated(run, lead, decisions, sites.development, sites.external, locked)
     explained = explain_federated(run, lead, decisions, sites.development, sites.external, locked)
-    found = [protocol, cohort, tables, *private, locked, assessed, explained]
+    consents = consents_stage(run, lead, (*sites.development, *sites.external), locked)
+    found = [protocol, cohort, tables, *private, locked, assessed, explained, consents]
     return [stage for stage in found if stage is not None], locked.folder / MODEL

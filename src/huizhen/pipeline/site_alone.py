@@ -18,7 +18,7 @@ __all__ = ["PRIVATE", "SCORES", "check_alone", "check_paid"]
 SCORES: Final = "scores"
 ALONE: Final = frozenset({"cohort", "privacy", "given", "labelled", EXPLAIN, SCORES})
 """Kinds of subject that a site may be asked about alone, if its policy lets it."""
-PRIVATE: Final = frozenset({"cohort", "privacy", EXPLAIN, SCORES})
+PRIVATE: Final = frozenset({"cohort", "consent", "privacy", EXPLAIN, SCORES})
 """Kinds of subject in a study with [privacy]: of training patients they tell how many, no more."""
 
 

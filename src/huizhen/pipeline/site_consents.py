@@ -32,15 +32,16 @@ from huizhen.federate import messages as wire
 from huizhen.federate.secure_wire import place_of
 from huizhen.federate.site.folder import SiteFolder
 from huizhen.federate.site.learner import Asked
+from huizhen.federate.statistics.data import Table
 from huizhen.pipeline.cohort_stage import OpenCohort
 from huizhen.pipeline.consent_journal import ConsentJournal, Used
 from huizhen.pipeline.consent_lists import barred_of
-from huizhen.pipeline.stage import Run
+from huizhen.pipeline.federated_consents import CONSENT, consent_table, standing_counts
+from huizhen.pipeline.stage import RECORD, Run
 
-__all__ = ["CONSENT", "SiteConsents", "consents_of"]
+__all__ = ["SiteConsents", "consents_of"]
 
 JOURNAL = "consents.jsonl"
-CONSENT: Final = "consent"
 ENTRY: Final = "consents"
 """The kind of entry in a site's ledger that says how many were left out, and in which round."""
 PINNED: Final = frozenset({"cohort", "privacy", CONSENT})
@@ -175,6 +176,16 @@ class SiteConsents:
                 field=CONSENT,
             ) from error
         return self.journal.reading
+
+    def standing(self) -> Table:
+        """Return how each patient of the site stands: refused from the start, left out since, or in."""
+        self.look()
+        stage = self.cohort().stage
+        key = f"{CONSENT}/{self.site}"
+        found = [one for one in stage.read(RECORD)["evidence"] if one["key"] == key]
+        reasons = {reason.value for reason in Reason}
+        begun = {name: n for name, n in found[0]["detail"].items() if name in reasons} if found else None
+        return consent_table(standing_counts(begun, len(self.cohort().cases), self.journal.reasons))
 
     @property
     def _held(self) -> bool:

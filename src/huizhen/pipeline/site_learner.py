@@ -38,6 +38,7 @@ from huizhen.federate.strategies.interface import Weights
 from huizhen.ledger.log import Log
 from huizhen.models.network import Network
 from huizhen.pipeline.cohort_stage import OpenCohort, cohort_stage, read_cohort
+from huizhen.pipeline.federated_consents import CONSENT, STATISTIC
 from huizhen.pipeline.federated_explain import EXPLAIN
 from huizhen.pipeline.federated_groups import counted_groups
 from huizhen.pipeline.federated_plan import CELLS, FederatedModel, federated_models
@@ -339,6 +340,8 @@ class SiteLearner:
             planned, asks = self._model(rest), self._study.active is not None
             fold, names = self.cohort.folds[planned.fold], frozenset(planned.planned.modalities)
             found = Categories(column="cell", codes=CELLS), cells_of(self._present, fold, names, asks=asks)
+        elif (kind, asked.query.name) == (CONSENT, "categories"):
+            found = STATISTIC, self._consents.standing()
         elif (kind, asked.query.name) == ("privacy", "spending") and self._privacy is not None:
             found = Spending(), self._privacy.spent()
         elif (kind, asked.query.name) == (SCORES, "scores"):

@@ -231,9 +231,12 @@ def data_evidence() -> list[Evidence]:
     leakage = {"folds": 3, "images": 1998, "pairs_compared": 1_990_011, "distance_limit": 3, "bits": 256}
     reason = "no patient, identical or nearly identical image stands in two parts of a fold"
     flow = {"steps": steps, "exclusions": exclusions, "tallies": tallies}
+    day = {"day": "2026-11-24"}
     asked = {"permitted": 84, "no_consent": 4, "withdrawn": 2, "day": "2026-11-23", "register": "ab" * 32}
     return [
         described("consent/north", "consent", asked, n=90),
+        described("consent_rounds/north", "consent_rounds", {"left_out": 3, "expired": 3, **day}, n=84),
+        described("consent_withdrawn/north", "consent_withdrawn", {"retrain": 1, "trained": 2, **day}, n=2),
         *crossing_evidence(),
         described("data/flow", "flow", flow, **size),
         described("data/cohort", "cohort", {"sites": rows}, **size),

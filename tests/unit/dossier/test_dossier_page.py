@@ -177,6 +177,13 @@ def test_what_patients_permit_is_counted(html: str) -> None:
     assert ">84<" in table
 
 
+def test_who_was_left_out_since_and_who_withdrew_is_counted(html: str) -> None:
+    since = html.partition('id="table-consents-since"')[2].partition("</table>")[0]
+    assert ["Left out since" in since, "Run out" in since, "Denied" in since] == [True, True, False]
+    withdrawn = html.partition('id="table-consents-withdrawn"')[2].partition("</table>")[0]
+    assert ["Made anew" in withdrawn, "Trained on" in withdrawn, ">2<" in withdrawn] == [True, True, True]
+
+
 def test_how_easily_patients_are_found_in_a_table_is_told(html: str) -> None:
     table = html.partition('id="table-disclosure"')[2].partition("</table>")[0]
     assert ">3<" in table

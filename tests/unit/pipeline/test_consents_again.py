@@ -72,6 +72,8 @@ def test_who_withdraws_while_a_run_trains_is_not_in_what_is_tested(
     entries = read_log(folder / "ledger").entries
     (ended,) = [e.body for e in entries if e.kind == "consents"]
     assert (ended["before"], ended["ended"]) == ("test", {"north": {"withdrawn": 2}})
+    (told,) = [e.body for e in entries if e.kind == "evidence" and e.body["metric"] == "consent_rounds"]
+    assert (told["n"], told["detail"]["left_out"]) == (40, 2)
     assert [e.kind for e in entries].count("unseal") == 1, "outcomes were opened for the second cohort alone"
     found = list(read_learned(tmp_path / "home"))
     assert {one.how for one in found} == {How.TRAINED, How.TUNED, How.TESTED, How.DROPPED}

@@ -99,6 +99,9 @@ def test_who_withdraws_between_rounds_is_in_no_later_one(
     detail = federation.evidence()[f"federation/{MODEL}"].detail
     first, second, third = detail["patients_per_round"]
     assert (first - second, second - third) == (1, 0)
+    begun, since = (federation.evidence()[f"{name}/all"] for name in ("consent", "consent_rounds"))
+    assert (begun.n, begun.detail["permitted"], since.n) == (120, 120, 120)
+    assert (since.detail["left_out"], since.detail["withdrawn"]) == (1, 1)
     rounds = {e["round"]: e["left_out"] for e in consents(federation, "north") if "round" in e}
     assert rounds == {0: 0, 1: 1, 2: 1}
     assert [e["newly"] for e in consents(federation, "north") if "newly" in e] == [1]

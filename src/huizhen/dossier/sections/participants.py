@@ -16,9 +16,11 @@ from huizhen.dossier.wording import Text, say
 
 CONSENT = (
     *("permitted", "no_consent", "not_yet_given", "expired", "withdrawn", "denied"),
-    *("purpose", "modality", "partner", "condition"),
+    *("purpose", "modality", "partner", "condition", "unchecked"),
 )
 """Whether a consent permits the study's use, or why not."""
+WITHDRAWN = ("no_new_use", "next_version", "retrain", "trained", "tuned", "tested", "asked")
+"""What those who withdrew chose, and how they had been used."""
 CHECKS = ("leakage", "data_damage", "split")
 
 
@@ -44,15 +46,25 @@ def participants(record: Record) -> Section:
 
 
 def _consents(record: Record) -> list[Block]:
-    """Return, of each hospital that keeps consents, how many patients permit the use and why others don't."""
-    found = record.about("consent")
-    reasons = [name for name in CONSENT if any(name in m.evidence.detail for m in found)]
+    """Return what patients permit at each hospital, who was left out since, and who withdrew after use."""
+    tables = (
+        _consent_table(record, "consent", CONSENT, "note.consents"),
+        _consent_table(record, "consent_rounds", ("left_out", *CONSENT[1:]), "note.consents_since"),
+        _consent_table(record, "consent_withdrawn", WITHDRAWN, "note.consents_withdrawn"),
+    )
+    return [table for table in tables if table is not None]
+
+
+def _consent_table(record: Record, metric: str, fields: tuple[str, ...], note: str) -> Table | None:
+    """Return a row a hospital, or one of all together, with how many patients each of `fields` holds for."""
+    found = record.about(metric)
+    shown = [field for field in fields if any(field in m.evidence.detail for m in found)]
     rows = tuple(
         Row(
             cells=(
-                (Text.both(m.evidence.key.partition("/")[2]),),
+                (_hospital(m.evidence.key.partition("/")[2]),),
                 (cite_size(m),),
-                *((detail_of(m, name) or DASH,) for name in reasons),
+                *((detail_of(m, field) or DASH,) for field in shown),
                 (detail_of(m, "day") or DASH,),
             ),
             phantom=m.evidence.phantom,
@@ -60,11 +72,18 @@ def _consents(record: Record) -> list[Block]:
         for m in found
     )
     if not rows:
-        return []
-    told = (say(f"consent.{name}") for name in (*reasons, "day"))
+        return None
+    told = (say(f"consent.{field}") for field in (*shown, "day"))
     head = (say("head.site"), column_name("patients"), *told)
-    caption, note = say("table.consents"), (say("note.consents"),)
-    return [Table(id="table-consents", caption=caption, head=head, rows=rows, note=note)]
+    name = note.partition(".")[2]
+    caption, told_below = say(f"table.{name}"), (say(note),)
+    id_ = f"table-{name.replace('_', '-')}"
+    return Table(id=id_, caption=caption, head=head, rows=rows, note=told_below)
+
+
+def _hospital(name: str) -> Text:
+    """Return a hospital's name; of several asked together, that."""
+    return say("consent.together") if name == "all" else Text.both(name)
 
 
 def _damage(record: Record) -> list[Block]:
