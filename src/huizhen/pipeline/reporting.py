@@ -1,4 +1,4 @@
-"""What people add to a run: the form and checklists of their own, checked before anything is computed.
+"""What people add to a run: the form, checklists of their own, evidence from before; checked at first.
 
 They enter the ledger as entries of kind "form" and "checklist", before the dossier is built of it.
 """
@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huizhen.core.digests import digest_bytes
+from huizhen.core.digests import canonical_json, digest_bytes
 from huizhen.core.study import Study
 from huizhen.core.study_file import Problem
 from huizhen.dossier.form import MOST_BYTES, read_form
 from huizhen.dossier.guidelines import read_checklist, shipped_checklists
 from huizhen.errors import StudyError
 from huizhen.ledger.log import Log
+from huizhen.pipeline.given_evidence import given_evidence
 
 __all__ = [
     "NOTHING",
@@ -38,13 +39,15 @@ class Reporting:
 
     form: Path | None = None
     checklists: tuple[Path, ...] = ()
+    evidence: tuple[Path, ...] = ()
+    """What was measured of the data before."""
 
 
 NOTHING = Reporting()
 
 
 def added_entries(study: Study, study_file: Path, named: Reporting) -> tuple[Added, ...]:
-    """Return the entries of the form and of own checklists, those of `named` before those of the study.
+    """Return the entries of own checklists, of the form, and of evidence from before.
 
     Raises `StudyError` that lists every problem of a file, or names a checklist that there is not.
     """
@@ -60,7 +63,8 @@ def added_entries(study: Study, study_file: Path, named: Reporting) -> tuple[Add
             field="dossier.checklists",
         )
     added = [_checklist(path) for path in (*own, *named.checklists)]
-    return (*added, *([_form(form)] if form is not None else []))
+    before = [("evidence", body) for path in named.evidence for body in given_evidence(path)]
+    return (*added, *([_form(form)] if form is not None else []), *before)
 
 
 def reporting_problems(study: Study, study_file: Path) -> list[Problem]:
@@ -108,11 +112,19 @@ def read_text(path: Path) -> str:
 
 def enter_added(log: Log, added: Sequence[Added]) -> None:
     """Append what the ledger does not hold as the newest of its name, in one commit."""
-    new = [(kind, body) for kind, body in added if _newest(log, kind, body) != body["digest"]]
+    new = [(kind, body) for kind, body in added if not _is_held(log, kind, body)]
     for kind, body in new:
         log.append(kind, body)
     if new:
         log.commit()
+
+
+def _is_held(log: Log, kind: str, body: Mapping[str, Any]) -> bool:
+    """Tell whether the ledger's newest entry of this name is this one."""
+    if kind != "evidence":
+        return _newest(log, kind, body) == str(body["digest"])
+    found = [e.body for e in log.entries if e.kind == kind and e.body.get("key") == body["key"]]
+    return bool(found) and canonical_json(dict(found[-1])) == canonical_json(dict(body))
 
 
 def _newest(log: Log, kind: str, body: Mapping[str, Any]) -> str | None:

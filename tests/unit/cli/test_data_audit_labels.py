@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,3 +91,22 @@ def test_a_study_of_a_table_is_sent_to_the_table(invoke: Any, table: Path) -> No
     result = invoke("data", "audit-labels", table.with_suffix(".plan.toml"))
     assert result.exit_code == 20, result.output
     assert "audit the table itself" in result.output
+
+
+def test_the_evidence_stands_in_a_dossier_that_verifies(
+    invoke: Any, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HUIZHEN_HOME", str(tmp_path / "home"))
+    assert invoke("data", "audit-labels", table).exit_code == 0
+    evidence = table.with_suffix(".labels") / "evidence.json"
+    columns = ["--patient", "id", "--outcome", "label", "--score", "p_b", "--positive", "b", "--negative", "a"]
+    made = invoke("--json", "validate", table, *columns, "--evidence", evidence, "--out", tmp_path / "run")
+    assert made.exit_code == 0, made.output
+    dossier = Path(json.loads(made.stdout)["dossier"])
+    assert "Suspect labels" in (dossier / "index.html").read_text(encoding="utf-8")
+    assert invoke("verify", dossier, "--recompute").exit_code == 0
+    evidence.write_text(
+        '[{"key": "auc/model/external/all", "metric": "auc", "stage": "x", "descriptive": true}]'
+    )
+    refused = invoke("validate", table, *columns, "--evidence", evidence, "--out", tmp_path / "two")
+    assert refused.exit_code == 20

@@ -106,7 +106,7 @@ def test_the_second_reading_gives_labels_and_an_estimate(tmp_path: Path) -> None
     assert {row["case"] for row in changed} == set(found.changed)
     assert all(truth[int(row["case"][3:])] == NAMES.index(row["label"]) for row in changed)
     (whole, listed) = review_evidence(found)
-    assert whole.key == "label_audit/chest/wrong"
+    assert whole.key == "label_audit/chest/label_wrong"
     assert whole.interval is not None
     assert whole.interval.low <= 24 / 400 <= whole.interval.high
     assert listed.estimate == found.listed.wrong / found.listed.read

@@ -32,6 +32,7 @@ def command(
     flare: Annotated[Path | None, typer.Option("--flare")] = None,
     form: Annotated[Path | None, typer.Option("--form")] = None,
     checklist: Annotated[list[Path] | None, typer.Option("--checklist")] = None,
+    evidence: Annotated[list[Path] | None, typer.Option("--evidence")] = None,
 ) -> None:
     """Run a federated study as its lead."""
     screen = screen_of(context)
@@ -51,7 +52,7 @@ def command(
             home=paths.home(),
             progress=screen.progress(),
             language=screen.language,
-            reporting=Reporting(form=form, checklists=tuple(checklist or ())),
+            reporting=Reporting(form=form, checklists=tuple(checklist or ()), evidence=tuple(evidence or ())),
         )
     finally:
         engine.close()

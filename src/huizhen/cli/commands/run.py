@@ -23,6 +23,7 @@ def command(
     data: Annotated[Path | None, typer.Option("--data")] = None,
     form: Annotated[Path | None, typer.Option("--form")] = None,
     checklist: Annotated[list[Path] | None, typer.Option("--checklist")] = None,
+    evidence: Annotated[list[Path] | None, typer.Option("--evidence")] = None,
 ) -> None:
     """Run the study and print where its dossier is."""
     screen = screen_of(context)
@@ -33,6 +34,7 @@ def command(
     if study.federation is not None:
         options = [*(["--form", str(form)] if form else [])]
         options += [part for path in checklist or () for part in ("--checklist", str(path))]
+        options += [part for path in evidence or () for part in ("--evidence", str(path))]
         raise typer.Exit(run_federation(file, study, out, root, screen, options))
     from huizhen.pipeline.reporting import Reporting
     from huizhen.pipeline.run import run_study
@@ -44,7 +46,7 @@ def command(
         home=paths.home(),
         progress=screen.progress(),
         language=screen.language,
-        reporting=Reporting(form=form, checklists=tuple(checklist or ())),
+        reporting=Reporting(form=form, checklists=tuple(checklist or ()), evidence=tuple(evidence or ())),
     )
     outcome.show_run(result, screen)
 

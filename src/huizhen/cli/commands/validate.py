@@ -25,6 +25,7 @@ class Added:
 
     form: Path | None
     checklists: tuple[Path, ...]
+    evidence: tuple[Path, ...]
 
 
 def command(
@@ -61,6 +62,7 @@ def command(
     out: Annotated[Path | None, typer.Option("--out")] = None,
     form: Annotated[Path | None, typer.Option("--form")] = None,
     checklist: Annotated[list[Path] | None, typer.Option("--checklist")] = None,
+    evidence: Annotated[list[Path] | None, typer.Option("--evidence")] = None,
 ) -> None:
     """Judge the table by the flags, or by the plan of --study."""
     screen = screen_of(context)
@@ -91,7 +93,7 @@ def command(
         encoding=encoding,
         phantom=phantom,
     )
-    added = Added(form=form, checklists=tuple(checklist or ()))
+    added = Added(form=form, checklists=tuple(checklist or ()), evidence=tuple(evidence or ()))
     if study is not None:
         _of_plan(study, [*(["TABLE"] if table else []), *flags.given()], data, out, added, screen)
     elif data is not None:
@@ -214,7 +216,7 @@ def _judge(plan: Path, folder: Path, roots: list[Path], added: Added, screen: Sc
         home=paths.home(),
         progress=screen.progress(),
         language=screen.language,
-        reporting=Reporting(form=added.form, checklists=added.checklists),
+        reporting=Reporting(form=added.form, checklists=added.checklists, evidence=added.evidence),
     )
     outcome.show_run(result, screen)
 

@@ -25,6 +25,7 @@ from huizhen.dossier.figures.training import draw_training
 from huizhen.dossier.labels import column_name, label_of, model_name, part_name
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.sections.borders import borders
+from huizhen.dossier.sections.data_checks import label_audit
 from huizhen.dossier.sections.given import not_provided
 from huizhen.dossier.sections.labelling import labelling
 from huizhen.dossier.sections.privacy import privacy
@@ -44,6 +45,7 @@ def model(record: Record) -> Section:
     if thresholds := record.family("threshold"):
         blocks.append(_thresholds(thresholds, record.main))
     blocks += labelling(record)
+    blocks += label_audit(record)
     blocks += privacy(record)
     blocks += borders(record)
     if training := record.family("training"):

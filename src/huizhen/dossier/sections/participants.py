@@ -8,6 +8,7 @@ from huizhen.dossier.estimates import DASH, cite_size, detail_of
 from huizhen.dossier.labels import column_name
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.sections.cohort import site_table
+from huizhen.dossier.sections.data_checks import data_checks
 from huizhen.dossier.sections.disclosure import disclosure
 from huizhen.dossier.sections.flow import flow_by_site, flow_diagram, tallies
 from huizhen.dossier.sections.given import not_provided
@@ -38,6 +39,7 @@ def participants(record: Record) -> Section:
     blocks += _consents(record)
     blocks += disclosure(record)
     blocks += _damage(record)
+    blocks += data_checks(record)
     if checks := record.about(*CHECKS):
         blocks.append(generic_table(checks, id="table-checks", caption=say("table.checks")))
     return Section(

@@ -62,20 +62,20 @@ def _missing(found: Checked, smallest: int) -> Iterable[Evidence]:
             rows.append(
                 {"site": site, "variable": name, "patients": len(absent), "missing": count, "share": share}
             )
-    yield _evidence(found, "missing/variables", "missing_values", n, "patient", {"rows": rows})
+    yield _evidence(found, "missing/missing_values", "missing_values", n, "patient", {"rows": rows})
     patterns = [
         {"missing": ", ".join(names) or "-", "patients": shown_count(count, smallest)}
         for names, count in patterns_of(missing)
         if shown_count(count, smallest) is not None
     ]
-    yield _evidence(found, "missing/patterns", "missing_patterns", n, "patient", {"rows": patterns})
+    yield _evidence(found, "missing/missing_patterns", "missing_patterns", n, "patient", {"rows": patterns})
     if len(missing.sites) > 1:
         detail = {"rows": missing_by_site(missing)}
-        yield _evidence(found, "missing/by_site", "missing_by_site", n, "patient", detail)
+        yield _evidence(found, "missing/missing_by_site", "missing_by_site", n, "patient", detail)
     if found.training:
         rows = list(found.by_outcome)
         yield _evidence(
-            found, "missing/by_outcome", "missing_by_outcome", found.training, "patient", {"rows": rows}
+            found, "missing/missing_by_outcome", "missing_by_outcome", found.training, "patient", {"rows": rows}
         )
 
 
@@ -120,7 +120,7 @@ def _tables(found: Checked, smallest: int) -> Iterable[Evidence]:
             for why, n in Counter(f"{odd.why.value} {odd.factor}".strip() for _, odd in one.odd).most_common()
         ]
         total = sum(one.values for one in found.columns)
-        yield _evidence(found, "quality/values", "odd_values", total, "cell", {"rows": rows})
+        yield _evidence(found, "quality/odd_values", "odd_values", total, "cell", {"rows": rows})
     rows = [
         {"site": one.site, "file": one.file, "column": column, "why": why, "values": shown_count(n, smallest)}
         for one in found.dates
@@ -128,7 +128,7 @@ def _tables(found: Checked, smallest: int) -> Iterable[Evidence]:
     ]
     if rows:
         total = sum(one.rows for one in found.dates)
-        yield _evidence(found, "quality/dates", "odd_dates", total, "row", {"rows": rows})
+        yield _evidence(found, "quality/odd_dates", "odd_dates", total, "row", {"rows": rows})
 
 
 def _copies(found: Checked, smallest: int) -> Evidence:

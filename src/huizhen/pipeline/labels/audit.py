@@ -127,7 +127,7 @@ def audit_evidence(audit: LabelAudit, *, smallest: int = SMALLEST, phantom: bool
     key, shared = f"{FAMILY}/{given.name}", _shared(audit, phantom)
     found = [
         Evidence(
-            key=f"{key}/suspects",
+            key=f"{key}/label_suspects",
             metric="label_suspects",
             descriptive=True,
             n=len(given.case),
@@ -140,7 +140,7 @@ def audit_evidence(audit: LabelAudit, *, smallest: int = SMALLEST, phantom: bool
         interval = _holding(rate.overall, level)
         found.append(
             Evidence(
-                key=f"{key}/noise_rate",
+                key=f"{key}/label_noise_rate",
                 metric="label_noise_rate",
                 estimate=rate.overall,
                 interval=interval,
@@ -228,7 +228,7 @@ def _reader_evidence(audit: LabelAudit, key: str, shared: dict[str, Any]) -> lis
     kappa = readers.kappa
     return [
         Evidence(
-            key=f"{key}/contradicted",
+            key=f"{key}/label_contradicted",
             metric="label_contradicted",
             estimate=readers.share,
             interval=readers.interval,
@@ -237,7 +237,7 @@ def _reader_evidence(audit: LabelAudit, key: str, shared: dict[str, Any]) -> lis
             **shared,
         ),
         Evidence(
-            key=f"{key}/kappa",
+            key=f"{key}/label_agreement",
             metric="label_agreement",
             estimate=kappa.kappa,
             interval=kappa.interval,
@@ -246,7 +246,7 @@ def _reader_evidence(audit: LabelAudit, key: str, shared: dict[str, Any]) -> lis
             **shared,
         ),
         Evidence(
-            key=f"{key}/alpha",
+            key=f"{key}/reader_alpha",
             metric="reader_alpha",
             estimate=readers.alpha.value,
             interval=_holding(readers.alpha.value, readers.alpha.interval),

@@ -168,7 +168,7 @@ def review_evidence(reviewed: Reviewed, *, smallest: int = SMALLEST, phantom: bo
         part = reviewed.listed
         found.append(
             Evidence(
-                key=f"{key}/wrong_among_listed",
+                key=f"{key}/label_wrong_listed",
                 metric="label_wrong_listed",
                 estimate=part.wrong / part.read,
                 interval=wilson(part.wrong, part.read),
@@ -181,12 +181,12 @@ def review_evidence(reviewed: Reviewed, *, smallest: int = SMALLEST, phantom: bo
         said = {name: shared[name] for name in ("stage", "inputs", "phantom")}
         return [
             *found,
-            Evidence.not_assessed(key=f"{key}/wrong", metric="label_wrong", reason=reason, **said),
+            Evidence.not_assessed(key=f"{key}/label_wrong", metric="label_wrong", reason=reason, **said),
         ]
     share = reviewed.share()
     detail["if_unsure_wrong"] = reviewed.share_if_unsure_were_wrong()
     whole = Evidence(
-        key=f"{key}/wrong",
+        key=f"{key}/label_wrong",
         metric="label_wrong",
         estimate=share.value,
         interval=share.interval,

@@ -1,0 +1,67 @@
+"""Evidence from before a run: what checks, audits and preparations of the data wrote, for the ledger.
+
+`huizhen run --evidence FILE` takes the evidence.json of `data check`, `data audit-labels`, `site prepare` and
+the like. Only families that no run measures are taken, so that nothing given can stand in for a result.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from huizhen.core.evidence import Evidence
+from huizhen.errors import InvalidInputError, StudyError
+
+__all__ = ["FAMILIES", "MOST_BYTES", "given_evidence"]
+
+FAMILIES = ("acquisition", "deidentification", "disclosure", "label_audit", "missing", "quality")
+"""The first pieces of the keys that may be given."""
+MOST_BYTES = 4 << 20
+
+
+def given_evidence(path: Path) -> list[Mapping[str, Any]]:
+    """Return the evidence records of a file, each checked and in its plain form.
+
+    Raises `StudyError` on a file that can't be read, holds none or too much, or a claim of another family.
+    """
+    held = _read(path)
+    try:
+        found = [Evidence.from_json(one) for one in held]
+    except (InvalidInputError, TypeError, ValueError, AttributeError) as error:
+        raise _refused(path) from error
+    for one in found:
+        family = one.key.partition("/")[0]
+        if family not in FAMILIES or "/" not in one.key:
+            raise StudyError(
+                f"claims {family}, which only a run may measure",
+                remedy=f"give evidence of: {', '.join(FAMILIES)}",
+                field="--evidence",
+                file=str(path),
+            )
+    if not found:
+        raise _refused(path)
+    return [one.to_json() for one in found]
+
+
+def _read(path: Path) -> list[Any]:
+    """Return the list that a file holds."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MOST_BYTES + 1)
+        held = json.loads(data.decode("utf-8")) if len(data) <= MOST_BYTES else None
+    except (OSError, ValueError, RecursionError) as error:
+        raise _refused(path) from error
+    if not isinstance(held, list):
+        raise _refused(path)
+    return held
+
+
+def _refused(path: Path) -> StudyError:
+    return StudyError(
+        "holds no evidence",
+        remedy="give the evidence.json that huizhen data check, data audit-labels or site prepare wrote",
+        field="--evidence",
+        file=str(path),
+    )
