@@ -31,6 +31,7 @@ from huizhen.core.study_federation import Federation, federation_problems
 from huizhen.core.study_fitting import Network as Network
 from huizhen.core.study_fitting import Split as Split
 from huizhen.core.study_fitting import Training as Training
+from huizhen.core.study_harmonisation import Harmonisation, harmonisation_problems
 from huizhen.core.study_predictions import (
     LEFT_OUT,
     PredictionTable,
@@ -287,6 +288,8 @@ class Study(Frozen):
     subgroup: list[Subgroup] = Field(default_factory=list)
     robustness: Robustness | None = None
     """Present: the locked model is tried on disturbed images and rows, and for shortcuts."""
+    harmonisation: Harmonisation | None = None
+    """Present: what hospitals' machines leave in image features is taken out before networks learn."""
     conformal: Conformal | None = None
     """Present: prediction sets are fixed with the lock and their coverage is measured."""
     triage: TriagePlan | None = None
@@ -308,7 +311,7 @@ class Study(Frozen):
         """Leave out what the study says nothing of, so that nothing of it is signed."""
         found: dict[str, Any] = handler(self)
         given = ("predictions", "reads", "protocol", "use", "transfer")
-        optional = (*given, "robustness", "conformal", "triage", "dossier")
+        optional = (*given, "harmonisation", "robustness", "conformal", "triage", "dossier")
         tables = [key for key in optional if getattr(self, key) is None]
         silent = [*LEFT_OUT, "phantom_truth"] if self.is_given else []
         silent += ["version"] if self.version == 1 else []
@@ -354,6 +357,7 @@ class Study(Frozen):
             *federation_problems(self),
             *privacy_problems(self),
             *active_problems(self),
+            *harmonisation_problems(self),
         ]
         if Variant.TABLE_LR in self.network.variants and not self.table_modalities:
             problems.append("variant table_lr needs a table modality")

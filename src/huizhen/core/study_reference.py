@@ -24,6 +24,7 @@ from huizhen.core.study_active import Active
 from huizhen.core.study_dossier import DossierPlan
 from huizhen.core.study_evaluation import ErrorCosts, EvaluationPlan, PartialArea, Subgroup
 from huizhen.core.study_federation import Federation
+from huizhen.core.study_harmonisation import Harmonisation
 from huizhen.core.study_predictions import PredictionTable, ReadTable
 from huizhen.core.study_privacy import Privacy
 from huizhen.core.study_protocol import ProtocolPlan
@@ -72,6 +73,7 @@ SECTIONS: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[split]", study.Split),
     ("[network]", study.Network),
     ("[training]", study.Training),
+    ("[harmonisation]", Harmonisation),
     ("[federation]", Federation),
     ("[privacy]", Privacy),
     ("[active]", Active),

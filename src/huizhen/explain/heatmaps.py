@@ -46,7 +46,8 @@ def heatmaps(
     seen = {name: _see(_encoder(network, name, encoders), bag) for name, bag in batch.bags.items()}
     maps = [each for one in seen.values() for each in one.maps]
     with torch.enable_grad():
-        output = network(batch, {name: one.tokens for name, one in seen.items()})
+        tokens = {name: batch.bags[name].harmonised(one.tokens) for name, one in seen.items()}
+        output = network(batch, tokens)
         gradients = iter(torch.autograd.grad(output.logit.sum(), maps, allow_unused=True))
     heat: dict[str, Tensor] = {}
     for name, one in seen.items():

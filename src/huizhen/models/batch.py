@@ -25,6 +25,22 @@ class Lesions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """What an image's encoder tokens become before the network sees them: times `factor`, plus `offset`.
+
+    Both (k, D); `row` (n,) says which of the k each of the n images has: of its site, or of its patient.
+    """
+
+    factor: Tensor
+    offset: Tensor
+    row: Tensor
+
+    def of(self, tokens: Tensor) -> Tensor:
+        """Return tokens (n, T, D) moved."""
+        return tokens * self.factor[self.row][:, None] + self.offset[self.row][:, None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bag:
     """The images of one modality in a batch of B cases, without padding.
 
@@ -37,6 +53,12 @@ class Bag:
     slot: Tensor
     width: int
     lesions: Lesions | None = None
+    moved: Moved | None = None
+    """Where features are harmonised between sites."""
+
+    def harmonised(self, tokens: Tensor) -> Tensor:
+        """Return encoder tokens (n, T, D) as they are between sites; unchanged without harmonisation."""
+        return tokens if self.moved is None else self.moved.of(tokens)
 
     def thinned(self, keep: Tensor) -> Bag:
         """Return the bag with only the images that `keep` (n,) bool says."""
@@ -49,6 +71,7 @@ class Bag:
             slot=slot,
             width=int(slot.max()) + 1 if len(slot) else 1,
             lesions=None if self.lesions is None else self.lesions.thinned(keep),
+            moved=None if self.moved is None else replace(self.moved, row=self.moved.row[keep]),
         )
 
     def spread(self, tokens: Tensor, batch: int) -> tuple[Tensor, Tensor]:

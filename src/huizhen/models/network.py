@@ -49,8 +49,9 @@ class Network(nn.Module, ABC):
             self.register_buffer("intercept", torch.zeros(()))
 
     def encode(self, batch: CaseBatch) -> dict[str, Tensor]:
-        """Return each image modality's encoder tokens (n, T, D); heatmaps take gradients here."""
-        return {name: one.encode(batch.bags[name].payload) for name, one in self._images(batch)}
+        """Return each image modality's encoder tokens (n, T, D), harmonised; heatmaps take gradients here."""
+        found = {name: one.encode(batch.bags[name].payload) for name, one in self._images(batch)}
+        return {name: batch.bags[name].harmonised(tokens) for name, tokens in found.items()}
 
     def _encode_and_find(self, batch: CaseBatch) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return what `encode` does, and where the lesions seem to be in modalities that bring masks."""
@@ -59,9 +60,10 @@ class Network(nn.Module, ABC):
         for name, tokenizer in self._images(batch):
             bag = batch.bags[name]
             if bag.lesions is None:
-                tokens[name] = tokenizer.encode(bag.payload)
+                tokens[name] = bag.harmonised(tokenizer.encode(bag.payload))
                 continue
-            tokens[name], found = tokenizer.encode_and_find(bag.payload)
+            seen, found = tokenizer.encode_and_find(bag.payload)
+            tokens[name] = bag.harmonised(seen)
             if found is not None:
                 lesions[name] = found
         return tokens, lesions

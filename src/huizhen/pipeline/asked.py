@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from huizhen.data.tables import TableEncoding
 from huizhen.models.encoders.interface import Encoder
 from huizhen.models.network import Network
 from huizhen.pipeline.cohort_stage import OpenCohort
 from huizhen.pipeline.fit_stage import FittedModel, load_network
+from huizhen.pipeline.harmonise_stage import harmonised_tests, read_harmonies
 from huizhen.pipeline.material import encodings_of
 from huizhen.pipeline.stage import Run
 from huizhen.train.features import frozen_encoder
+from huizhen.train.harmony import Harmony
 
 __all__ = ["Asked", "asked_networks", "encoders_below"]
 
@@ -25,6 +27,8 @@ class Asked:
     modalities: tuple[str, ...]
     fold: int
     encodings: Mapping[str, TableEncoding]
+    harmonies: Mapping[str, Harmony] = field(default_factory=dict)
+    """Image modality -> what its features are harmonised by; none without harmonisation."""
 
 
 def asked_networks(run: Run, cohort: OpenCohort, fits: Sequence[FittedModel]) -> Iterator[Asked]:
@@ -36,6 +40,7 @@ def asked_networks(run: Run, cohort: OpenCohort, fits: Sequence[FittedModel]) ->
             modalities=fitted.model.modalities,
             fold=fitted.fold,
             encodings=encodings,
+            harmonies=read_harmonies(harmonised_tests(run, cohort, fitted.harmony), fitted.fold),
         )
 
 

@@ -26,12 +26,14 @@ from huizhen.data.splits import Fold
 from huizhen.data.tables import TableEncoding
 from huizhen.models.encoders.interface import Encoder
 from huizhen.pipeline.asked import Asked
+from huizhen.pipeline.covariates import covariates_of
 from huizhen.pipeline.decisions import Decision
 from huizhen.pipeline.material import open_readers, table_column
 from huizhen.pipeline.stage import Run
 from huizhen.train.arrays import CaseData, ImageColumn, TableColumn
 from huizhen.train.features import encode_images
 from huizhen.train.fit import predict_logits
+from huizhen.train.harmony import harmonised
 
 __all__ = ["Cells", "Images", "Scene", "as_read", "as_shown", "mask_of", "packs_of", "risks"]
 
@@ -206,13 +208,15 @@ def _case_data(
         )
         for m in study.table_modalities
     }
-    return CaseData(
+    found = CaseData(
         names=names,
         images=columns,
         tables=rows,
         present=np.stack([shown[name] for name in names], 1),
         outcome=np.full(len(cases), np.nan, np.float32),
     )
+    kept = covariates_of(study, found, asked.encodings)
+    return harmonised(found, asked.harmonies, [case.site for case in cases], kept.values)
 
 
 def _altered(

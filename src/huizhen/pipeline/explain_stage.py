@@ -119,7 +119,8 @@ def _all_heat(shown: Shown, networks: Iterable[Asked]) -> Heat:
     with run.progress.track("explain", expected) as advance:
         for asked_of in networks:
             fold = cohort.folds[asked_of.fold]
-            data = _with_pixels(shown.material.data(asked_of.encodings), shown.material.columns)
+            data = shown.material.data(asked_of.encodings, asked_of.harmonies)
+            data = _with_pixels(data, shown.material.columns)
             tested = (Part.TEST, Part.EXTERNAL)
             rows = [
                 r

@@ -19,7 +19,7 @@ from huizhen.pipeline.federated_plan import FederatedModel, folds_of
 from huizhen.pipeline.federated_tables import TablePlan
 from huizhen.pipeline.fit_stage import WEIGHTS, network_of
 from huizhen.pipeline.labelling_evidence import SIMULATED
-from huizhen.pipeline.model_bundle import MODEL, card_values, frozen_encoders
+from huizhen.pipeline.model_bundle import MODEL, card_values, frozen_encoders, harmony_tensors
 from huizhen.pipeline.stage import Run, Stage
 
 
@@ -51,7 +51,9 @@ def _weights(run: Run, plan: TablePlan, fits: Mapping[FederatedModel, Stage]) ->
         network = network_of(run, model.planned, plan.encodings[model.fold], model.seed(run.study))
         state = answering({**network.state_dict(), **load_file(fit.folder / WEIGHTS)})
         tensors |= {f"fold{model.fold}/member{model.member}/{name}": value for name, value in state.items()}
-    return tensors | frozen_encoders(run.study)
+    folds = {model.fold for model in fits}
+    moved = {fold: plan.harmonies[fold] for fold in sorted(folds)} if plan.harmonies else {}
+    return tensors | frozen_encoders(run.study) | harmony_tensors(moved)
 
 
 def _card(

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,15 +27,23 @@ from huizhen.data.tables import (
     declared_levels,
     numeric_column,
 )
-from huizhen.errors import FederationError, InvalidInputError, NotEstimableError
+from huizhen.errors import FederationError, InvalidInputError, ModelError, NotEstimableError
 from huizhen.federate import messages as wire
 from huizhen.federate.lead import Lead
 from huizhen.federate.orders import order
 from huizhen.federate.statistics.levels import FoundLevels, Levels
 from huizhen.federate.statistics.moments import Moments, Summary
 from huizhen.federate.statistics.runner import conduct
+from huizhen.pipeline.federated_harmony import (
+    harmonies_fit,
+    harmonies_over,
+    harmonised_evidence,
+    harmony_from_json,
+    harmony_to_json,
+)
 from huizhen.pipeline.federated_plan import folds_of, smallest_count_of
 from huizhen.pipeline.stage import Made, Run, Stage
+from huizhen.train.harmony import Harmony
 
 ENCODINGS = "encodings.json"
 MOMENTS, LEVELS = "moments", "levels"
@@ -74,24 +83,39 @@ class TablePlan:
     """The encodings of every fold: what is fixed before the first round."""
 
     encodings: tuple[Encodings, ...]
+    harmonies: tuple[Mapping[str, Harmony], ...] = ()
+    """Each fold's ComBat by image modality, without any site's shift; empty without [harmonisation]."""
 
     def to_text(self) -> str:
         """Return the plan as canonical JSON."""
-        plain = [{name: e.to_json() for name, e in by_name.items()} for by_name in self.encodings]
-        return canonical_json({"encodings": plain}).decode()
+        plain: dict[str, Any] = {
+            "encodings": [{name: e.to_json() for name, e in by_name.items()} for by_name in self.encodings]
+        }
+        if self.harmonies:
+            plain["harmonies"] = [
+                {name: harmony_to_json(h) for name, h in by_name.items()} for by_name in self.harmonies
+            ]
+        return canonical_json(plain).decode()
 
     @classmethod
     def from_text(cls, text: str, study: Study) -> TablePlan:
         """Return the plan that `to_text` wrote for `study`. Raises `FederationError` on any other."""
         try:
+            plain = json.loads(text)
             found = cls(
                 encodings=tuple(
                     {name: TableEncoding.from_json(record) for name, record in by_name.items()}
-                    for by_name in json.loads(text)["encodings"]
-                )
+                    for by_name in plain["encodings"]
+                ),
+                harmonies=tuple(
+                    {name: harmony_from_json(record) for name, record in by_name.items()}
+                    for by_name in plain.get("harmonies", [])
+                ),
             )
-        except (InvalidInputError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ModelError, InvalidInputError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise _other("a plan that can't be read") from error
+        if not harmonies_fit(study, found.harmonies):
+            raise _other("a plan of other features")
         if len(found.encodings) != folds_of(study) or not all(_fits(e, study) for e in found.encodings):
             raise _other("a plan of other tables")
         return found
@@ -130,7 +154,7 @@ def tables_stage(
     Raises `FederationError` when fewer sites than the quorum take the plan, and what the sums raise.
     """
     study = run.study
-    if not study.table_modalities:
+    if not study.table_modalities and study.harmonisation is None:
         return TablePlan(encodings=({},) * folds_of(study)), None
 
     def body(folder: Path) -> Made:
@@ -138,11 +162,14 @@ def tables_stage(
             {m.name: _encoding(study, lead, sites, m, fold) for m in study.table_modalities}
             for fold in range(folds_of(study))
         ]
-        plan = TablePlan(encodings=tuple(found))
+        moved = harmonies_over(study, lead, sites)
+        plan = TablePlan(encodings=tuple(found), harmonies=moved)
         write_json(folder / ENCODINGS, json.loads(plan.to_text()))
-        return Made(evidence=[e for k, by_name in enumerate(found) for e in _evidence(run, by_name, k)])
+        evidence = [e for k, by_name in enumerate(found) for e in _evidence(run, by_name, k)]
+        return Made(evidence=[*evidence, *harmonised_evidence(run, moved)])
 
-    settings = study.model_dump(mode="json", include={"modality", "federation", "split", "seed"})
+    keys = {"modality", "federation", "split", "seed", *(["harmonisation"] if study.harmonisation else [])}
+    settings = study.model_dump(mode="json", include=keys)
     inputs = [settings, cohort.digest, study.digest]
     stage = run.stage("tables", inputs, body, made_from={"cohort": cohort.digest})
     plan = TablePlan.from_text(json.dumps(stage.read(ENCODINGS)), study)

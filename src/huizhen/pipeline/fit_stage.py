@@ -24,6 +24,7 @@ from huizhen.data.tables import TableEncoding
 from huizhen.models.build import build_network
 from huizhen.models.network import Network
 from huizhen.pipeline.cohort_stage import OpenCohort
+from huizhen.pipeline.harmonise_stage import harmonise_stage, read_harmonies
 from huizhen.pipeline.material import Columns, Material, cases_digest, encodings_of, slices_of
 from huizhen.pipeline.plan import PlannedModel, planned_models, subsets
 from huizhen.pipeline.stage import Made, Run, Stage
@@ -45,6 +46,8 @@ class FittedModel:
     fold: int
     member: int
     stage: Stage
+    harmony: Stage | None = None
+    """What its image features were harmonised by."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class Development:
 
     run: Run
     cohort: OpenCohort
+    harmony: Stage | None = None
+    """What image features are harmonised by, where the study asks for it."""
 
     @cached_property
     def material(self) -> Material:
@@ -78,10 +83,14 @@ class Development:
 
 def fit_stages(run: Run, cohort: OpenCohort) -> list[FittedModel]:
     """Return every fit that the study plans, in order, fitting those that aren't there."""
-    development = Development(run, cohort)
+    development = Development(run, cohort, harmonise_stage(run, cohort))
     return [
         FittedModel(
-            model=model, fold=fold.index, member=member, stage=_fit_stage(development, model, fold, member)
+            model=model,
+            fold=fold.index,
+            member=member,
+            stage=_fit_stage(development, model, fold, member),
+            harmony=development.harmony,
         )
         for model in planned_models(run.study)
         for fold in cohort.folds
@@ -98,6 +107,8 @@ def _fit_stage(development: Development, model: PlannedModel, fold: Fold, member
     parts = {p: part.value for p, part in fold.parts.items() if part in (Part.TRAIN, Part.TUNE)}
     about = f"{model.name} {fold.index + 1}/{len(development.cohort.folds)}"
     inputs = [settings, development.digest, digest_value(parts), model.name, member]
+    harmony = development.harmony
+    inputs += [harmony.digest] if harmony else []
     checkpoint = run.folder / "checkpoints" / f"{digest_value(inputs)[:16]}.safetensors"
 
     def body(folder: Path) -> Made:
@@ -110,6 +121,7 @@ def _fit_stage(development: Development, model: PlannedModel, fold: Fold, member
         "cohort": development.cohort.stage.digest,
         "development cases": development.digest,
         "parts of the fold": digest_value(parts),
+        **({harmony.name: harmony.digest} if harmony else {}),
     }
     name = f"fit/{model.name}/fold{fold.index}/member{member}"
     stage = run.stage(name, inputs, body, made_from=made_from)
@@ -132,7 +144,7 @@ def _fit_network(
     run = development.run
     material = development.material
     encodings = encodings_of(run, material.cases, fold)
-    data = material.data(encodings)
+    data = material.data(encodings, read_harmonies(development.harmony, fold.index))
     seed = stream_seed(run.study.seed, "fit", model.name, fold.index, member)
     network = network_of(run, model, encodings, seed)
     tune = development.rows(fold, Part.TUNE, data, model.modalities)

@@ -26,8 +26,15 @@ from huizhen.pipeline.decisions import (
     read_decisions,
 )
 from huizhen.pipeline.fit_stage import TUNE, WEIGHTS, FittedModel
+from huizhen.pipeline.harmonise_stage import read_harmonies
 from huizhen.pipeline.material import encodings_of
-from huizhen.pipeline.model_bundle import MODEL, card_values, frozen_encoders, write_card
+from huizhen.pipeline.model_bundle import (
+    MODEL,
+    card_values,
+    frozen_encoders,
+    harmony_tensors,
+    write_card,
+)
 from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage, study_part
 from huizhen.pipeline.tuned import decided
 from huizhen.pipeline.tuning_file import TUNING, Tuned, write_tuning
@@ -110,7 +117,14 @@ def _weights(run: Run, fits: Sequence[FittedModel]) -> dict[str, Any]:
             prefix = f"fold{fitted.fold}/member{fitted.member}/"
             found = answering(load_file(fitted.stage.folder / WEIGHTS))
             tensors |= {prefix + name: value for name, value in found.items()}
-    return tensors | frozen_encoders(run.study)
+    return tensors | frozen_encoders(run.study) | _harmonies(fits)
+
+
+def _harmonies(fits: Sequence[FittedModel]) -> dict[str, Any]:
+    """Return what image features are harmonised by in each fold: the part that all sites share."""
+    stage = next((f.harmony for f in fits), None)
+    folds = sorted({f.fold for f in fits}) if stage else []
+    return harmony_tensors({fold: read_harmonies(stage, fold) for fold in folds})
 
 
 def _card(run: Run, cohort: OpenCohort, decisions: Decisions) -> dict[str, Any]:

@@ -20,9 +20,11 @@ from huizhen.data.splits import Fold
 from huizhen.data.tables import TableEncoding
 from huizhen.models.build import ENCODER_CHANNELS
 from huizhen.models.encoders.interface import Encoder
+from huizhen.pipeline.covariates import covariates_of
 from huizhen.pipeline.stage import Run
 from huizhen.train.arrays import CaseData, ImageColumn, TableColumn
 from huizhen.train.features import cached_features
+from huizhen.train.harmony import Harmony, harmonised
 
 Readers = Mapping[tuple[str, int], Reader]
 
@@ -122,11 +124,13 @@ class Material:
         """Pseudonym -> row."""
         return {case.pseudonym: row for row, case in enumerate(self.cases)}
 
-    def data(self, encodings: Mapping[str, TableEncoding]) -> CaseData:
-        """Return the cases as arrays, tables by `encodings` (modality -> encoding)."""
+    def data(
+        self, encodings: Mapping[str, TableEncoding], harmonies: Mapping[str, Harmony] | None = None
+    ) -> CaseData:
+        """Return the cases as arrays: tables by `encodings`, image features by `harmonies`, by modality."""
         study = self.run.study
         names = tuple(m.name for m in study.modality)
-        return CaseData(
+        found = CaseData(
             names=names,
             images={name: column for name, (column, _) in self.columns.made.items()},
             tables={m.name: table_column(self.cases, m, encodings[m.name]) for m in study.table_modalities},
@@ -135,6 +139,10 @@ class Material:
                 [np.nan if case.outcome is None else case.outcome for case in self.cases], np.float32
             ),
         )
+        if not harmonies:
+            return found
+        kept = covariates_of(study, found, encodings)
+        return harmonised(found, harmonies, [case.site for case in self.cases], kept.values)
 
 
 def table_column(cases: Sequence[Case], modality: TableModality, encoding: TableEncoding) -> TableColumn:

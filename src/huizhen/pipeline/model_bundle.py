@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from huizhen.core.files import write_json, write_text
 from huizhen.core.study import ImageModality, Role, Study, Variant
@@ -13,10 +16,12 @@ from huizhen.data.tables import TableEncoding
 from huizhen.models.card import Card, model_card_markdown
 from huizhen.pipeline.decisions import Decisions
 from huizhen.pipeline.stage import ARTEFACTS
+from huizhen.train.harmony import Harmony
 
-__all__ = ["MODEL", "card_values", "frozen_encoders", "write_card"]
+__all__ = ["HARMONY", "MODEL", "card_values", "frozen_encoders", "harmony_tensors", "write_card"]
 
 MODEL = "model"
+HARMONY = "harmony"
 """The bundle's folder within the lock's."""
 
 
@@ -78,6 +83,20 @@ def frozen_encoders(study: Study) -> dict[str, Any]:
     }
 
 
+def harmony_tensors(folds: Mapping[int, Mapping[str, Harmony]]) -> dict[str, Any]:
+    """Return the pooled part of each fold's harmonies as tensors; no site's own shift goes along."""
+    import torch
+
+    return {
+        f"{HARMONY}/{modality}/fold{fold}/{name}": torch.from_numpy(
+            np.array(value, np.int64 if value.dtype.kind == "i" else np.float32)
+        )
+        for fold, found in folds.items()
+        for modality, harmony in found.items()
+        for name, value in replace(harmony, shifts={}).to_arrays().items()
+    }
+
+
 def _preprocessing(
     study: Study, encodings: Sequence[Mapping[str, TableEncoding]]
 ) -> dict[str, dict[str, Any]]:
@@ -90,6 +109,8 @@ def _preprocessing(
                 "version": PREPROCESSING_VERSION,
                 "mode": study.training.mode,
             }
+            if study.harmonisation is not None:
+                found[modality.name]["harmonisation"] = study.harmonisation.model_dump(mode="json")
         else:
             found[modality.name] = {f"fold{k}": e[modality.name].to_json() for k, e in enumerate(encodings)}
     return found

@@ -32,10 +32,21 @@ from huizhen.models.bundle_members import check_preprocessing, load_weights, wei
 from huizhen.models.encoders.choose import make_encoder
 from huizhen.models.encoders.interface import Encoder
 from huizhen.models.network import Network
-from huizhen.pipeline.material import slices_of, table_column
-from huizhen.train.arrays import CaseData, ImageColumn
+from huizhen.pipeline.covariates import covariates_of
+from huizhen.pipeline.material import slices_of
+from huizhen.pipeline.predict_harmony import (
+    Chunk,
+    Harmonies,
+    bundled_harmonies,
+    data_of,
+    kept_in,
+    plan_of,
+    site_harmonies,
+)
+from huizhen.train.arrays import ImageColumn
 from huizhen.train.features import encode_images
 from huizhen.train.fit import predict_logits
+from huizhen.train.harmony import harmonised
 
 CHUNK = 64
 """Cases predicted at a time: what is in memory."""
@@ -91,7 +102,14 @@ def predict(
             cache=Cache(Path(scratch)),
             progress=progress,
         )
-        rows = [row for part in _chunks(found, study, bundle, members, encoders, progress) for row in part]
+        chunks = _chunks(found, study, encoders, progress)
+        harmonies: Harmonies = {}
+        if study.harmonisation is not None:
+            held = [kept_in(Path(scratch), number, chunk) for number, chunk in enumerate(chunks)]
+            encodings = {member.fold: member.encodings for member in members}
+            harmonies = site_harmonies(study, bundled_harmonies(bundle), encodings, held)
+            chunks = iter(held)
+        rows = [row for chunk in chunks for row in _rows(study, bundle, members, chunk, harmonies)]
     names = [f"present:{m.name}" for m in study.modality]
     write_text(out, csv_text([["patient", "site", *names, "risk", "decision"], *rows]))
     return Predicted(table=out, model=bundle.digest, patients=len(rows), left_out=found.exclusions)
@@ -124,6 +142,7 @@ def _study_of(bundle: Bundle, sources: Study) -> Study:
             "network": card.network,
             "task": card.task,
             "training": training,
+            "harmonisation": plan_of(bundle),
         }
     )
 
@@ -173,30 +192,32 @@ def _encoders(bundle: Bundle, study: Study) -> dict[str, Encoder]:
 
 
 def _chunks(
-    found: Unlabelled,
-    study: Study,
-    bundle: Bundle,
-    members: Sequence[Member],
-    encoders: Mapping[str, Encoder],
-    progress: Progress,
-) -> Iterator[list[list[object]]]:
-    """Yield the rows of the table, some cases at a time."""
+    found: Unlabelled, study: Study, encoders: Mapping[str, Encoder], progress: Progress
+) -> Iterator[Chunk]:
+    """Yield some cases at a time, with their images."""
     with progress.track("predict", len(found.cases)) as advance:
         for start in range(0, len(found.cases), CHUNK):
             cases = found.cases[start : start + CHUNK]
             images = {m.name: _images(m, cases, found.readers, encoders) for m in study.image_modalities}
-            risk, decision = _risk(study, bundle, members, cases, images)
-            yield [
-                [
-                    c.patient_id,
-                    c.site,
-                    *(int(m.name in c.modalities) for m in study.modality),
-                    repr(float(r)),
-                    int(d),
-                ]
-                for c, r, d in zip(cases, risk, decision, strict=True)
-            ]
+            yield Chunk(cases=tuple(cases), images=images)
             advance(len(cases))
+
+
+def _rows(
+    study: Study, bundle: Bundle, members: Sequence[Member], chunk: Chunk, harmonies: Harmonies
+) -> list[list[object]]:
+    """Return the rows of the table of a few cases."""
+    risk, decision = _risk(study, bundle, members, chunk, harmonies)
+    return [
+        [
+            c.patient_id,
+            c.site,
+            *(int(m.name in c.modalities) for m in study.modality),
+            repr(float(r)),
+            int(d),
+        ]
+        for c, r, d in zip(chunk.cases, risk, decision, strict=True)
+    ]
 
 
 def _images(
@@ -237,21 +258,17 @@ def _risk(
     study: Study,
     bundle: Bundle,
     members: Sequence[Member],
-    cases: Sequence[Case],
-    images: Mapping[str, ImageColumn],
+    chunk: Chunk,
+    harmonies: Harmonies,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return risks and decisions: members averaged within a fold, calibrated folds averaged on log-odds."""
-    names = tuple(m.name for m in study.modality)
-    present = np.array([[name in case.modalities for name in names] for case in cases], bool)
+    names, cases = tuple(m.name for m in study.modality), chunk.cases
     by_fold: dict[int, list[NDArray[np.float64]]] = {}
     for member in members:
-        data = CaseData(
-            names=names,
-            images=images,
-            tables={m.name: table_column(cases, m, member.encodings[m.name]) for m in study.table_modalities},
-            present=present,
-            outcome=np.full(len(cases), np.nan, np.float32),
-        )
+        data = data_of(study, chunk, member.encodings)
+        if study.harmonisation is not None:
+            kept = covariates_of(study, data, member.encodings).values
+            data = harmonised(data, harmonies.get(member.fold, {}), [case.site for case in cases], kept)
         rows = np.arange(len(cases))
         by_fold.setdefault(member.fold, []).append(predict_logits(member.network, data, rows, names))
     odds, cut = np.zeros(len(cases)), 0.0

@@ -24,6 +24,7 @@ from huizhen.errors import StageError
 from huizhen.pipeline.cohort_stage import SALT, SEALED, OpenCohort, commitments, digests, read_cohort
 from huizhen.pipeline.decisions import Decision
 from huizhen.pipeline.fit_stage import FittedModel, load_network, load_regression, subset_names
+from huizhen.pipeline.harmonise_stage import harmonised_tests, read_harmonies
 from huizhen.pipeline.lock_stage import Locked
 from huizhen.pipeline.material import Columns, Material, encodings_of
 from huizhen.pipeline.opened import Opened
@@ -59,11 +60,13 @@ def _parts(cohort: OpenCohort) -> list[Part]:
 def _predicted(run: Run, cohort: OpenCohort, fits: Sequence[FittedModel], locked: Locked) -> Stage:
     """Return the stage of the answers, made and entered before any sealed outcome is read."""
 
+    harmony = harmonised_tests(run, cohort, next((f.harmony for f in fits), None))
+
     def body(folder: Path) -> Made:
         parts = _parts(cohort)
         tested = cohort.within(*parts)
         material = Material(run=run, cases=tested, columns=Columns(run, tested, augmented=False))
-        answers = _answers(run, cohort, material, fits)
+        answers = _answers(run, cohort, material, fits, harmony)
         for part in parts:
             predictions = _predictions(run, cohort, material, part, answers, locked)
             write_predictions(folder / file_name(part), predictions, phantom=run.study.phantom, outcome=False)
@@ -74,6 +77,7 @@ def _predicted(run: Run, cohort: OpenCohort, fits: Sequence[FittedModel], locked
         **study_part(run.study, "subgroup"),
         "lock": locked.stage.digest,
         "cohort": cohort.stage.digest,
+        **({harmony.name: harmony.digest} if harmony else {}),
         **{f.stage.name: f.stage.digest for f in fits},
     }
     inputs = [locked.stage.digest, cohort.stage.digest, subgroups]
@@ -140,14 +144,18 @@ def _entry_with(run: Run, kind: str, field: str, value: Mapping[str, str]) -> in
 
 
 def _answers(
-    run: Run, cohort: OpenCohort, material: Material, fits: Sequence[FittedModel]
+    run: Run,
+    cohort: OpenCohort,
+    material: Material,
+    fits: Sequence[FittedModel],
+    harmony: Stage | None,
 ) -> dict[tuple[str, int], Logits]:
     """Return (model name, fold) -> mean log-odds over that fold's members; NaN for whom it doesn't test."""
     found: dict[tuple[str, int], list[Logits]] = defaultdict(list)
     with run.progress.track("predict", len(fits)) as advance:
         for fold in cohort.folds:
             encodings = encodings_of(run, cohort.cases, fold)
-            data = material.data(encodings)
+            data = material.data(encodings, read_harmonies(harmony, fold.index))
             tested = [fold.parts[c.pseudonym] in (Part.TEST, Part.EXTERNAL) for c in material.cases]
             rows = np.flatnonzero(tested)
             for fitted in (f for f in fits if f.fold == fold.index):

@@ -90,7 +90,8 @@ def _permitted(run: Run, learned: Learned) -> tuple[OpenCohort, list[FittedModel
         if held_again(run, cohort, "test"):
             learned.note(How.TESTED, ALL, cohort.within(Part.TEST, Part.EXTERNAL))
             return cohort, fits, locked
-        for stage in (*(fitted.stage for fitted in fits), locked.stage):
+        harmony = next((fitted.harmony for fitted in fits), None)
+        for stage in (*(fitted.stage for fitted in fits), locked.stage, *([harmony] if harmony else [])):
             shutil.rmtree(stage.folder)
         for _, cases in used:
             learned.note(How.DROPPED, ALL, cases)

@@ -105,7 +105,8 @@ def _table(cases: Sequence[Case]) -> Predictions:
 @torch.no_grad()
 def _features(run: Run, asked: Asked, cases: tuple[Case, ...]) -> Features:
     """Return the network's summary of each present modality, in its shared space."""
-    data = Material(run=run, cases=cases, columns=Columns(run, cases, augmented=False)).data(asked.encodings)
+    material = Material(run=run, cases=cases, columns=Columns(run, cases, augmented=False))
+    data = material.data(asked.encodings, asked.harmonies)
     blocks = []
     with run.progress.track("shortcuts", len(cases), about="features") as advance:
         for start in range(0, len(cases), BATCH):

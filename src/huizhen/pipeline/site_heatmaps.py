@@ -84,7 +84,7 @@ class SiteHeatmaps:
                 model_digest=self.models.lock_digest(),
                 made_at=datetime.fromtimestamp(int(locked.stat().st_mtime), UTC),
             )
-            evidence, rows = explained(shown, self._networks(), folder)
+            evidence, rows = explained(shown, self._networks(part), folder)
             plain = {
                 modality: [[row.pseudonym, row.hit, row.energy, row.area_share] for row in found]
                 for (_, modality), found in rows.items()
@@ -99,7 +99,7 @@ class SiteHeatmaps:
             f"explain/{part.value}", inputs, body, made_from={"cohort": cohort.stage.digest, **made_from}
         )
 
-    def _networks(self) -> Iterator[Asked]:
+    def _networks(self, part: Part) -> Iterator[Asked]:
         """Yield CMAN's networks, one after the other."""
         for name, model in self.models.models.items():
             if model.planned.variant is Variant.CMAN:
@@ -108,6 +108,7 @@ class SiteHeatmaps:
                     modalities=model.planned.modalities,
                     fold=model.fold,
                     encodings=self.scores.encodings(model.fold),
+                    harmonies=self.scores.harmonies(model.fold, self.scores.material(part)),
                 )
 
     def _table(self, part: Part, how: NDArray[np.float64]) -> Predictions:

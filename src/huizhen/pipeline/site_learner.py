@@ -41,6 +41,7 @@ from huizhen.pipeline.cohort_stage import OpenCohort, cohort_stage, read_cohort
 from huizhen.pipeline.federated_consents import CONSENT, STATISTIC
 from huizhen.pipeline.federated_explain import EXPLAIN
 from huizhen.pipeline.federated_groups import counted_groups
+from huizhen.pipeline.federated_harmony import COMBAT
 from huizhen.pipeline.federated_plan import CELLS, FederatedModel, federated_models
 from huizhen.pipeline.federated_regression import REGRESSION, regression_shapes
 from huizhen.pipeline.federated_tables import LEVELS, MOMENTS
@@ -49,6 +50,7 @@ from huizhen.pipeline.learned_from import How, learned_by
 from huizhen.pipeline.site_alone import SCORES, check_alone, check_paid
 from huizhen.pipeline.site_consents import consents_of
 from huizhen.pipeline.site_counts import cells_of, trained_on
+from huizhen.pipeline.site_harmony import SiteHarmony
 from huizhen.pipeline.site_heatmaps import SiteHeatmaps
 from huizhen.pipeline.site_labelling import KINDS, SiteLabelling
 from huizhen.pipeline.site_ledger import enter_lock, enter_unseal, head_of
@@ -118,6 +120,17 @@ class SiteLearner:
     def _tables(self) -> SiteTables:
         return SiteTables(study=self._study, site=self._run.study.site[0].name, folder=self._run.folder)
 
+    @cached_property
+    def _harmony(self) -> SiteHarmony:
+        return SiteHarmony(
+            study=self._study,
+            tables=self._tables,
+            development=lambda: self._development.material,
+            cohort=lambda: self.cohort,
+            out=lambda: self._out,
+            note=self._learned.note,
+        )
+
     def plan(self, definition: str) -> None:
         """Fix how columns of tables become numbers, from now on."""
         self._tables.fix(definition)
@@ -125,7 +138,8 @@ class SiteLearner:
     def _data(self, fold: int) -> CaseData:
         """Return the development patients, tables as a fold's plan encodes them."""
         if fold not in self._encoded:
-            self._encoded[fold] = self._development.material.data(self._tables.encodings(fold))
+            material, plan = self._development.material, self._tables.encodings(fold)
+            self._encoded[fold] = material.data(plan, self._harmony.harmonies(fold, material))
         return self._encoded[fold]
 
     def _model(self, name: str) -> FederatedModel:
@@ -290,6 +304,7 @@ class SiteLearner:
             cohort=lambda: self.cohort,
             unsealed=lambda: self._unsealed,
             encodings=self._tables.encodings,
+            harmonies=self._harmony.harmonies,
             out=lambda: self._out,
             note=self._learned.note,
         )
@@ -370,6 +385,8 @@ class SiteLearner:
             rows = self._rows(model, Part.TRAIN)
             self._note(How.TRAINED, name, rows)
             found = self._tables.regression(what, model, self._data(model.fold), rows)
+        elif kind == COMBAT:
+            found = self._harmony.features(rest, hidden=asked.hidden)
         elif kind in KINDS and self._labelling is not None:
             found = self._labelling.about(asked.subject)
         if found is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -25,6 +25,7 @@ from huizhen.pipeline.plan import subsets
 from huizhen.pipeline.site_models import SiteModels
 from huizhen.pipeline.stage import Run
 from huizhen.train.fit import predict_logits
+from huizhen.train.harmony import Harmony
 from huizhen.train.table_regression import table_features
 
 Logits = NDArray[np.float64]
@@ -45,6 +46,8 @@ class SiteScores:
     cohort: Callable[[], OpenCohort]
     unsealed: Callable[[], OpenCohort]
     encodings: Callable[[int], Encodings]
+    harmonies: Callable[[int, Material], Mapping[str, Harmony]] = lambda *_: {}
+    """What image features are harmonised by in a fold."""
     out: Callable[[], frozenset[str]] = frozenset
     """Who permits the use no more, and is neither scored nor counted."""
     note: Callable[[How, str, Sequence[Case]], None] = lambda *_: None
@@ -157,7 +160,8 @@ class SiteScores:
         """Return one held model's log-odds, `shown` some modalities only; NaN for whom it can't answer."""
         key = (part, model.name, shown, self.out())
         if key not in self._logits:
-            data, names = self.material(part).data(self.encodings(model.fold)), model.planned.modalities
+            material, names = self.material(part), model.planned.modalities
+            data = material.data(self.encodings(model.fold), self.harmonies(model.fold, material))
             rows, cases = np.flatnonzero(self._present(part)), self.material(part).cases
             how = How.TUNED if part is Part.TUNE else How.TESTED
             scored_of = [cases[row] for row in rows] if part is not Part.TUNE else self._tuned(model.fold)

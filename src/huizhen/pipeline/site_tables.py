@@ -28,6 +28,7 @@ from huizhen.pipeline.federated_tables import LEVELS, Encodings, TablePlan, leve
 from huizhen.pipeline.federated_tables import table_of as modality_of
 from huizhen.train.arrays import CaseData
 from huizhen.train.floor import floor_design
+from huizhen.train.harmony import Harmony
 from huizhen.train.table_regression import INNER_FOLDS, table_features
 
 PLAN = "plan.json"
@@ -65,6 +66,13 @@ class SiteTables:
                 "the study's plan isn't fixed here yet", remedy="send the plan first", field="plan"
             )
         return TablePlan.from_text(file.read_text(encoding="utf-8"), self.study).encodings[fold]
+
+    def harmonies(self, fold: int) -> Mapping[str, Harmony]:
+        """Return what a fold's features are harmonised by, without any site; none before there is a plan."""
+        file = self.folder / PLAN
+        if not file.exists():
+            return {}
+        return TablePlan.from_text(file.read_text(encoding="utf-8"), self.study).harmonies[fold]
 
     def columns(self, kind: str, rest: str, cases: Sequence[Case], policy: SitePolicy) -> Answerable:
         """Return moments or levels of a table ("TABLE", "TABLE/COLUMN") over the training `cases`.

@@ -10,7 +10,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from huizhen.models.batch import Bag, CaseBatch, Lesions, Row
+from huizhen.models.batch import Bag, CaseBatch, Lesions, Moved, Row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Harmonised:
+    """What features of n cases become: case i's times `factor[row[i]]` (k, D), plus `offset[row[i]]`."""
+
+    factor: NDArray[np.float32]
+    offset: NDArray[np.float32]
+    row: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +37,7 @@ class ImageColumn:
     features: bool
     masks: NDArray[np.bool_] | None = None
     has_mask: NDArray[np.bool_] | None = None
+    harmonised: Harmonised | None = None
 
     def rows(
         self, cases: NDArray[np.int64]
@@ -54,6 +64,18 @@ class ImageColumn:
             slot=torch.from_numpy(slot),
             width=int(slot.max(initial=0)) + 1,
             lesions=None if rng is None or self.features else self._lesions(rows),
+            moved=self._moved(cases[position]),
+        )
+
+    def _moved(self, case: NDArray[np.int64]) -> Moved | None:
+        """Return what each image's features are moved by, from the case (n,) that it is of."""
+        if self.harmonised is None:
+            return None
+        kept, row = np.unique(self.harmonised.row[case], return_inverse=True)
+        return Moved(
+            factor=torch.from_numpy(self.harmonised.factor[kept]),
+            offset=torch.from_numpy(self.harmonised.offset[kept]),
+            row=torch.from_numpy(row.astype(np.int64)),
         )
 
     def _lesions(self, rows: NDArray[np.int64]) -> Lesions | None:

@@ -52,6 +52,15 @@ class SiteShift:
     n: int
     mean_only: bool = False
 
+    def resting(self) -> SiteShift:
+        """Return the shift of the reference site, which moves nothing."""
+        return SiteShift(
+            gamma=np.zeros_like(self.gamma),
+            delta=np.ones_like(self.delta),
+            n=self.n,
+            mean_only=self.mean_only,
+        )
+
 
 def site_shift(
     features: Floats,

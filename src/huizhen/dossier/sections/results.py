@@ -9,6 +9,7 @@ from huizhen.dossier.sections.calibration import calibration
 from huizhen.dossier.sections.conformal import conformal
 from huizhen.dossier.sections.decisions import PLANNED, decisions, planned
 from huizhen.dossier.sections.discrimination import discrimination, roc_figures
+from huizhen.dossier.sections.harmonisation import harmonisation
 from huizhen.dossier.sections.label_noise import label_noise
 from huizhen.dossier.sections.places import other_models_by_site, sites
 from huizhen.dossier.sections.readers import readers
@@ -51,6 +52,7 @@ def results(record: Record) -> Section:
     blocks += conformal(record)
     blocks += robustness(record)
     blocks += shortcuts(record)
+    blocks += harmonisation(record)
     blocks += label_noise(record)
     blocks += triage(record)
     return Section(id="results", title=say("section.results"), blocks=tuple(blocks), phantom=record.phantom)
