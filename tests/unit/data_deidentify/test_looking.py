@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -202,3 +204,23 @@ def test_a_plain_image_has_no_text(make: Make, rapid: RapidFinder) -> None:
 def test_tiny_images(make: Make, rapid: RapidFinder, shape: tuple[int, int]) -> None:
     pixels = np.random.default_rng(0).integers(0, 255, shape).astype(np.uint8)
     assert TextInspector(finder=rapid, policy=PixelPolicy()).inspect(image(make, pixels)).sure
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(
+    ("name", "boxes"),
+    [
+        ("GREYSCALE_IMAGE", [(3, 24, 5, 285), (3, 24, 388, 690), (3, 24, 820, 1015)]),
+        ("2_ORIGINAL.dcm", [(1, 17, 1, 234), (15, 28, 4, 115)]),
+    ],
+)
+def test_the_identifiers_of_a_sample_file_are_found_by_ocr_alone(
+    samples: list[Path], rapid: RapidFinder, name: str, boxes: list[tuple[int, int, int, int]]
+) -> None:
+    (path,) = [one for one in samples if name in one.name]
+    data = pydicom.dcmread(path)
+    seen = TextInspector(finder=rapid, policy=PixelPolicy(layouts=False)).inspect(data)
+    for top, bottom, left, right in boxes:
+        ink = np.zeros((int(data.Rows), int(data.Columns)), dtype=bool)
+        ink[top:bottom, left:right] = True
+        assert covered(seen.regions, ink) > 0.95

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import json
+import os
 import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +25,7 @@ from huizhen.data.deidentify.key import Pseudonymiser
 from huizhen.data.deidentify.outcome import Fate, Reason
 from huizhen.data.deidentify.policy import DeidPolicy, PixelPolicy
 from huizhen.data.deidentify.prepare import IMAGES, WAITING, Prepared, prepare
+from huizhen.data.deidentify.regions import Region
 from huizhen.data.deidentify.report import evidence_of, report_of, write_report
 from huizhen.data.deidentify.review import audit_review, waiting_review
 from huizhen.data.deidentify.review_entry import enter
@@ -177,19 +181,57 @@ def test_pages_hold_everything_and_are_their_owners_alone(
     assert ".dcm" not in (state / PAGES / REVIEW).read_text()
 
 
-def test_the_script_is_a_script(scan: Callable[..., Path], run: Run, state: Path, tmp_path: Path) -> None:
+DRAWS = """
+const section = document.querySelector("section[data-item]"), picture = section.querySelector(".picture");
+const frame = picture.getBoundingClientRect();
+const at = (kind, x, y) => picture.dispatchEvent(new PointerEvent(kind, {
+  pointerId: 1, bubbles: true,
+  clientX: frame.left + x * frame.width, clientY: frame.top + y * frame.height }));
+picture.setPointerCapture = () => {};
+section.querySelector(".box").click();
+at("pointerdown", 0.25, 0.25); at("pointermove", 0.4, 0.4); at("pointerup", 0.5, 0.75);
+const read = (blob) => { blob.text().then((text) => { document.title = text; }); return "#"; };
+URL.createObjectURL = read;
+document.getElementById("save").click();
+"""
+"""Removes the first box, draws one, and saves, as a person would."""
+
+
+def test_a_person_draws_in_a_browser_and_it_is_entered(
+    scan: Callable[..., Path], run: Run, state: Path, tmp_path: Path
+) -> None:
     browser = shutil.which("chromium")
     if browser is None:
+        assert not os.environ.get("HUIZHEN_REQUIRE_OPTIONAL"), "CI installs chromium"
         pytest.skip("chromium isn't installed")
     scan("a.dcm", 1, Modality="US")
     run()
-    page = write_pages(waiting_review(state), state / PAGES, Language.EN)
+    review = waiting_review(state)
+    proposed = replace(review.items[0], regions=(Region(top=1, bottom=5, left=2, right=20),))
+    page = write_pages(replace(review, items=(proposed,)), state / PAGES, Language.EN)
+    assert "0 of 1 decided" in shown_by(browser, page, tmp_path), "its policy lets its own script run"
+    free = (
+        page.read_text()
+        .replace("http-equiv", "data-was")
+        .replace("</body>", f"<script>{DRAWS}</script></body>")
+    )
+    page.write_text(free)
+    dom = shown_by(browser, page, tmp_path)
+    saved_text = html.unescape(re.search(r"<title>(.*?)</title>", dom, re.DOTALL).group(1))  # type: ignore[union-attr]  # it has one
+    (tmp_path / "d.json").write_text(saved_text)
+    enter(state, [tmp_path / "d.json"], reader="A. Reader")
+    (kept,) = DecisionLog(path=state / DECISIONS).last().values()
+    assert [one.to_json() for one in kept[About.PIXELS].regions] == [[8, 24, 12, 24]]
+
+
+def shown_by(browser: str, page: Path, scratch: Path) -> str:
+    """Return a page's elements as a browser without a network ends up with them."""
     done = subprocess.run(
         [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-         f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()],
-        capture_output=True, timeout=120, check=True,
+         f"--user-data-dir={scratch / 'profile'}", "--virtual-time-budget=3000", "--dump-dom", page.as_uri()],
+        capture_output=True, timeout=180, check=True,
     )  # fmt: skip
-    assert "0 of 1 decided" in done.stdout.decode()
+    return done.stdout.decode()
 
 
 @pytest.mark.parametrize(
