@@ -111,7 +111,7 @@ class _Writer:
             at = slot.end()
             kind, value, day = self._value(slot[1], slot[2])
             if kind:
-                skip = value.index(" ") + 1 if slot[2] == "title" else 0
+                skip = value.index(" ") + 1 if slot[2] == "title" or value.startswith("the ") else 0
                 planted.append(Planted(kind=kind, start=len(text) + skip, end=len(text) + len(value)))
             if day is not None:
                 days[len(text)] = (day - date(2000, 1, 1)).days

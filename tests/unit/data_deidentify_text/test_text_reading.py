@@ -1,0 +1,85 @@
+"""Bytes as texts: encodings, HTML and Word files, and what is no text."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+
+import pytest
+from docx import Document
+
+from huizhen.data.deidentify_text.reading import TextReason, Unreadable, decoded, text_of
+
+CHINESE = "姓名：张伟，患者因高血压入院。"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030", "utf-16"])
+def test_encodings_are_recognised(encoding: str) -> None:
+    assert decoded(CHINESE.encode(encoding)) == CHINESE
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", TextReason.EMPTY),
+        (b" \r\n\t", TextReason.EMPTY),
+        (b"\xef\xbb\xbf", TextReason.EMPTY),
+        (b"%PDF-1.7 text", TextReason.NOT_TEXT),
+        (b"PK\x03\x04 text", TextReason.NOT_TEXT),
+        (b"\x89PNG\r\n", TextReason.NOT_TEXT),
+        (b"a\x00b", TextReason.NOT_TEXT),
+        (b"\x01\x02\x03\x04abc", TextReason.NOT_TEXT),
+        ("Müller, größer".encode("latin-1"), TextReason.ENCODING),
+        (b"\xff\xfe\x00", TextReason.ENCODING),
+        ("病人".encode("big5") * 20, TextReason.ENCODING),
+    ],
+    ids=range(11),
+)
+def test_what_is_no_text_is_refused(data: bytes, reason: TextReason) -> None:
+    with pytest.raises(Unreadable) as caught:
+        decoded(data)
+    assert caught.value.reason is reason
+
+
+def test_an_encoding_that_was_named_is_taken() -> None:
+    assert decoded("Müller".encode("latin-1"), encoding="latin-1") == "Müller"
+    with pytest.raises(Unreadable):
+        decoded(CHINESE.encode("gb18030"), encoding="utf-8")
+
+
+def test_a_page_gives_what_it_shows() -> None:
+    page = (
+        b"<html><head><title>Smith</title><style>x</style></head><body><!-- Weber -->"
+        b"<p>Dr. <b>Oko</b>nkwo</p>"
+        b"<table><tr><td>a</td><td>b</td></tr></table><script>1</script></body>"
+    )
+    text = text_of(page, ".html")
+    assert "Dr. Okonkwo" in text
+    assert not {"Smith", "Weber", "script"} & set(text.replace("<", " ").split())
+
+
+def test_a_word_file_gives_paragraphs_tables_headers_and_footers() -> None:
+    document = Document()
+    document.add_paragraph("患者张伟")
+    document.add_table(1, 2).rows[0].cells[1].text = "Okonkwo"
+    document.sections[0].header.paragraphs[0].text = "Ward 7"
+    document.sections[0].footer.paragraphs[0].text = "Page"
+    stream = io.BytesIO()
+    document.save(stream)
+    assert text_of(stream.getvalue(), ".docx").split() == ["Ward", "7", "患者张伟", "Okonkwo", "Page"]
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04", b"not a zip"])
+def test_a_broken_word_file_is_refused(data: bytes) -> None:
+    with pytest.raises(Unreadable) as caught:
+        text_of(data, ".docx")
+    assert caught.value.reason is TextReason.DAMAGED
+
+
+def test_a_word_file_that_unpacks_to_too_much_is_refused() -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("word/document.xml", b"\0" * (65 << 20))
+    with pytest.raises(Unreadable) as caught:
+        text_of(stream.getvalue(), ".docx")
+    assert caught.value.reason is TextReason.DAMAGED
