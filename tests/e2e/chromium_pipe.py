@@ -99,7 +99,7 @@ class Browser:
         assert found, f"no field {name} in: {self.text}"
 
     def click(self, words: str) -> None:
-        """Click the link, button or label that says `words`; of the first two, wait for the page they lead to."""
+        """Click what says `words`; of a link or button, wait for the page that it leads to."""
         found = self.run(
             "(() => { const all = [...document.querySelectorAll('a, button, label, summary')]; "
             f"const one = all.find(e => e.innerText.trim() === {json.dumps(words)}); "

@@ -204,7 +204,7 @@ def test_a_request_from_login_to_decision(place: Place, tmp_path: Path) -> None:
         browser.click("magnetic resonance")
         browser.click("Ask the hospitals")
         text = browser.text
-        assert "270" in text
+        assert "270" in text, text
         assert "no answer" in text
         assert "Sum over 1 of 2 hospitals" in text
         browser.click("Records")

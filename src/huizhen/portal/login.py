@@ -11,13 +11,13 @@ import os
 import secrets
 import threading
 import time
+import warnings
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import httpx
 from authlib.common.errors import AuthlibBaseError
-from authlib.integrations.httpx_client import OAuth2Client
 from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
@@ -27,6 +27,10 @@ from joserfc.jws import JWSRegistry
 from huizhen.errors import PolicyError, StageError
 from huizhen.portal.sessions import Flow
 from huizhen.portal.settings import ALGORITHMS, Login, local
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # authlib announces that it will go over to httpx2
+    from authlib.integrations.httpx_client import OAuth2Client
 
 __all__ = ["Provider"]
 
