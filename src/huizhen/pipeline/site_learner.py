@@ -49,7 +49,7 @@ from huizhen.pipeline.fit_stage import Development, network_of
 from huizhen.pipeline.learned_from import How, learned_by
 from huizhen.pipeline.site_alone import SCORES, check_alone, check_paid
 from huizhen.pipeline.site_consents import consents_of
-from huizhen.pipeline.site_counts import cells_of, trained_on
+from huizhen.pipeline.site_counts import cells_of, left_in, trained_on
 from huizhen.pipeline.site_harmony import SiteHarmony
 from huizhen.pipeline.site_heatmaps import SiteHeatmaps
 from huizhen.pipeline.site_labelling import KINDS, SiteLabelling
@@ -155,8 +155,7 @@ class SiteLearner:
             return np.zeros(0, np.int64)
         fold, data = self.cohort.folds[model.fold], self._data(model.fold)
         rows = self._development.rows(fold, part, data, model.planned.modalities)
-        cases = self._development.material.cases
-        return rows[[cases[row].pseudonym not in self._out for row in rows]] if self._out else rows
+        return left_in(rows, self._development.material.cases, self._out)
 
     def patients(self, model: str, round_number: int, weights: Weights) -> int:
         """Return how many patients train `model` here in a round, of those who still permit it."""
@@ -172,8 +171,7 @@ class SiteLearner:
 
     def _note(self, how: How, model: str, rows: NDArray[np.int64], *, number: int | None = None) -> None:
         """Note, before it happens, which development patients are used for a model."""
-        cases = self._development.material.cases
-        self._learned.note(how, model, [cases[row] for row in rows], number=number)
+        self._learned.note(how, model, [self._development.material.cases[row] for row in rows], number=number)
 
     @property
     def _labelling(self) -> SiteLabelling | None:
@@ -352,9 +350,8 @@ class SiteLearner:
             check_paid(asked)
         found: tuple[Statistic[Any, Any], Sized] | None = None
         if (kind, asked.query.name) == ("cohort", "categories"):
-            planned, asks = self._model(rest), self._study.active is not None
-            fold, names = self.cohort.folds[planned.fold], frozenset(planned.planned.modalities)
-            found = Categories(column="cell", codes=CELLS), cells_of(self._present, fold, names, asks=asks)
+            counted = cells_of(self._model(rest), self.cohort, self._present, self._study)
+            found = Categories(column="cell", codes=CELLS), counted
         elif (kind, asked.query.name) == (CONSENT, "categories"):
             found = STATISTIC, self._consents.standing()
         elif (kind, asked.query.name) == ("privacy", "spending") and self._privacy is not None:

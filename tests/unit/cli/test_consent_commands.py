@@ -12,6 +12,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "pipeline"))
 from consent_hospitals import register, withdraw, write_hospitals
 
 from huizhen.cli.app import root_command
+from huizhen.cli.commands import consents_check, consents_export, consents_import, consents_withdrawn
+from huizhen.cli.lazy import COMMANDS
 
 SITES = ("east", "north")
 
@@ -30,6 +32,11 @@ def said(capsys: pytest.CaptureFixture[str], *words: object) -> str:
         root_command().main([str(word) for word in words])
     assert not ended.value.code
     return capsys.readouterr().out
+
+
+def test_every_command_of_the_group_is_there() -> None:
+    modules = (consents_import, consents_export, consents_check, consents_withdrawn)
+    assert [module.__name__.rpartition("_")[2] for module in modules] == list(COMMANDS["consents"])
 
 
 def test_from_fhir_to_a_register_and_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

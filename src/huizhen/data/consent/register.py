@@ -6,12 +6,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
 from huizhen.core.digests import Digest, digest_file
 from huizhen.core.table_text import columns_of, numbered_rows
-from huizhen.data.consent.record import Consent, Withdrawal, said_of
+from huizhen.data.consent.record import Consent, Said, Withdrawal, said_of
 from huizhen.errors import DataError, HuizhenError, InvalidInputError
 
 __all__ = ["Register", "read_register", "register_problems"]
@@ -90,7 +91,7 @@ def _consent(row: Mapping[str, str], line: int, path: Path) -> Consent:
             patient=row["patient"].strip(),
             version=read("version", int, 0),
             given=read("given", date.fromisoformat, date.max),
-            said=read("terms", lambda text: said_of(text.split(";")), ()),
+            said=read("terms", _said, ()),
             deny=read("decision", lambda text: _DECISIONS[text.lower()], False),
             until=read("until", date.fromisoformat, None),
             modalities=read("modalities", _names, frozenset()),
@@ -100,6 +101,12 @@ def _consent(row: Mapping[str, str], line: int, path: Path) -> Consent:
         )
     except InvalidInputError as error:
         raise _unclear(path, line, error.field or "given", error.remedy) from error
+
+
+@lru_cache(maxsize=4096)
+def _said(text: str) -> tuple[Said, ...]:
+    """Return the terms of a cell: a register says the same thing of many patients."""
+    return said_of(text.split(";"))
 
 
 _REMEDIES = {
