@@ -54,7 +54,7 @@ from huizhen.pipeline.site_harmony import SiteHarmony
 from huizhen.pipeline.site_heatmaps import SiteHeatmaps
 from huizhen.pipeline.site_labelling import KINDS, SiteLabelling
 from huizhen.pipeline.site_ledger import enter_lock, enter_unseal, head_of
-from huizhen.pipeline.site_models import SiteModels
+from huizhen.pipeline.site_models import SiteModels, holds_of
 from huizhen.pipeline.site_privacy import SitePrivacy
 from huizhen.pipeline.site_scores import SiteScores
 from huizhen.pipeline.site_tables import SiteTables
@@ -281,15 +281,8 @@ class SiteLearner:
             fresh=self._network,
             own=lambda model: own_weights(self._rounds(model)),
             shapes=lambda model: regression_shapes(model, self._tables.encodings(model.fold)),
-            planned=self._holds,
+            planned=lambda model: holds_of(self._study, self._models, model),
         )
-
-    def _holds(self, model: FederatedModel) -> int:
-        """Return how often weights of `model` are held: at the end, and before each query round."""
-        active = self._study.active
-        if active is None or model.name != next(iter(self._models)):
-            return 1
-        return 1 + len(active.budgets)
 
     @cached_property
     def _scores(self) -> SiteScores:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from huizhen.core.digests import Digest, canonical_json, digest_value
 from huizhen.core.files import write_bytes, write_json
+from huizhen.core.study import Study
 from huizhen.errors import FederationError, ModelError
 from huizhen.federate.strategies.interface import Weights
 from huizhen.models.network import Network
@@ -21,7 +22,7 @@ from huizhen.pipeline.federated_regression import regression_from
 from huizhen.train.local import shared_weights
 from huizhen.train.table_regression import TableRegression
 
-__all__ = ["LOCKED", "SiteModels", "digest_weights"]
+__all__ = ["LOCKED", "SiteModels", "digest_weights", "holds_of"]
 
 LOCKED = "locked.json"
 TAKEN = "taken.json"
@@ -35,6 +36,13 @@ def digest_weights(weights: Weights) -> str:
         found.update(canonical_json([name, list(array.shape), str(array.dtype)]))
         found.update(np.ascontiguousarray(array).tobytes())
     return found.hexdigest()
+
+
+def holds_of(study: Study, models: Iterable[str], model: FederatedModel) -> int:
+    """Return how often weights of `model` are held: at the end, and before each query round."""
+    if study.active is None or model.name != next(iter(models)):
+        return 1
+    return 1 + len(study.active.budgets)
 
 
 @dataclass(kw_only=True)
