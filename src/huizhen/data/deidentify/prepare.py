@@ -65,8 +65,8 @@ PATIENTS = "patients.csv"
 LAST = "last.json"
 """Which folder was prepared last, and into which: for the review, at the site."""
 
-_LEAST_FILES = 25
-"""Files that are worth a process of their own."""
+_LEAST_FILES = {"none": 200, "ocr": 4}
+"""Files that are worth a process of their own, which takes a second to start, without and with OCR."""
 _VERSION = "deid-2"
 
 
@@ -174,7 +174,7 @@ class _Work:
 
     def entries(self, todo: Sequence[tuple[str, str]], processes: int) -> Iterator[Entry]:
         """Yield the entries of the files to do, in their order."""
-        hands = min(processes, -(-len(todo) // _LEAST_FILES))
+        hands = min(processes, -(-len(todo) // _LEAST_FILES[self.setup.policy.pixels.inspect]))
         jobs = (self._job(file, name) for file, name in todo)
         if hands <= 1:
             return done_here(self.setup, jobs)
