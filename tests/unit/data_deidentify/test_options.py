@@ -265,7 +265,7 @@ def test_the_policy_in_the_documents_holds(tmp_path: Path) -> None:
     (tmp_path / "deid.toml").write_text(block, encoding="utf-8")
     policy = load_policy(tmp_path / "deid.toml")
     assert policy.private[0].creator == "SIEMENS MR HEADER"
-    assert policy.pixels.release == ("US",)
+    assert (policy.pixels.inspect, policy.pixels.heads, policy.pixels.release) == ("ocr", "review", ())
 
 
 def test_policies(tmp_path: Path) -> None:
