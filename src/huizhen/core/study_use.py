@@ -52,6 +52,6 @@ def use_problems(study: Study) -> list[str]:
     held = any(site.consent for site in study.site)
     if held and study.use is None:
         return ["use | is missing, and a site keeps consents | say what is done with the data in [use]"]
-    if study.use is not None and not held:
+    if study.use is not None and not held and study.transfer is None:
         return ["use | is held against no consent | name a site's register in consent, or take [use] out"]
     return []

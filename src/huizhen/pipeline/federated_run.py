@@ -39,7 +39,7 @@ from huizhen.pipeline.model_bundle import MODEL
 from huizhen.pipeline.protocol import protocol_stage
 from huizhen.pipeline.reporting import NOTHING, Reporting, added_entries
 from huizhen.pipeline.stage import Run, Stage
-from huizhen.pipeline.transfer_stage import transfer_stage
+from huizhen.pipeline.transfer_stage import permitted_flows, transfer_stage
 
 
 def run_federated(
@@ -96,8 +96,9 @@ def federation_of(study: Study) -> Federation:
 
 def _stages(run: Run, lead: Lead, federation: Federation, study_file: Path) -> tuple[list[Stage], Path]:
     """Run all stages; return those with files for the dossier, and the model's folder."""
+    permitted = permitted_flows(run, study_file)
     protocol = protocol_stage(run, study_file)
-    transfer_stage(run, study_file)
+    transfer_stage(run, permitted)
     sites, cohort = federated_cohort(run, lead)
     plan, tables = tables_stage(run, lead, sites.development, cohort)
     models = federated_models(run.study)

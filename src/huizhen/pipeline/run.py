@@ -27,7 +27,7 @@ from huizhen.pipeline.robustness_stages import robustness_stages
 from huizhen.pipeline.shortcut_stage import shortcut_stage
 from huizhen.pipeline.stage import Run, Stage
 from huizhen.pipeline.table_run import given_stages
-from huizhen.pipeline.transfer_stage import transfer_stage
+from huizhen.pipeline.transfer_stage import permitted_flows, transfer_stage
 
 
 def run_study(
@@ -59,8 +59,9 @@ def run_study(
 
 def _stages(run: Run, study_file: Path) -> tuple[list[Stage], Path | None]:
     """Run all stages; return those with files for the dossier, and the model's folder."""
+    permitted = permitted_flows(run, study_file)
     protocol = protocol_stage(run, study_file)
-    transfer_stage(run, study_file)
+    transfer_stage(run, permitted)
     cohort, fits, locked = _permitted(run, learned_by(run, study_file))
     opened = predict_stage(run, cohort, fits, locked)
     assessed = assess_stage(run, opened)

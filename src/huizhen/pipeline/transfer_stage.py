@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
+from huizhen.data.transfer.decide import Decision
+from huizhen.data.transfer.law import Law
 from huizhen.data.transfer.study_decisions import (
     changes_of,
     decisions_digest,
@@ -15,14 +18,22 @@ from huizhen.data.transfer.study_decisions import (
 )
 from huizhen.pipeline.stage import Made, Run, Stage, study_part
 
-__all__ = ["transfer_stage"]
+__all__ = ["Permitted", "permitted_flows", "transfer_stage"]
 
 
-def transfer_stage(run: Run, study_file: Path) -> Stage | None:
-    """Decide every flow of the study; None where it has no [transfer].
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permitted:
+    """The decisions on all flows of a study, each of which is permitted, and the laws they were made by."""
 
-    Asked anew at every start: a document may have run out since. Raises `PolicyError` where a flow isn't
-    permitted, before any data is read.
+    decisions: tuple[Decision, ...]
+    laws: tuple[Law, ...]
+
+
+def permitted_flows(run: Run, study_file: Path) -> Permitted | None:
+    """Return the decisions on the study's flows; None where it has no [transfer].
+
+    Asked anew at every start, before the study is signed: a document may have run out since. Raises
+    `PolicyError` where a flow isn't permitted.
     """
     if run.study.transfer is None:
         return None
@@ -31,12 +42,20 @@ def transfer_stage(run: Run, study_file: Path) -> Stage | None:
     decisions = decisions_of(run.study, laws, day)
     require_permitted(decisions)
     for change in changes_of(run.study, laws, day):
-        outcome = change.after.outcome.word
-        run.progress.note(f"{change.day}: {change.after.flow.key}: {outcome}")
+        run.progress.note(f"{change.day}: {change.after.flow.key}: {change.after.outcome.word}")
+    return Permitted(decisions=decisions, laws=laws)
+
+
+def transfer_stage(run: Run, permitted: Permitted | None) -> Stage | None:
+    """Enter the decisions in the ledger, again where they rest on something else than before."""
+    if permitted is None:
+        return None
 
     def body(folder: Path) -> Made:
-        return Made(evidence=[transfer_evidence(one, laws, phantom=run.study.phantom) for one in decisions])
+        phantom = run.study.phantom
+        found = [transfer_evidence(one, permitted.laws, phantom=phantom) for one in permitted.decisions]
+        return Made(evidence=found)
 
-    digest = decisions_digest(decisions, laws)
+    digest = decisions_digest(permitted.decisions, permitted.laws)
     made_from = {**study_part(run.study, "transfer", "site"), "decisions on transfers": digest}
     return run.stage("transfer", [run.study.digest, digest], body, made_from=made_from)

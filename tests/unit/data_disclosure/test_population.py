@@ -101,3 +101,8 @@ def test_what_cannot_be_estimated_says_so(sizes: list[int], population: int, why
     for estimate in (pitman_uniques, negative_binomial):
         with pytest.raises(NotEstimableError, match=why):
             estimate(np.array(sizes), population)
+
+
+def test_a_column_of_nearly_unique_values_has_no_log_linear_model() -> None:
+    with pytest.raises(NotEstimableError, match="nearly every patient"):
+        log_linear([np.arange(50), np.zeros(50, np.int64)], [50, 1], 1000)

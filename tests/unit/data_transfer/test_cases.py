@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from hospital_study import study
+from pydantic import ValidationError
 
+from huizhen.core.study import Study
 from huizhen.data.transfer.decide import Decision, Outcome
 from huizhen.data.transfer.flows import Kind
 from huizhen.data.transfer.law import laws_of
@@ -455,6 +457,30 @@ def test_bulk_health_data_to_a_country_of_concern(
         Kind.IMAGES, origin="US", lead="CN", federated=False, day=date(2025, 4, 7), site={"north": said}
     )
     assert day_before.outcome is PERMITTED
+
+
+def test_a_rule_that_lacks_only_a_fact_is_named_beside_those_that_lack_papers() -> None:
+    found = decided(
+        Kind.IMAGES,
+        origin="US",
+        lead="DE",
+        federated=False,
+        use=False,
+        site={"north": {"minimum_necessary": True, "covered_entity": True}},
+        document=[paper("irb_waiver")],
+    )
+    assert found.outcome is DOCUMENTS
+    assert "HIPAA-164.512-i" in found.rules
+    assert "purpose" in found.unknown
+
+
+def test_what_is_done_with_the_data_may_be_said_for_transfers_alone() -> None:
+    said = study().model_dump(mode="json")
+    said["site"][0].pop("consent")
+    assert Study.model_validate(said).use is not None
+    said.pop("transfer")
+    with pytest.raises(ValidationError, match="held against no consent"):
+        Study.model_validate(said)
 
 
 def test_the_model_that_is_sent_down_is_decided_for_its_sender() -> None:

@@ -15,7 +15,7 @@ from huizhen.errors import PolicyError
 from huizhen.ledger.log import Log
 from huizhen.ledger.signing import SigningKey
 from huizhen.pipeline.stage import Run
-from huizhen.pipeline.transfer_stage import transfer_stage
+from huizhen.pipeline.transfer_stage import permitted_flows, transfer_stage
 
 PAPERS = [{"kind": "impact_assessment", "id": "I-1", "issued": date(2026, 1, 1)}]
 
@@ -58,7 +58,8 @@ def test_what_is_permitted_is_entered_once(tmp_path: Path, key: SigningKey) -> N
     told = {"lead": "FR", "facts": {"consent_explicit": True}, "document": PAPERS}
     with Log.open(tmp_path / "ledger", key) as log:
         for _ in range(2):
-            assert transfer_stage(run(study(**told), tmp_path, log, key), tmp_path / "study.toml") is not None
+            asked = run(study(**told), tmp_path, log, key)
+            assert transfer_stage(asked, permitted_flows(asked, tmp_path / "study.toml")) is not None
         found = [entry.body for entry in log.entries if entry.kind == "evidence"]
     (one,) = found
     assert one["key"] == "transfer/north/lead/images"
@@ -71,12 +72,14 @@ def test_what_is_not_permitted_stops_before_anything_is_entered(tmp_path: Path, 
     with Log.open(tmp_path / "ledger", key) as log:
         asked = run(study(lead="FR", facts={"consent_explicit": True}), tmp_path, log, key)
         with pytest.raises(PolicyError, match=r"north>lead/images \(impact_assessment\)"):
-            transfer_stage(asked, tmp_path / "study.toml")
+            permitted_flows(asked, tmp_path / "study.toml")
         assert not log.entries
 
 
 def test_a_study_that_says_nothing_of_transfers_is_as_before(tmp_path: Path, key: SigningKey) -> None:
     assert "transfer" not in study().model_dump(mode="json")
     with Log.open(tmp_path / "ledger", key) as log:
-        assert transfer_stage(run(study(), tmp_path, log, key), tmp_path / "study.toml") is None
+        asked = run(study(), tmp_path, log, key)
+        assert permitted_flows(asked, tmp_path / "study.toml") is None
+        assert transfer_stage(asked, None) is None
         assert not log.entries

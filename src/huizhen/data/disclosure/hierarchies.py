@@ -27,7 +27,7 @@ _MANY = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Level:
-    """A level: its `name`, its `labels`, and the label's code (values,) of each of the column's values."""
+    """A level: its `name` ("bands:10"), its `labels`, and the label's code (values,) of each value."""
 
     name: str
     labels: tuple[str, ...]
@@ -57,7 +57,7 @@ def hierarchy_of(column: Column, quasi: Quasi) -> Hierarchy:
     [('22', '31', '38', '52'), ('20-29', '30-39', '50-59'), ('20-39', '40-59'), ('*',)]
     """
     kind = kind_of(column) if quasi.kind == "auto" else quasi.kind
-    levels = [Level(name="as is", labels=column.values, codes=np.arange(len(column.values)))]
+    levels = [Level(name="as_is", labels=column.values, codes=np.arange(len(column.values)))]
     for name, rule in _RULES[kind](column, quasi):
         levels.append(_level(name, [rule(value) for value in column.values]))
     levels.append(_level("hidden", [HIDDEN] * len(column.values)))
@@ -109,7 +109,7 @@ def _numeric(column: Column, quasi: Quasi) -> list[Rule]:
     def rule(width: float) -> Callable[[str], str]:
         return lambda value: _band(value, width, quasi, whole)
 
-    return [(f"bands of {width:g}", rule(width)) for width in bands]
+    return [(f"bands:{width:g}", rule(width)) for width in bands]
 
 
 def _suggested(numbers: Sequence[float]) -> tuple[float, ...]:
@@ -142,7 +142,17 @@ def _date(column: Column, quasi: Quasi) -> list[Rule]:
     def rule(step: str) -> Callable[[str], str]:
         return lambda value: _period(value, step)
 
-    return [(step, rule(step)) for step in steps]
+    return [(_called(step), rule(step)) for step in steps]
+
+
+def _called(step: str) -> str:
+    """Return the name of a level of dates.
+
+    >>> _called("5 years"), _called("month")
+    ('years:5', 'month')
+    """
+    number, _, unit = step.rpartition(" ")
+    return f"{unit}:{number}" if number else unit
 
 
 def _day(text: str) -> date | None:
@@ -179,7 +189,7 @@ def _prefix(column: Column, quasi: Quasi) -> list[Rule]:
     def rule(length: int) -> Callable[[str], str]:
         return lambda value: value[:length] + HIDDEN * max(0, len(value) - length)
 
-    return [(f"first {length}", rule(length)) for length in lengths]
+    return [(f"first:{length}", rule(length)) for length in lengths]
 
 
 def _category(column: Column, quasi: Quasi) -> list[Rule]:
@@ -197,7 +207,7 @@ def _category(column: Column, quasi: Quasi) -> list[Rule]:
     def common(least: int) -> Callable[[str], str]:
         return lambda value: value if counts[value] >= least else OTHER
 
-    rules = [(f"groups {k}", grouped(quasi.groups[:k])) for k in range(1, len(quasi.groups) + 1)]
+    rules = [(f"groups:{k}", grouped(quasi.groups[:k])) for k in range(1, len(quasi.groups) + 1)]
     rare = quasi.rare or (() if quasi.groups else (10, 50))
     above = rules[-1][1] if rules else None
     if above is not None:
@@ -209,8 +219,8 @@ def _category(column: Column, quasi: Quasi) -> list[Rule]:
         def common_group(least: int) -> Callable[[str], str]:
             return lambda value: joined(value) if totals[joined(value)] >= least else OTHER
 
-        return rules + [(f"fewer than {least} joined", common_group(least)) for least in rare]
-    return [(f"fewer than {least} joined", common(least)) for least in rare]
+        return rules + [(f"fewer:{least}", common_group(least)) for least in rare]
+    return [(f"fewer:{least}", common(least)) for least in rare]
 
 
 _RULES: Mapping[str, Callable[[Column, Quasi], list[Rule]]] = {

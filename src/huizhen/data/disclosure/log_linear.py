@@ -42,7 +42,7 @@ def log_linear(
 
     With `pairs` and no more than `MOST_CELLS` combinations, all two-way interactions are fitted by iterative
     proportional fitting; else the main effects. Raises `NotEstimableError` where the population is no larger
-    than the table.
+    than the table, or a column has more than a fifth as many values as there are patients.
     """
     n = len(codes[0])
     if population <= n:
@@ -50,6 +50,11 @@ def log_linear(
             "the population is no larger than the table",
             remedy="give the size of the population that the patients come from",
             field="population.size",
+        )
+    if max(cardinalities) * 5 > n:
+        raise NotEstimableError(
+            "a column has a value for nearly every patient, and a log-linear model says nothing of it",
+            remedy="take the model's other estimates, or coarser columns",
         )
     fraction = n / population
     cells = int(np.prod([float(c) for c in cardinalities]))

@@ -195,8 +195,10 @@ def _gate(
     asked = {name for one in met for name in one.lacking}
     if gate.mode == "all" and (more := [one for one in open_ if set(one.lacking) - asked]):
         return made(Outcome.UNDECIDED, more)
+    if met and len(ready) == len(met):
+        return made(Outcome.PERMITTED, met)
     if met:
-        return made(Outcome.PERMITTED if len(ready) == len(met) else Outcome.NEEDS_DOCUMENTS, met)
+        return made(Outcome.NEEDS_DOCUMENTS, [*met, *open_] if gate.mode == "any" else met)
     if open_ or of("exempt", None):
         return made(Outcome.UNDECIDED, open_ or of("exempt", None))
     return made(Outcome.FORBIDDEN, [], "no_basis")

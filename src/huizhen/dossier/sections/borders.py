@@ -12,7 +12,7 @@ from huizhen.dossier.wording import Text, say
 
 __all__ = ["borders"]
 
-COLUMNS = ("flow", "kind_of_data", "verdict", "rules", "documents", "unverified", "as_of")
+COLUMNS = ("rules", "documents", "unverified", "as_of")
 
 
 def borders(record: Record) -> list[Block]:
@@ -25,7 +25,12 @@ def borders(record: Record) -> list[Block]:
         Table(
             id="table-transfer",
             caption=say("table.transfer"),
-            head=tuple(map(column_name, COLUMNS)),
+            head=(
+                column_name("from_to"),
+                column_name("kind_of_data"),
+                say("head.verdict"),
+                *map(column_name, COLUMNS),
+            ),
             rows=tuple(_row(record, one) for one in found),
             note=(say("note.transfer"),),
         ),
