@@ -37,6 +37,9 @@ _REGIONS = ("US", "GB", "DE", "FR", "CN")
 _STOCK = {"CREDIT_CARD": Kind.ACCOUNT, "IBAN_CODE": Kind.ACCOUNT, "PHONE_NUMBER": Kind.PHONE}
 """Entities of presidio's own recognisers that are taken."""
 
+_LEAST_FIGURES = 7
+"""Of a telephone number that presidio finds."""
+
 Finder = Callable[[str], Iterable[Found]]
 
 
@@ -157,9 +160,9 @@ def find_all(text: str, known: Known | None = None, *, unknown: bool = True) -> 
         found += find_known(text, known)
     tags = [match.span() for match in _TAG.finditer(text)]
     found = [one for one in found if not any(one.start < end and start < one.end for start, end in tags)]
-    first = resolved(found, text)
-    beside = list(find_neighbours(text, first))
-    again = [*found, *beside, *find_again(text, [*first, *beside])]
+    again = [*found, *find_again(text, resolved(found, text))]
+    beside = list(find_neighbours(text, resolved(again, text)))
+    again += [*beside, *find_again(text, beside)]
     return resolved([one for one in again if not any(one.start < e and s < one.end for s, e in tags)], text)
 
 
@@ -189,6 +192,8 @@ def _analysed(text: str) -> Iterator[Found]:
             continue
         for result in engine.analyze(text, language, nlp_artifacts=_no_words(language)):
             kind = _STOCK.get(result.entity_type)
+            if kind is Kind.PHONE and sum(map(str.isdigit, text[result.start : result.end])) < _LEAST_FIGURES:
+                continue
             name = result.recognition_metadata["recognizer_name"]
             score = result.score if kind is None else min(result.score, 0.6)
             yield Found(

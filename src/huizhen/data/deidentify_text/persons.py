@@ -18,9 +18,8 @@ from huizhen.data.deidentify_text.tables import load_table, words_of
 
 __all__ = ["find_persons"]
 
-_WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*\.?")
+_WORD = re.compile(r"(?<![A-Za-zÀ-ɏ0-9_])[A-Za-zÀ-ɏ]+(?:['-][A-Za-zÀ-ɏ]+)*(?![0-9_])\.?")
 _CARET = re.compile(r"(?<![\w^])[^\W\d_][\w'-]*(?:\^[\w'. -]*[\w])+\^*")
-_LATIN = re.compile(r"[A-Za-zÀ-ɏ]")
 _GAP = re.compile(r"[ \t]{0,2}|[ \t]?\n[ \t]?")
 _COMMA = re.compile(r"[ \t]?,[ \t]{1,2}")
 _MOST_WORDS = 5
@@ -82,8 +81,6 @@ def _tokens(text: str) -> list[Token]:
     made = []
     for match in _WORD.finditer(text):
         word = match[0]
-        if not _LATIN.match(word):
-            continue
         end = match.end()
         bare = word.rstrip(".")
         if word.endswith(".") and len(bare) > 1:
@@ -103,12 +100,12 @@ def _contexts() -> tuple[tuple[str, re.Pattern[str], float, bool], ...]:
     return tuple(
         (name, re.compile(pattern, re.IGNORECASE), score, loose)
         for name, pattern, score, loose in (
-            ("title", rf"(?<![\w'-]){many}(?:[ \t]+|\n)", 0.86, True),
-            ("label_colon", rf"(?<![\w'-])(?:{flat['labels']})\b\.?(?:\s*\([^()\n]{{1,20}}\))?[ \t]*[:=#|]+[ \t]*(?:\n[ \t]*)?(?:{many}[ \t]+)?", 0.88, True),
-            ("label_space", rf"(?<![\w'-])(?:{flat['labels']})\b\.?(?:[ \t]{{2,}}|\t)(?:{many}[ \t]+)?", 0.8, True),
-            ("label", rf"(?<![\w'-])(?:{flat['labels']})\b\.?[ \t]+(?:{many}[ \t]+)?", 0.72, False),
-            ("relative", rf"(?<![\w'-])(?:{relatives})s?(?:\s+(?:is|was|called|named))?(?:[ \t]*[,:(][ \t]*|[ \t]+)(?:{many}[ \t]+)?", 0.75, False),
-            ("verb", rf"(?<![\w'-])(?:{flat['verbs']})[ \t]+(?:{many}[ \t]+)?", 0.65, False),
+            ("title", rf"(?<![A-Za-zÀ-ɏ0-9_'-]){many}(?:[ \t]+|\n)", 0.86, True),
+            ("label_colon", rf"(?<![A-Za-zÀ-ɏ0-9_'-])(?:{flat['labels']})\b\.?(?:\s*\([^()\n]{{1,20}}\))?[ \t]*[:=#|]+[ \t]*(?:\n[ \t]*)?(?:{many}[ \t]+)?", 0.88, True),
+            ("label_space", rf"(?<![A-Za-zÀ-ɏ0-9_'-])(?:{flat['labels']})\b\.?(?:[ \t]{{2,}}|\t)(?:{many}[ \t]+)?", 0.8, True),
+            ("label", rf"(?<![A-Za-zÀ-ɏ0-9_'-])(?:{flat['labels']})\b\.?[ \t]+(?:{many}[ \t]+)?", 0.72, False),
+            ("relative", rf"(?<![A-Za-zÀ-ɏ0-9_'-])(?:{relatives})s?(?:\s+(?:is|was|called|named))?(?:[ \t]*[,:(][ \t]*|[ \t]+)(?:{many}[ \t]+)?", 0.75, False),
+            ("verb", rf"(?<![A-Za-zÀ-ɏ0-9_'-])(?:{flat['verbs']})[ \t]+(?:{many}[ \t]+)?", 0.65, False),
         )
     )  # fmt: skip
 
@@ -227,7 +224,7 @@ def _run_as_name(text: str, run: list[Token], following: Token | None) -> Found 
     """Return a run of words as a name, or None: by how sure its words are."""
     while run and not run[-1].look.part and not run[-1].look.initial:
         run = run[:-1]
-    while run and not run[0].look.part and not run[0].look.initial:
+    while run and not run[0].look.part and not _is_initial(text, run[0]):
         run = run[1:]
     if not run or not (any(token.look.surely_name for token in run) or _has_initials(text, run)):
         return None
@@ -241,6 +238,11 @@ def _run_as_name(text: str, run: list[Token], following: Token | None) -> Found 
     if lower and not listed and len(run) < 2:
         return None
     return _found((run[0].start, run[-1].end), "list" if listed else "unknown", 0.6 if listed else 0.4)
+
+
+def _is_initial(text: str, token: Token) -> bool:
+    """Tell whether a word is an initial: A and I alone are words, with a full stop none."""
+    return token.look.initial and (token.text not in "AI" or text[token.end : token.end + 1] == ".")
 
 
 def _has_initials(text: str, run: list[Token]) -> bool:

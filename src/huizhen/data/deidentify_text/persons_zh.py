@@ -20,6 +20,9 @@ _SOMEBODY = re.compile(r"[某×xX*]{1,2}")
 _SPACED = re.compile(rf"{_H}[ ]{_H}(?:[ ]{_H})?(?=[,，。;；、()（）\s]|$)")
 """A name with spaces between its characters."""
 
+_PERSON = re.compile(r"\s*[,，(（]\s*(?:[男女]|性别|\d{1,3}\s*岁)")
+"""What follows a name and nothing else: ，男，56岁."""
+
 _LIST_MARK = re.compile(r"[、,，/\s和与及]+")
 
 
@@ -36,6 +39,7 @@ def find_persons_zh(text: str) -> Iterator[Found]:
     yield from _after_labels(text)
     yield from _before_titles(text)
     yield from _in_running_text(text)
+    yield from _alone(text)
 
 
 def _found(start: int, end: int, recogniser: str, score: float) -> Found:
@@ -131,8 +135,20 @@ def _after_labels(text: str) -> Iterator[Found]:
                 yield _found(at, at + length, "label", 0.75)
             elif somebody := _somebody(run):
                 yield _found(at, at + somebody, "somebody", 0.8)
-            elif match["label"] in words_of("names_zh", "relatives") and (length := _unlisted(run)):
+            elif _tells_who(match["label"]) and (length := _unlisted(run)):
                 yield _found(at, at + length, "relative", 0.6)
+            elif 2 <= len(run) <= 4 and not is_word(run) and _is_person(match["label"], text, at + len(run)):
+                yield _found(at, at + len(run), "label", 0.7)
+
+
+def _tells_who(label: str) -> bool:
+    """Tell whether after a label only a person can follow, as after 其妻 and 护士, but not after 患者."""
+    return label in words_of("names_zh", "relatives", "titles_after")
+
+
+def _is_person(label: str, text: str, end: int) -> bool:
+    """Tell whether what stands between a label and `end` must be a name, whatever its surname."""
+    return label.endswith("姓名") or _PERSON.match(text, end) is not None
 
 
 def _unlisted(run: str) -> int:
@@ -183,8 +199,9 @@ def _whole_or_name(run: str, *, strict: bool) -> int:
         return length
     title = next((t for t in _followers() if len(t) > 1 and run.endswith(t)), "")
     bare = run[: len(run) - len(title)]
-    if not strict and 2 <= len(bare) <= 4 and not is_word(bare) and not set(bare) & _surnames()[3]:
-        return len(bare)
+    if not strict and 2 <= len(bare) <= 4 and not set(bare) & _surnames()[3]:
+        listed = surname_of(bare) and bare not in _followers()
+        return len(bare) if listed or not is_word(bare) else 0
     return 0
 
 
@@ -249,7 +266,9 @@ def _name_before(run: str) -> int:
     tail = cut[-1]
     if tail in _surnames()[1]:
         return 2
-    if len(run) == 1 and run not in _surnames()[3]:
+    if run[-2:] in _surnames()[1]:
+        return 2
+    if len(tail) == 1 and tail not in _surnames()[3] and (len(run) == 1 or run[-2] == "的"):
         return 1  # whatever character: a surname that no list has
     if len(tail) == 1 and tail in _surnames()[0] and not _is_department(run):
         return 1
@@ -273,6 +292,31 @@ def _starts_a_segment(cut: list[str], length: int) -> bool:
 def _is_stuck(before: str, name: str) -> bool:
     """Tell whether the character before a name makes a word with the name's surname."""
     return bool(before) and is_word(before[-1] + name[0]) and not is_word(before[-2:])
+
+
+# --- Alone
+
+
+_SIGNED = re.compile(
+    r"[ \t]*(?:\n\s*(?:[12]\d{3}|\d{1,2}[月/.-]|[〇零○一二三四五六七八九十]{1,4}[年月])|\s*$)"
+)
+"""What follows a signature: a date on the next line, or nothing more."""
+
+
+def _alone(text: str) -> Iterator[Found]:
+    """Yield runs of two to four characters that what stands around them makes names.
+
+    Before ，男 or an age; or alone on a line before a date or at the end, as signatures are.
+    """
+    for start, run in han_runs(text):
+        end = start + len(run)
+        if not 2 <= len(run) <= 4 or run in _followers() or set(run) & _surnames()[3]:
+            continue
+        if is_word(run) and not surname_of(run):
+            continue
+        line = text[:start].rpartition("\n")[2]
+        if _PERSON.match(text, end) or (not line.strip() and _SIGNED.match(text, end) and not is_word(run)):
+            yield _found(start, end, "alone", 0.55)
 
 
 # --- In running text
