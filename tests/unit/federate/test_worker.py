@@ -234,7 +234,7 @@ def test_weights_of_another_shape_are_refused(one):
     assert "weights" in refused(one, train(one), {**WEIGHTS, "slope": np.zeros((3, 2), np.float32)})
 
 
-def test_shortening_keeps_shapes_and_holds_the_norm():
+def test_shortening_keeps_shapes_and_holds_the_norm(one):
     change = {"b": np.float32([3.0]), "a": np.float32([[0.0], [4.0]])}
     found = shortened(change, study({"maximum_norm": 1.0}))
     np.testing.assert_allclose(found["a"], [[0], [0.8]], atol=1e-6)
@@ -245,6 +245,7 @@ def test_shortening_keeps_shapes_and_holds_the_norm():
             wire.Train(study="0" * 64, sender="lead", model="m", round=3, secure=True),
             study(),
             Role.DEVELOPMENT,
+            one.folders["east"],
         )
 
 

@@ -11,13 +11,19 @@ from huizhen.errors import FederationError, MessageError
 from huizhen.federate import messages as wire
 from huizhen.federate.quorum import enough_of
 from huizhen.federate.robust import clip
+from huizhen.federate.site.borders import check_borders
+from huizhen.federate.site.folder import SiteFolder
 from huizhen.federate.strategies.interface import Weights
 from huizhen.ledger.signing import PublicKey
 from huizhen.privacy.client_noise import noise_share, secret_noise
 
 
-def check_round(ask: wire.Train, study: Study, role: Role) -> None:
-    """Refuse a round that the study doesn't plan for a site of this role. Raises `FederationError`."""
+def check_round(ask: wire.Train, study: Study, role: Role, site: SiteFolder) -> None:
+    """Refuse a round that the study doesn't plan for a site of this role, or whose updates may not leave.
+
+    Raises `FederationError`.
+    """
+    check_borders(study, site)
     if role is not Role.DEVELOPMENT:
         raise FederationError(
             "an external site trains nothing", remedy="ask the development sites", field="model"
@@ -58,18 +64,19 @@ def study_of(ask: wire.Invitation, key: PublicKey) -> Study:
     return study
 
 
-def check_sites(ask: wire.Invitation, study: Study, *, name: str, key: PublicKey) -> None:
+def check_sites(ask: wire.Invitation, study: Study, site: SiteFolder) -> None:
     """Refuse an invitation whose sites aren't those of the study, or give this one another key.
 
-    Raises `FederationError`.
+    Also one to a study by which something would leave that may not. Raises `FederationError`.
     """
-    if set(ask.sites) != {site.name for site in study.site}:
+    check_borders(study, site)
+    if set(ask.sites) != {one.name for one in study.site}:
         raise FederationError(
             "the invitation's sites aren't those of the study",
             remedy="give the public key of each site of the study, and of no other",
             field="sites",
         )
-    if ask.sites[name] != key.hex:
+    if ask.sites[site.name] != site.key.public.hex:
         raise FederationError(
             "the invitation names another key for this site",
             remedy="ask the site's officer for its public key (huizhen site status)",

@@ -198,7 +198,7 @@ class Worker:
             )
         if site.role is Role.DEVELOPMENT:
             _check_spend(policy, study)
-        check_sites(ask, study, name=self._folder.name, key=self._folder.key.public)
+        check_sites(ask, study, self._folder)
         record = {
             "definition": ask.definition,
             "sites": dict(ask.sites),
@@ -272,7 +272,7 @@ class Worker:
     def _train(self, ask: wire.Train, asked: Sealed, policy: SitePolicy) -> Answer:
         """Train for a round; the change leaves at once, or waits for its secure sum."""
         opened = self._study(ask.study)
-        check_round(ask, opened.study, opened.role)
+        check_round(ask, opened.study, opened.role, self._folder)
         patients = opened.learner.patients(ask.model, ask.round, asked.arrays)
         policy.train(patients=patients, secure=ask.secure)
         task = task_of(ask)
