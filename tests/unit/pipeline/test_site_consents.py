@@ -14,7 +14,7 @@ from consent_hospitals import COUNT, SITES, before_round, register, withdraw, wr
 from hospitals import Federation, Killed
 
 from huizhen.core.cohort import Part
-from huizhen.data.consent.barred import person_key
+from huizhen.data.consent.barred import bar, person_key
 from huizhen.data.consent.screening import today
 from huizhen.errors import FederationError
 from huizhen.federate.site.learner import Asked
@@ -237,6 +237,40 @@ def test_a_journal_that_was_damaged_stops_the_site(tmp_path: Path) -> None:
     file.write_bytes(lines[0] + b"\n" + json.dumps({"day": "2026-11-23", "use": "x"}).encode() + b"\n")
     with pytest.raises(FederationError, match="line 2"):
         ConsentJournal(file)
+
+
+def test_a_consent_for_named_partners_is_held_against_all_other_sites(federation: Federation) -> None:
+    rows = {1: {"partners": "north"}, 2: {"partners": "north; west"}, 3: {"partners": "elsewhere"}}
+    register(federation.root / "data", "east", rows)
+    with federation.learner("east") as opened:
+        names = {case.patient_id for case in opened.cohort.cases}
+    assert names == {f"east-{i}" for i in range(COUNT) if i not in (1, 3)}
+
+
+def test_who_is_put_on_the_list_is_left_out_with_no_word_in_the_register(
+    east: SiteLearner, federation: Federation
+) -> None:
+    (who,) = of_part(east, Part.TRAIN, 1)
+    before = east.patients(MODEL, 0, weights(east))
+    site = federation.folders["east"]
+    bar(site.path, people_secret(site.key), [("east", f"east-{who}", today())])
+    assert east.patients(MODEL, 1, weights(east, 0.01)) == before - 1
+    assert east._consents.journal.reasons == {"withdrawn": 1}
+
+
+def test_a_site_with_too_few_patients_left_refuses_and_the_others_go_on(tmp_path: Path) -> None:
+    file = write_hospitals(tmp_path, rounds=2)
+    policies = {name: {"minimum_sites": 2} for name in SITES}
+    federation = Federation(root=tmp_path, file=file, names=SITES, policies=policies)
+    few = before_round(
+        federation, "north", 1, lambda: withdraw(tmp_path / "data", "north", *range(COUNT - 12))
+    )
+    federation.run(answers=few)
+    detail = federation.evidence()[f"federation/{MODEL}"].detail
+    assert detail["sites_per_round"] == [3, 2]
+    journal = (tmp_path / "out" / "federation" / "journal.jsonl").read_text(encoding="utf-8")
+    assert "minimum_cohort: the site has too few training patients" in journal
+    assert "withdr" not in journal
 
 
 def test_a_killed_federation_goes_on_over_the_same_patients(
