@@ -26,13 +26,14 @@ References: Denning & Schlörer, A fast procedure for finding a tracker in a sta
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from huizhen.core.streams import stream
 from huizhen.errors import InvalidInputError
 
 __all__ = ["Guard", "Judgement", "Kind"]
@@ -78,15 +79,16 @@ class Guard:
         self._owners, self._smallest = owners, smallest
         self._subjects = len(np.unique(owners))
         owned = np.bincount(owners)[owners] if len(owners) else np.zeros(0)
-        self._share = 1.0 / np.maximum(
-            owned, 1
-        )  # of its subject that an element is: a cell's sum never exceeds
-        self._cell = np.full(len(owners), int(self._share.sum() > smallest - 0.5), np.int32)  # its subjects
+        # The share of its subject that an element is: a cell's shares never add up to more than its subjects.
+        self._share = 1.0 / np.maximum(owned, 1)
+        self._cell = np.full(len(owners), int(self._share.sum() > smallest - 0.5), np.int32)
         self._rows = np.ones((1, int(self._cell.max(initial=0))))
         everybody = _packed(np.ones(len(owners), np.bool_))
         self._masks = [everybody]
         self._shared = np.array([[float(len(owners))]])  # elements that two answers have in common
         self._values: list[float] = [float(len(owners))]
+        self._pattern = np.zeros(len(owners), np.uint64)  # of each element, by which answers it is in
+        self._draw = stream(len(owners), "guard's patterns")
 
     @property
     def told(self) -> int:
@@ -101,15 +103,37 @@ class Guard:
         fresh = Kind.NEW if self.told * self._smallest < self._subjects else Kind.EXHAUSTED
         if weights is None:
             return Judgement(kind=fresh, cut=cut)
-        few = _Few.of(cut.cell == 0, mask, self._masks, self._owners)
+        few = self._few(cut, mask)
         free = _free(rows)
-        choices = [weights, weights + free @ few.nearest(weights, free)]
-        choices.append(weights + free @ few.sparsest(weights, free))
-        for choice in (*choices, *self._simple(mask)):
+        for choice in self._choices(weights, free, few, mask):
             equal = np.allclose(choice @ rows, cut.inside, rtol=0, atol=_TOLERANCE)
             if equal and few.apart(choice) < self._smallest:
                 return Judgement(kind=Kind.KNOWN, cut=cut, value=float(choice @ np.array(self._values)))
         return Judgement(kind=fresh, cut=cut)
+
+    def _choices(
+        self, weights: NDArray[np.float64], free: NDArray[np.float64], few: _Few, mask: NDArray[np.bool_]
+    ) -> Iterator[NDArray[np.float64]]:
+        """Yield combinations that may be near a question, the cheapest to find first."""
+        yield weights
+        yield from self._simple(mask)
+        yield weights + free @ few.nearest(weights, free)
+        yield weights + free @ few.sparsest(weights, free)
+
+    def _few(self, cut: _Cut, mask: NDArray[np.bool_]) -> _Few:
+        """Return what is in small cells, grouped by the answers that it is in."""
+        place = np.flatnonzero(cut.cell == 0)
+        patterns = self._pattern[place] ^ mask[place].astype(np.uint64)
+        _, first, pattern = np.unique(patterns, return_index=True, return_inverse=True)
+        chosen = place[first]
+        byte, bit = chosen >> 3, (7 - (chosen & 7)).astype(np.uint8)
+        return _Few(
+            told=np.array([(packed[byte] >> bit) & 1 for packed in self._masks], np.float64),
+            asked=mask[chosen].astype(np.float64),
+            sizes=np.bincount(pattern, minlength=len(first)).astype(np.float64),
+            pattern=pattern,
+            owner=self._owners[place],
+        )
 
     def _simple(self, mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
         """Return the one answer, the one sum and the one difference of two that are nearest to a question."""
@@ -133,6 +157,7 @@ class Guard:
         self._cell = cut.cell
         packed = _packed(mask)
         self._masks.append(packed)
+        self._pattern[mask] ^= self._draw.integers(1, 2**63, dtype=np.uint64) << np.uint64(1)
         common = np.array([_common(packed, other) for other in self._masks], np.float64)
         self._shared = np.block([[self._shared, common[:-1, None]], [common[None, :]]])
         self._values.append(float(value))
@@ -162,29 +187,6 @@ class _Few:
     pattern: NDArray[np.int64]
     owner: NDArray[np.uint32]
 
-    @classmethod
-    def of(
-        cls,
-        small: NDArray[np.bool_],
-        mask: NDArray[np.bool_],
-        told: Sequence[NDArray[np.uint8]],
-        owners: NDArray[np.uint32],
-    ) -> _Few:
-        """Return the small cells' elements, grouped by what they meet."""
-        met = [np.unpackbits(one, count=len(mask))[small] for one in told]
-        rows = np.array([*met, mask[small]], np.uint8)
-        packed = np.ascontiguousarray(np.packbits(rows, axis=0).T)
-        keys = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
-        _, first, pattern = np.unique(keys, return_index=True, return_inverse=True)
-        kinds = rows[:, first].astype(np.float64)
-        return cls(
-            told=kinds[:-1],
-            asked=kinds[-1],
-            sizes=np.bincount(pattern, minlength=len(first)).astype(np.float64),
-            pattern=pattern,
-            owner=owners[small],
-        )
-
     def apart(self, weights: NDArray[np.float64]) -> int:
         """Return how many subjects tell the question from a combination of what was told."""
         rest = np.abs(self.asked - weights @ self.told) > _TOLERANCE
@@ -201,7 +203,7 @@ class _Few:
         Comm. Pure Appl. Math. 63:1-38 (2010).
         """
         step = self.nearest(weights, free)
-        for smooth in (1.0, 0.3, 0.1, 0.03, 0.01, 1e-3, 1e-4, 1e-5):
+        for smooth in (1.0, 0.3, 0.1, 0.01, 1e-3, 1e-5):
             rest = self.asked - (weights + free @ step) @ self.told
             step = self._step(weights, free, self.sizes / (rest**2 + smooth**2))
         return step

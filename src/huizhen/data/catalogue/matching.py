@@ -14,8 +14,9 @@ __all__ = ["Matched", "match"]
 
 Mask = NDArray[np.bool_]
 
-_SERIES = ("modality", "manufacturer", "body_part")
-_STUDY = ("age", "year")
+_SERIES, _STUDIES, _SUBJECTS = range(3)
+_OF_SERIES = ("modality", "manufacturer", "body_part")
+_OF_STUDY = ("age", "year")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,52 +40,58 @@ def match(index: Index, query: Query) -> Matched:
     Within series: criteria are met by one series, with what its study and subject are. Within study or
     subject: each criterion is met by any of the study's or subject's series, and NOT by none of them.
     """
-    mask = _evaluated(index, query.tree, query.within)
+    finest = list(Within).index(query.within)
+    level, mask = _evaluated(index, query.tree, finest)
+    mask = _spread(index, mask, level, finest)
     match query.within:
         case Within.SERIES:
-            studies = _any_series(index, mask)
-            return Matched(subjects=_any_study(index, studies), studies=studies, series=mask)
+            studies = _any(mask, index.study_ends)
+            return Matched(subjects=_any(studies, index.subject_ends), studies=studies, series=mask)
         case Within.STUDY:
-            return Matched(subjects=_any_study(index, mask), studies=mask, series=mask[index.columns.study])
+            series = _spread(index, mask, _STUDIES, _SERIES)
+            return Matched(subjects=_any(mask, index.subject_ends), studies=mask, series=series)
         case Within.SUBJECT:
-            studies = mask[index.columns.subject]
-            return Matched(subjects=mask, studies=studies, series=studies[index.columns.study])
+            studies = _spread(index, mask, _SUBJECTS, _STUDIES)
+            return Matched(subjects=mask, studies=studies, series=_spread(index, studies, _STUDIES, _SERIES))
 
 
-def _evaluated(index: Index, node: Criterion | Combined, within: Within) -> Mask:
-    """Return the mask of a node over the series, studies or subjects."""
+def _evaluated(index: Index, node: Criterion | Combined, finest: int) -> tuple[int, Mask]:
+    """Return a node's mask, and over what it is: the coarsest level that it can be said of."""
     if isinstance(node, Criterion):
-        return _leaf(index, node, within)
-    parts = [_evaluated(index, child, within) for child in node.children]
-    if not parts:
-        size = {"series": index.series, "study": index.studies, "subject": index.subjects}[within]
-        return np.ones(size, np.bool_)
+        return _leaf(index, node, finest)
+    if not node.children:
+        return _SUBJECTS, np.ones(index.subjects, np.bool_)
+    parts = sorted((_evaluated(index, child, finest) for child in node.children), key=lambda one: -one[0])
+    level, found = parts[0]
     if node.operand is Operand.NOT:
-        return ~parts[0]
+        return level, ~found
     both = np.logical_and if node.operand is Operand.AND else np.logical_or
-    found = parts[0].copy()
-    for part in parts[1:]:
-        both(found, part, out=found)
-    return found
+    for finer, part in parts[1:]:  # what is of subjects is put together before it is spread over series
+        found = both(_spread(index, found, level, finer), part)
+        level = finer
+    return level, found
 
 
-def _leaf(index: Index, leaf: Criterion, within: Within) -> Mask:
-    """Return a criterion's mask, lifted or spread to the level of the question."""
-    if leaf.key in _SERIES:
-        series = _coded(index, leaf, getattr(index.columns, leaf.key))
-        if within is Within.SERIES:
-            return series
-        studies = _any_series(index, series)
-        return studies if within is Within.STUDY else _any_study(index, studies)
-    if leaf.key in _STUDY:
-        studies = _between(getattr(index.columns, leaf.key), leaf)
-        if within is Within.SUBJECT:
-            return _any_study(index, studies)
-        return studies if within is Within.STUDY else studies[index.columns.study]
-    subjects = _of_subjects(index, leaf)
-    if within is Within.SUBJECT:
-        return subjects
-    return subjects[index.columns.subject if within is Within.STUDY else index.subject_of_series]
+def _leaf(index: Index, leaf: Criterion, finest: int) -> tuple[int, Mask]:
+    """Return a criterion's mask at its own level, or at the question's where that is coarser."""
+    if leaf.key in _OF_SERIES:
+        level, mask = _SERIES, _coded(index, leaf, getattr(index.columns, leaf.key))
+    elif leaf.key in _OF_STUDY:
+        level, mask = _STUDIES, _between(getattr(index.columns, leaf.key), leaf)
+    else:
+        return _SUBJECTS, _of_subjects(index, leaf)
+    for ends in (index.study_ends, index.subject_ends)[level:finest]:
+        level, mask = level + 1, _any(mask, ends)
+    return level, mask
+
+
+def _spread(index: Index, mask: Mask, level: int, finer: int) -> Mask:
+    """Return the mask of a level over a finer one: whatever is of the study is of its series."""
+    if level == finer:
+        return mask
+    if level == _STUDIES:
+        return mask.take(index.columns.study)
+    return mask.take(index.columns.subject if finer == _STUDIES else index.subject_of_series)
 
 
 def _of_subjects(index: Index, leaf: Criterion) -> Mask:
@@ -103,29 +110,19 @@ def _of_subjects(index: Index, leaf: Criterion) -> Mask:
 
 def _coded(index: Index, leaf: Criterion, column: NDArray[np.uint16]) -> Mask:
     codes = [code for value in leaf.values if (code := index.code(leaf.key, value)) >= 0]
-    if len(codes) == 1:
-        return np.asarray(column == codes[0])
-    wanted = np.zeros(len(index.words[leaf.key]), np.bool_)
-    wanted[codes] = True
-    return wanted[column]
+    found = np.zeros(len(column), np.bool_)
+    for code in codes:
+        found |= column == code
+    return found
 
 
 def _between(column: NDArray[np.int16], leaf: Criterion) -> Mask:
     return np.asarray((column >= leaf.low) & (column <= leaf.high))
 
 
-def _any_series(index: Index, series: Mask) -> Mask:
-    """Return the studies with any of the series."""
-    return _any(series, index.study_ends)
-
-
-def _any_study(index: Index, studies: Mask) -> Mask:
-    """Return the subjects with any of the studies."""
-    return _any(studies, index.subject_ends)
-
-
 def _any(mask: Mask, ends: NDArray[np.int64]) -> Mask:
     """Tell of each group of neighbours, by its last place, whether any of it is in the mask."""
     if not len(mask):
         return np.zeros(len(ends), np.bool_)
-    return np.asarray(np.diff(np.cumsum(mask, dtype=np.int32)[ends], prepend=0) > 0)
+    upto = np.cumsum(mask, dtype=np.int32).take(ends)
+    return np.asarray(np.diff(upto, prepend=np.int32(0)) > 0)
