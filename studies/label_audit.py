@@ -39,11 +39,13 @@ from huizhen.validate.krippendorff import krippendorff_alpha
 from huizhen.validate.label_audit.confident import noise_rate
 from huizhen.validate.label_audit.labelled import Labelled, doubts_of
 from huizhen.validate.label_audit.ranking import Order, order_of, suspected, suspicion
+from huizhen.validate.label_audit.review import Stratum, share_wrong
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 TOPS = (50, 100, 200, 500, 1000)
+READ = ((200, 60), (200, 200), (500, 200))
 SEED, FOLDS, REPEATS, RESAMPLES = 5, 5, 3, 1000
 FLIP_SEEDS = 10
 RATES = (0.05, 0.1)
@@ -136,6 +138,7 @@ def ecg(data: Path, out: Path) -> dict[str, Any]:
         "orders": {order.value: found(main, order, relabelled) for order in Order},
         "models": {name: found(one, Order.CONFIDENT, relabelled) for name, one in data_of.items()},
         "by_move": by_move(main, rows, relabelled),
+        "second_reading": {f"{a} listed, {b} at random": second(main, relabelled, a, b) for a, b in READ},
     }
 
 
@@ -225,6 +228,30 @@ def found(data: Labelled, order: Order, wrong: Bools) -> dict[str, Any]:
     }
     listed = wrong[order_of(data, order)]
     return {"tops": tops, "ap": [precision(listed), float(limits[0, -1]), float(limits[1, -1])]}
+
+
+def second(data: Labelled, wrong: Bools, listed: int, controls: int) -> dict[str, float]:
+    """Return how a second reading of `listed` and `controls` estimates the share of wrong labels."""
+    order = order_of(data, Order.CLASS)
+    top, rest = wrong[order[:listed]], wrong[order[listed:]]
+    draw = stream(SEED, "second", listed, controls)
+    estimates, held = [], 0
+    for _ in range(RESAMPLES):
+        seen = int(rest[draw.choice(rest.size, controls, replace=False)].sum())
+        strata = [
+            Stratum(size=listed, read=listed, wrong=int(top.sum())),
+            Stratum(size=rest.size, read=controls, wrong=seen),
+        ]
+        found = share_wrong(strata)
+        estimates.append([found.value, found.interval.low, found.interval.high])
+        held += found.interval.low <= wrong.mean() <= found.interval.high
+    mean = np.mean(estimates, axis=0)
+    return {
+        "truth": float(wrong.mean()),
+        "mean": float(mean[0]),
+        "width": float(mean[2] - mean[1]),
+        "coverage": held / RESAMPLES,
+    }
 
 
 def precision(listed: Bools) -> float:

@@ -40,6 +40,14 @@ class Grid:
     note: str = ""
     kind: ClassVar[str] = "grid"
 
+    @property
+    def right(self) -> list[bool]:
+        """Which columns hold numbers, and stand right: those in which some cell is one; never the first."""
+        return [
+            k > 0 and any(_is_number(row[k]) for row in self.rows if k < len(row))
+            for k in range(len(self.head))
+        ]
+
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
@@ -71,7 +79,7 @@ class Page:
             autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
         )
         shown = environment.from_string(text).render(
-            title=self.title, language=CODES[self.language], parts=self.parts, is_number=_is_number
+            title=self.title, language=CODES[self.language], parts=self.parts
         )
         return shown + "\n"
 
@@ -79,4 +87,4 @@ class Page:
 def _is_number(cell: object) -> bool:
     """Tell whether a cell of a table holds a number, or a number with its interval or share."""
     text = str(cell)
-    return isinstance(cell, int | float) or (bool(text) and set(text) <= set("0123456789.,%()–−-<>/ "))
+    return isinstance(cell, int | float) or (bool(text) and set(text) <= set("0123456789.,%()–−+-<>/ "))

@@ -11,7 +11,7 @@ import numpy as np
 from huizhen.core.evidence import Evidence
 from huizhen.pipeline.checks.check import Checked
 from huizhen.pipeline.checks.images import OddImages
-from huizhen.pipeline.checks.missing import missing_by_site, patterns_of
+from huizhen.pipeline.checks.missing import COUNTS, missing_by_site, patterns_of
 from huizhen.pipeline.labels.audit import SMALLEST, shown_count
 
 __all__ = ["STAGE", "check_evidence"]
@@ -70,13 +70,27 @@ def _missing(found: Checked, smallest: int) -> Iterable[Evidence]:
     ]
     yield _evidence(found, "missing/missing_patterns", "missing_patterns", n, "patient", {"rows": patterns})
     if len(missing.sites) > 1:
-        detail = {"rows": missing_by_site(missing)}
+        detail = {"rows": _told(missing_by_site(missing), smallest)}
         yield _evidence(found, "missing/missing_by_site", "missing_by_site", n, "patient", detail)
     if found.training:
-        rows = list(found.by_outcome)
+        rows = _told(found.by_outcome, smallest)
         yield _evidence(
-            found, "missing/missing_by_outcome", "missing_by_outcome", found.training, "patient", {"rows": rows}
+            found,
+            "missing/missing_by_outcome",
+            "missing_by_outcome",
+            found.training,
+            "patient",
+            {"rows": rows},
         )
+
+
+def _told(rows: Iterable[dict[str, Any]], smallest: int) -> list[dict[str, Any]]:
+    """Return the rows of a test without their counts, and no row from which a small one may be worked out."""
+    return [
+        {name: value for name, value in row.items() if name != COUNTS}
+        for row in rows
+        if all(shown_count(n, smallest) is not None for n in row[COUNTS])
+    ]
 
 
 def _acquisition(found: Checked, smallest: int) -> Iterable[Evidence]:

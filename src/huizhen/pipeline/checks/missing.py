@@ -20,9 +20,11 @@ from huizhen.errors import NotEstimableError
 from huizhen.validate.multiplicity import holm
 from huizhen.validate.share_differences import equal_shares, unpaired_shares
 
-__all__ = ["Missing", "missing_by_outcome", "missing_by_site", "missing_of", "patterns_of"]
+__all__ = ["COUNTS", "Missing", "missing_by_outcome", "missing_by_site", "missing_of", "patterns_of"]
 
 Bools = NDArray[np.bool_]
+COUNTS = "counts"
+"""Patients without the value on each side of a difference; they stay at the site."""
 FEWEST = 5
 """Patients with and without a value that a test needs."""
 MOST_PATTERNS = 12
@@ -84,7 +86,8 @@ def missing_by_outcome(found: Missing, outcome: Mapping[str, int]) -> list[dict[
         sides = [(int(absent[side, k].sum()), int(side.sum())) for side in (events, ~events)]
         gap, p = unpaired_shares(sides[0], sides[1])
         row = {"variable": found.variables[k], "difference": gap.value, "p": p, "n": len(rows)}
-        tested.append({**row, "low": gap.interval.low, "high": gap.interval.high})
+        row |= {"low": gap.interval.low, "high": gap.interval.high, COUNTS: [side[0] for side in sides]}
+        tested.append(row)
     return _adjusted(tested)
 
 
@@ -110,6 +113,7 @@ def missing_by_site(found: Missing) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"variable": found.variables[k], "most": found.sites[most]}
         row |= {"least": found.sites[least], "difference": gap.value, "n": int(sizes.sum())}
         row |= {"low": gap.interval.low, "high": gap.interval.high, "chi2": chi2, "df": freedom, "p": p}
+        row[COUNTS] = [int(counts[most]), int(counts[least])]
         tested.append(row)
     return _adjusted(tested)
 

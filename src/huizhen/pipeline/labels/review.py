@@ -164,7 +164,7 @@ def review_evidence(reviewed: Reviewed, *, smallest: int = SMALLEST, phantom: bo
     ]
     detail: dict[str, Any] = {"strata": parts, "unsure": shown_count(len(reviewed.unsure), smallest)}
     found: list[Evidence] = []
-    if reviewed.listed.read:
+    if reviewed.listed.read and shown_count(reviewed.listed.wrong, smallest) is not None:
         part = reviewed.listed
         found.append(
             Evidence(
