@@ -60,6 +60,9 @@ def test_risk_in_chinese_and_in_json(invoke, table: Path, tmp_path: Path) -> Non
 
 
 def test_nothing_is_suggested_where_nothing_keeps_the_bounds(invoke, table: Path, tmp_path: Path) -> None:
+    flags = ("site", "risk", table, "--policy", tmp_path / "policy.toml", "--out", tmp_path / "out")
+    assert invoke(*flags).exit_code == 0
+    assert (tmp_path / "out/recoding.toml").exists()
     (tmp_path / "policy.toml").write_text(POLICY.replace("k = 5", "k = 301"), encoding="utf-8")
     result = invoke("site", "risk", table, "--policy", tmp_path / "policy.toml", "--out", tmp_path / "out")
     assert result.exit_code == 0

@@ -7,7 +7,7 @@ the policy's `smallest`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from huizhen.data.disclosure.measures import SIZES, Measures
 from huizhen.data.disclosure.policy import Bounds
 from huizhen.data.disclosure.recoding import recoding_toml
 
-__all__ = ["disclosure_evidence", "report_of", "shown_count", "write_report"]
+__all__ = ["disclosure_evidence", "report_of", "shown_count", "shown_counts", "write_report"]
 
 _ROOM = "huizhen.data.disclosure"
 RECODING = "recoding.toml"
@@ -37,6 +37,21 @@ def shown_count(count: int, smallest: int) -> int | str:
     (0, '<10', 12)
     """
     return f"<{smallest}" if 0 < count < smallest else count
+
+
+def shown_counts(counts: Sequence[int], smallest: int) -> list[int | str]:
+    """Return counts that add up to a known sum as they may be shown: never a single one hidden.
+
+    Else the sum would tell it; the smallest of the others is hidden with it, and said to be hidden.
+
+    >>> shown_counts([4, 0, 30, 12], 10), shown_counts([4, 3, 30], 10)
+    (['<10', 0, 30, '…'], ['<10', '<10', 30])
+    """
+    shown = [shown_count(count, smallest) for count in counts]
+    others = [k for k, count in enumerate(counts) if count >= smallest]
+    if sum(isinstance(one, str) for one in shown) == 1 and others:
+        shown[min(others, key=lambda k: counts[k])] = "…"
+    return shown
 
 
 def report_of(found: Assessment) -> dict[str, Any]:
@@ -80,8 +95,8 @@ def _measures(one: Measures, smallest: int) -> dict[str, Any]:
         "share_above": risk.share_above,
         "marketer_risk": one.marketer,
         "sizes": [
-            {"from": low, "to": high, "patients": shown_count(count, smallest)}
-            for (low, high), count in zip(SIZES, one.sizes, strict=True)
+            {"from": low, "to": high, "patients": shown}
+            for (low, high), shown in zip(SIZES, shown_counts(one.sizes, smallest), strict=True)
         ],
         "mixed": [
             {
@@ -221,6 +236,8 @@ def write_report(
     write_json(out / "evidence.json", [disclosure_evidence(found, name="table").to_json()])
     if found.levels:
         write_text(out / RECODING, recoding_toml(found.policy, found.levels, made_from=found.digest))
+    else:
+        (out / RECODING).unlink(missing_ok=True)  # of an earlier assessment, which doesn't hold any more
     write_text(out / "report.html", _page(found, silent | report, language))
     return out / "report.html"
 
