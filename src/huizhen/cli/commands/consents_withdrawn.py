@@ -42,13 +42,15 @@ def command(
     day = today()
     who = withdrawn_in(read_register(register), site=place, secret=people_secret(key), day=day)
     found = affected_by(who, kept)
-    record: dict[str, Any] = {"withdrawn": len(who), "affected": [_row(one) for one in found]}
-    for one in found:
-        row = _row(one)
+    lost = {} if site is None else _lost(site, found)
+    rows = [{**_row(one), "epsilon": lost.get((one.digest, one.who.key))} for one in found]
+    record: dict[str, Any] = {"withdrawn": len(who), "affected": rows}
+    for row in rows:
         rounds = f" ({row['rounds']})" if row["rounds"] else ""
+        spent = "" if row["epsilon"] is None else f"  epsilon {row['epsilon']:.3g}"
         screen.plain(
-            f"{row['who']}  {row['withdrawn']}  {row['choice']:<12}  {one.study} v{one.version}  "
-            f"{one.model}  {row['used']}{rounds}"
+            f"{row['who']}  {row['withdrawn']}  {row['choice']:<12}  {row['study']} v{row['version']}  "
+            f"{row['model']}  {row['used']}{rounds}{spent}"
         )
     screen.say("consents.withdrawn", count=len(who), models=len({(o.digest, o.model) for o in found}))
     if csv is not None:
@@ -59,6 +61,24 @@ def command(
     screen.answer(record)
     for file in record.get("next", []) if start else []:
         _start(screen, Path(file), data)
+
+
+def _lost(site: Path, found: list[Affected]) -> dict[tuple[str, str], float]:
+    """Return what those who withdrew lost of privacy in studies with [privacy], by study and keyed name."""
+    from huizhen.federate.site.folder import SiteFolder
+    from huizhen.pipeline.patient_spend import epsilon_of
+
+    folder = SiteFolder.open(site)
+    people = {digest: {one.who.key for one in found if one.digest == digest} for digest in _digests(found)}
+    return {
+        (digest, key): epsilon
+        for digest, keys in people.items()
+        for key, epsilon in epsilon_of(folder, digest, sorted(keys)).items()
+    }
+
+
+def _digests(found: list[Affected]) -> list[str]:
+    return sorted({one.digest for one in found})
 
 
 def _place(site: Path | None, name: str | None) -> tuple[Path, SigningKey, str]:
