@@ -47,10 +47,11 @@ def command(
     record: dict[str, Any] = {"withdrawn": len(who), "affected": rows}
     for row in rows:
         rounds = f" ({row['rounds']})" if row["rounds"] else ""
+        model = screen.text("consents.every") if row["model"] == "*" else row["model"]
         spent = "" if row["epsilon"] is None else f"  epsilon {row['epsilon']:.3g}"
         screen.plain(
             f"{row['who']}  {row['withdrawn']}  {row['choice']:<12}  {row['study']} v{row['version']}  "
-            f"{row['model']}  {row['used']}{rounds}{spent}"
+            f"{model}  {row['used']}{rounds}{spent}"
         )
     screen.say("consents.withdrawn", count=len(who), models=len({(o.digest, o.model) for o in found}))
     if csv is not None:
