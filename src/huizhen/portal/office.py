@@ -60,3 +60,8 @@ class Office:
     def cookie(self) -> str:
         """The session cookie's name; with https one that only this host may set."""
         return "__Host-huizhen" if self.settings.secure else "huizhen"
+
+    @property
+    def flow_cookie(self) -> str:
+        """The cookie's name of a login under way: who begins one doesn't end the session before."""
+        return f"{self.cookie}-login"

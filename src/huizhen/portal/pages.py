@@ -14,11 +14,13 @@ from huizhen.core.words import Language, load_words
 from huizhen.data.catalogue.codes import keys, label_of, values_of
 from huizhen.data.consent.terms import term_of
 from huizhen.portal.roles import Right
-from huizhen.portal.visits import Visit
+from huizhen.portal.visits import Visit, onward_of
 
 __all__ = ["ROOM", "page", "style"]
 
 ROOM = "huizhen.portal"
+FACTS = {"modality": "modalities", "manufacturer": "manufacturers", "body_part": "body_parts"}
+"""Where a record's facts hold the values of a key."""
 TEMPLATES = ("base", "records", "record", "search", "requests", "request", "ask", "audit", "notice", "parts")
 
 
@@ -35,10 +37,10 @@ def page(visit: Visit, name: str, *, status: int = 200, **values: Any) -> HTMLRe
             person=visit.person,
             rights=Right,
             csrf=visit.session.csrf if visit.session is not None else "",
-            path=visit.request.url.path,
+            path=onward_of(visit.request.url.path),
             label=lambda key, value: label_of(key, value, language),
             key_label=lambda key: keys()[key].label[language.value],
-            choices=lambda key: {value: row[language.value] for value, row in values_of(key).items()},
+            choices=lambda key: _choices(visit, key),
             condition=lambda text: _condition(text, language),
             told=lambda text: visit.office.told(text, language),
             **values,
@@ -55,6 +57,15 @@ def page(visit: Visit, name: str, *, status: int = 200, **values: Any) -> HTMLRe
             secure=visit.office.settings.secure,
         )
     return answer
+
+
+def _choices(visit: Visit, key: str) -> dict[str, str]:
+    """Return the values of a key that have a code or stand in a record, and what they are called."""
+    language, field = visit.language, FACTS.get(key, "")
+    found = {value: str(row[language.value]) for value, row in values_of(key).items()}
+    for shown in visit.office.shelf.all() if field else ():
+        found |= {value: label_of(key, value, language) for value in getattr(shown.record.facts, field)}
+    return found
 
 
 def _condition(text: str, language: Language) -> str:

@@ -28,25 +28,28 @@ def login(visit: Visiting) -> Response:
     office = visit.office
     onward = onward_of(visit.request.query_params.get("next", "/"))
     address, flow = office.provider.start(onward)
-    office.sessions.end(visit.request.cookies.get(office.cookie))
     token, session = office.sessions.begin()
     session.flow = flow
-    return _with_cookie(visit, RedirectResponse(address, status_code=303), token)
+    return _with_cookie(visit, RedirectResponse(address, status_code=303), office.flow_cookie, token)
 
 
 @router.get("/callback")
 def callback(visit: Visiting) -> Response:
     """Take the provider's answer, once, and begin a new session for who it names."""
     office = visit.office
-    flow = visit.session.flow if visit.session is not None else None
-    office.sessions.end(visit.request.cookies.get(office.cookie))
+    begun = visit.request.cookies.get(office.flow_cookie)
+    under_way = office.sessions.find(begun)
+    flow = under_way.flow if under_way is not None else None
+    office.sessions.end(begun)
     claims, id_token = office.provider.finish(flow, visit.request.query_params)
     person = person_of(claims, office.settings, secret=office.key.derive_secret("portal-persons"))
     office.desk.note(LOGIN, {"by": person.id, "rights": sorted(person.rights)})
+    office.sessions.end(visit.request.cookies.get(office.cookie))
     token, session = office.sessions.begin()
     session.person, session.id_token = person, id_token
-    onward = flow.onward if flow is not None else "/"
-    return _with_cookie(visit, RedirectResponse(onward, status_code=303), token)
+    answer = RedirectResponse(flow.onward if flow is not None else "/", status_code=303)
+    answer.delete_cookie(office.flow_cookie, path="/", secure=office.settings.secure, httponly=True)
+    return _with_cookie(visit, answer, office.cookie, token)
 
 
 @router.post("/logout")
@@ -61,10 +64,10 @@ def logout(visit: Visiting, form: Form) -> Response:
     return answer
 
 
-def _with_cookie(visit: Visit, answer: Response, token: str) -> Response:
+def _with_cookie(visit: Visit, answer: Response, name: str, token: str) -> Response:
     """Give the browser its number: not for scripts, not to other sites, not in the clear."""
     answer.set_cookie(
-        visit.office.cookie,
+        name,
         token,
         httponly=True,
         samesite="lax",

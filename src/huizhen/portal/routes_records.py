@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from huizhen.data.catalogue.jsonld import read_record
 from huizhen.portal.pages import page
 from huizhen.portal.roles import Right
 from huizhen.portal.shelf import Shown
@@ -28,8 +29,11 @@ def download(visit: Visiting, name: str) -> Response:
     """Give a record as it was signed."""
     visit.need(Right.BROWSE)
     shown = record_of(visit, name)
+    data = shown.path.read_bytes()
+    if read_record(data, key=shown.record.key).digest != shown.record.digest:
+        raise HTTPException(404)
     headers = {"Content-Disposition": f'attachment; filename="{shown.name}.jsonld"'}
-    return Response(shown.path.read_bytes(), media_type="application/ld+json", headers=headers)
+    return Response(data, media_type="application/ld+json", headers=headers)
 
 
 @router.get("/records/{name}")

@@ -249,6 +249,11 @@ def test_a_site_answers_by_asking_for_questions(house: House) -> None:
     assert re.search(r"Between \d+ and \d+ subjects", found[0].text)
 
 
+def test_what_records_hold_can_be_asked_for(house: House) -> None:
+    page = house.logged_in("rita").get("/search").text
+    assert 'name="manufacturer" value="HOLOGIC"' in page
+
+
 def test_a_question_that_is_none_is_said(house: House) -> None:
     client = house.logged_in("rita")
     for given in (
@@ -303,6 +308,15 @@ def test_no_page_loads_anything_from_elsewhere(house: House) -> None:
         assert "<script" not in text
         assert " style=" not in text
         assert not re.search(r'(src|href|action)="(https?:)?//', text), path
+
+
+@pytest.mark.parametrize("path", ["//evil.example/x", "/%2f/evil.example", "/<script>", '/"onclick=x'])
+def test_no_link_leads_where_a_path_says(house: House, path: str) -> None:
+    page = house.browser().get(f"{house.address}{path}")
+    assert page.status_code == 404
+    assert not re.search(r'href="(//|https?:)', page.text)
+    assert "<script" not in page.text
+    assert "onclick" not in page.text
 
 
 def test_no_secret_is_logged(house: House, caplog: pytest.LogCaptureFixture) -> None:

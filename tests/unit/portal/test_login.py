@@ -144,10 +144,19 @@ def test_an_error_of_the_provider_is_shown_without_its_words(house: House) -> No
 def test_a_session_set_before_the_login_is_worth_nothing_after(house: House) -> None:
     client = house.browser()
     client.get("/login", follow_redirects=False)
-    fixed = client.cookies["huizhen"]
+    fixed = client.cookies["huizhen-login"]
+    client.cookies.set("huizhen", fixed)
     client.get(client.get("/login", follow_redirects=False).headers["location"])
-    assert client.cookies["huizhen"] != fixed
+    assert {one.value for one in client.cookies.jar if one.name == "huizhen"} != {fixed}
     assert house.browser(huizhen=fixed).get("/").url.path == "/welcome"
+
+
+def test_who_begins_a_login_elsewhere_ends_no_session(house: House) -> None:
+    """Another site can make a browser ask for /login; that must not log anybody out."""
+    client = house.logged_in("rita")
+    client.get("/login", follow_redirects=False)
+    assert client.get("/").status_code == 200
+    assert "Breast imaging" in client.get("/").text
 
 
 def test_the_cookie_is_not_for_scripts_nor_other_sites(house: House) -> None:
