@@ -43,6 +43,8 @@ def test_risk_reports_and_recode_applies(invoke, table: Path, tmp_path: Path) ->
         word for word in ("dorf", "Morbus", "Sanus") if word in page + (out / "report.json").read_text()
     ]
     report = json.loads((out / "report.json").read_text())
+    (evidence,) = json.loads((out / "evidence.json").read_text())
+    assert evidence["key"] == f"disclosure/table-{report['table'][:8]}"
     assert report["before"]["k"] == 1
     assert report["after"]["k"] >= 5
     applied = invoke(

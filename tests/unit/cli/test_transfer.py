@@ -149,6 +149,7 @@ def test_rules_are_listed_with_sources_and_dates(invoke, file: Path) -> None:
     result = invoke("transfer", "rules", "--place", "cn", "--as-of", "2024-03-21")
     assert result.exit_code == 0, result.output
     assert "CB-7-sensitive" in result.output
+    assert "[security_assessment]" in result.output
     assert "not in force" in result.output
     assert "GDPR" not in result.output
     assert "sensitive_persons (number)" in invoke("transfer", "rules", "--facts").output

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,20 +45,17 @@ def command(
     screen.say("transfer.no_advice")
 
 
-def _rules(screen: Screen, law: Law, gate: str, day: object) -> None:
+def _rules(screen: Screen, law: Law, gate: str, day: date) -> None:
     """Print the rules of a gate; those that aren't in force say from when to when they are."""
-    from datetime import date
-
-    assert isinstance(day, date)
     for rule in law.rule:
         if rule.gate != gate:
             continue
         span = f"{rule.since}–{rule.until or ''}"
         force = "" if rule.in_force(day) else f" [{screen.text('transfer.not_in_force')}]"
+        said = screen.text(f"transfer.decision.{rule.decision}")
+        needs = f" [{', '.join(rule.documents)}]" if rule.documents else ""
         marks = f"{screen.text(f'transfer.verified.{rule.verified}')}; {span}{force}"
-        screen.plain(
-            f"    {rule.id}  {screen.text(f'transfer.decision.{rule.decision}')}: {'; '.join(rule.when)}"
-        )
+        screen.plain(f"    {rule.id}  {said}: {'; '.join(rule.when)}{needs}")
         screen.plain(f"      {getattr(rule.basis, screen.language.value)} ({rule.source}) [{marks}]")
 
 

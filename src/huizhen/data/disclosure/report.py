@@ -233,7 +233,8 @@ def write_report(
     silent: dict[str, Any] = dict.fromkeys(PARTS)
     report = report_of(found) | dict(more or {})
     write_json(out / "report.json", report)
-    write_json(out / "evidence.json", [disclosure_evidence(found, name="table").to_json()])
+    named = disclosure_evidence(found, name=f"table-{found.digest[:8]}")
+    write_json(out / "evidence.json", [named.to_json()])
     if found.levels:
         write_text(out / RECODING, recoding_toml(found.policy, found.levels, made_from=found.digest))
     else:
