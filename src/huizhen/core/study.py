@@ -11,10 +11,8 @@ from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    Discriminator,
     Field,
     SerializerFunctionWrapHandler,
-    Tag,
     model_serializer,
     model_validator,
 )
@@ -32,6 +30,11 @@ from huizhen.core.study_fitting import Network as Network
 from huizhen.core.study_fitting import Split as Split
 from huizhen.core.study_fitting import Training as Training
 from huizhen.core.study_harmonisation import Harmonisation, harmonisation_problems
+from huizhen.core.study_modalities import AnyModality as AnyModality
+from huizhen.core.study_modalities import EncoderKind as EncoderKind
+from huizhen.core.study_modalities import ImageModality as ImageModality
+from huizhen.core.study_modalities import Phases as Phases
+from huizhen.core.study_modalities import TableModality as TableModality
 from huizhen.core.study_predictions import (
     LEFT_OUT,
     PredictionTable,
@@ -55,14 +58,6 @@ class ReaderKind(StrEnum):
     IMAGES = "images"
     NPZ = "npz"
     TABLE = "table"
-
-
-class EncoderKind(StrEnum):
-    """The network that turns one image into tokens."""
-
-    RESNET50 = "resnet50"
-    RESNET18 = "resnet18"
-    EFFICIENTNET_LITE0 = "efficientnet-lite0"
 
 
 class Role(StrEnum):
@@ -152,82 +147,6 @@ class Site(Frozen):
         found: dict[str, Any] = handler(self)
         silent = [name for name in ("consent", "disclosure") if found.get(name) is None]
         return {key: value for key, value in found.items() if key not in silent}
-
-
-class Phases(StrEnum):
-    """How the channels of an image with contrast phases are given to the network."""
-
-    AS_READ = "as_read"
-    SUBTRACTION = "subtraction"
-    """Three phases (before, early and late after contrast) become the early and the late enhancement and
-    what changes between them, as in subtraction images."""
-    ENHANCEMENT = "enhancement"
-    """The same, relative to the tissue before contrast, so that a scanner's gain does not matter."""
-
-
-class ImageModality(Frozen):
-    """A modality whose payload is a bag of images: views, slices or frames, phases as channels."""
-
-    name: Name
-    kind: Literal["image"] = "image"
-    title: str = ""
-    encoder: EncoderKind = EncoderKind.EFFICIENTNET_LITE0
-    pretrained: bool = True
-    size: Annotated[int, Field(ge=32, le=1024, multiple_of=32)] = 128
-    """Side in pixels of the square that images are letterboxed into."""
-    channels: Annotated[int, Field(ge=1, le=3)] = 1
-    max_images: Annotated[int, Field(ge=1, le=64)] = 4
-    phases: Phases = Phases.AS_READ
-    norm: Literal["batch", "group"] = "batch"
-
-    @model_validator(mode="after")
-    def _phases_are_three(self) -> Self:
-        if self.phases is not Phases.AS_READ and self.channels != 3:
-            raise ValueError(
-                f"phases = {self.phases.value} needs channels = 3: before, early and late after contrast"
-            )
-        return self
-
-
-class TableModality(Frozen):
-    """A modality whose payload is one row of covariates. Missing values are normal."""
-
-    name: Name
-    kind: Literal["table"]
-    title: str = ""
-    numeric: tuple[str, ...] = ()
-    categorical: tuple[str, ...] = ()
-    levels: dict[str, Annotated[tuple[str, ...], Field(min_length=1)]] = Field(default_factory=dict)
-    """A categorical column's levels, where they are known beforehand; of any other column they are found in
-    the training patients."""
-    missing_codes: tuple[str, ...] = ("", "NA", "NaN", "NP", "NC")
-    leave_out: dict[str, str] = Field(default_factory=dict)
-    """Columns that must not be used, each with its reason: known only afterwards, or the outcome itself."""
-
-    @model_validator(mode="after")
-    def _has_columns(self) -> Self:
-        if not self.numeric and not self.categorical:
-            raise ValueError("a table modality needs numeric or categorical columns")
-        used = {*self.numeric, *self.categorical}
-        if clash := used & set(self.leave_out):
-            raise ValueError(f"columns both used and left out: {', '.join(sorted(clash))}")
-        if other := set(self.levels) - set(self.categorical):
-            raise ValueError(f"levels of columns that aren't categorical: {', '.join(sorted(other))}")
-        if twice := [name for name, found in self.levels.items() if len(set(found)) < len(found)]:
-            raise ValueError(f"a level is named twice: {', '.join(sorted(twice))}")
-        return self
-
-
-def _modality_kind(value: object) -> str:
-    """Return which form of modality a part of the study file is; an image unless it says otherwise."""
-    found = value.get("kind", "image") if isinstance(value, dict) else getattr(value, "kind", "image")
-    return str(found)
-
-
-AnyModality = Annotated[
-    Annotated[ImageModality, Tag("image")] | Annotated[TableModality, Tag("table")],
-    Discriminator(_modality_kind),
-]
 
 
 class Task(Frozen):

@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -27,11 +27,13 @@ from huizhen.core.files import whole_folder, write_bytes
 from huizhen.core.progress import Progress
 from huizhen.core.study import ImageModality
 from huizhen.data.cache import Cache, DamagedEntryError
-from huizhen.data.preprocess import PREPROCESSING_VERSION, Letterbox, letterbox, letterbox_mask
+from huizhen.data.harmonise.chain import Picture, harmonised_picture, picture_of
+from huizhen.data.preprocess import PREPROCESSING_VERSION, Frame, Letterbox, letterbox, letterbox_mask
 from huizhen.data.readers.interface import Reader
 from huizhen.errors import DataError, InvalidInputError, StorageError
 
 PACK_VERSION = "pack-1"
+HARMONISE_VERSION = "harmonise-1"
 SHARD_IMAGES = 256
 SHARD_BYTES = 16 * 2**20
 """A shard holds up to `SHARD_IMAGES` images and about this many bytes: what a build needs at a time."""
@@ -56,6 +58,8 @@ class Pack:
     native: NDArray[np.int32]
     index: Mapping[Digest, int]
     digest: Digest
+    frame: NDArray[np.int32] | None = None
+    """(N, 6) where harmonised images lie in those that were read, as the fields of `Frame`."""
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -72,7 +76,11 @@ class Pack:
     def geometry(self, row: int) -> Letterbox:
         """Return where the image of `row` lies in its square, to bring a heatmap back."""
         height, width = self.native[row].tolist()
-        return Letterbox(height=height, width=width, size=self.pixels.shape[-1])
+        names = [field.name for field in fields(Frame)]
+        frame = (
+            None if self.frame is None else Frame(**dict(zip(names, self.frame[row].tolist(), strict=True)))
+        )
+        return Letterbox(height=height, width=width, size=self.pixels.shape[-1], frame=frame)
 
 
 def images_of(cases: Iterable[Case], modality: str) -> list[Located]:
@@ -97,6 +105,8 @@ def pack_images(
     unique = _each_once(records)
     settings = [huizhen.__version__, PACK_VERSION, PREPROCESSING_VERSION, modality.size, modality.channels]
     settings += [modality.phases.value, SHARD_IMAGES, SHARD_BYTES]
+    if modality.harmonise:
+        settings += [HARMONISE_VERSION, *(step.value for step in modality.harmonise), modality.spacing_mm]
     key = digest_value([*settings, _contents(unique)])
     folder = cache.place(key, ".pack")
     opened = cache.held(folder, lambda: _open(folder, cache, modality, unique))
@@ -170,16 +180,38 @@ def _shard(
     masks = np.zeros((len(piece), modality.size, modality.size), dtype=np.bool_)
     native = np.zeros((len(piece), 2), dtype=np.int32)
     has_mask = np.zeros(len(piece), dtype=np.bool_)
+    frame = np.zeros((len(piece), 6), dtype=np.int32)
     for i, (site, record) in enumerate(piece):
         reader = readers[site, record.source]
         image = reader.pixels(record)
-        pixels[i] = letterbox(image, size=modality.size, channels=modality.channels, phases=modality.phases)
-        native[i] = image.shape[1:]
         mask = reader.mask(record) if record.has_mask else None
         if mask is not None:
             _check_mask(mask, image, record)
-            masks[i], has_mask[i] = letterbox_mask(mask, size=modality.size), True
-    return {"pixels": pixels, "masks": masks, "native": native, "has_mask": has_mask}
+        shown = shown_picture(reader, record, image, mask, modality)
+        pixels[i] = letterbox(
+            shown.pixels, size=modality.size, channels=modality.channels, phases=modality.phases
+        )
+        native[i], frame[i] = shown.pixels.shape[1:], astuple(shown.frame)
+        if shown.mask is not None:
+            masks[i], has_mask[i] = letterbox_mask(shown.mask, size=modality.size), True
+    found = {"pixels": pixels, "masks": masks, "native": native, "has_mask": has_mask}
+    return {**found, "frame": frame} if modality.harmonise else found
+
+
+def shown_picture(
+    reader: Reader,
+    record: ImageRecord,
+    image: NDArray[np.float32],
+    mask: NDArray[np.bool_] | None,
+    modality: ImageModality,
+) -> Picture:
+    """Return an image after the modality's steps. Raises as `harmonised_picture`, naming the file."""
+    spacing = reader.spacing_mm(record) if modality.spacing_mm else None
+    try:
+        return harmonised_picture(picture_of(image, mask, spacing), modality)
+    except DataError as error:
+        error.file = error.file or record.key
+        raise
 
 
 def _check_mask(mask: NDArray[np.bool_], image: NDArray[np.float32], record: ImageRecord) -> None:
@@ -209,6 +241,8 @@ def _join(
     }
     if any(record.has_mask for _, record in records):
         arrays["masks"] = (shape, "|b1")
+    if modality.harmonise:
+        arrays["frame"] = ((shape[0], 6), "<i4")
     with ExitStack() as stack:
         files = {name: stack.enter_context((scratch / f"{name}.npy").open("wb")) for name in arrays}
         hashes = {name: hashlib.sha256() for name in arrays}
@@ -255,6 +289,7 @@ def _open(folder: Path, cache: Cache, modality: ImageModality, records: Sequence
             native=np.array(arrays["native"]),
             index={record.digest: row for row, (_, record) in enumerate(records)},
             digest=digest_value(manifest),
+            frame=arrays.get("frame"),
         )
     except (FileNotFoundError, KeyError, ValueError, AttributeError) as error:
         raise DamagedEntryError(folder, "a part is missing or of another form") from error

@@ -25,8 +25,33 @@ MAX_CHANNELS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """Where what is left of an image lies in it: `height` x `width` pixels from `top`, `left`."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+    whole_height: int
+    whole_width: int
+
+    def over(self, found: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return a map (height, width) over the whole image, 0 outside.
+
+        >>> frame = Frame(top=1, left=0, height=1, width=2, whole_height=2, whole_width=3)
+        >>> frame.over(np.ones((1, 2), np.float32)).tolist()
+        [[0.0, 0.0, 0.0], [1.0, 1.0, 0.0]]
+        """
+        whole = np.zeros((self.whole_height, self.whole_width), np.float32)
+        whole[self.top : self.top + self.height, self.left : self.left + self.width] = found
+        return whole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Letterbox:
     """Where an image of `height` x `width` pixels lies in a square of `size` pixels.
+
+    `frame`: where that image lies in the one that was read, where some of it was cut off or it was resampled.
 
     >>> box = Letterbox(height=100, width=200, size=64)
     >>> box.inner_height, box.inner_width, box.top, box.left
@@ -36,6 +61,7 @@ class Letterbox:
     height: int
     width: int
     size: int
+    frame: Frame | None = None
 
     def __post_init__(self) -> None:
         if min(self.height, self.width, self.size) < 1:
@@ -73,7 +99,7 @@ class Letterbox:
         )
 
     def to_native(self, heatmap: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Return `heatmap` (size, size) over the square as (height, width) over the image, bilinear.
+        """Return `heatmap` (size, size) over the square as it lies over the image that was read, bilinear.
 
         Raises `InvalidInputError` on another shape.
         """
@@ -82,7 +108,10 @@ class Letterbox:
                 f"the heatmap is {heatmap.shape}, the square {self.size}",
                 remedy="scale it to the square first",
             )
-        return _resize(heatmap[self.inner].astype(np.float32), height=self.height, width=self.width)
+        inner = heatmap[self.inner].astype(np.float32)
+        if self.frame is None:
+            return _resize(inner, height=self.height, width=self.width)
+        return self.frame.over(_resize(inner, height=self.frame.height, width=self.frame.width))
 
 
 def subtracted(pixels: NDArray[np.float32]) -> NDArray[np.float32]:

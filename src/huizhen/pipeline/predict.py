@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from huizhen.core.cohort import Case, Exclusion
+from huizhen.core.cohort import Case, Exclusion, ImageRecord
 from huizhen.core.digests import Digest
 from huizhen.core.files import write_text
 from huizhen.core.progress import Progress
@@ -21,6 +21,7 @@ from huizhen.core.study import ImageModality, Study, TableModality, Variant
 from huizhen.core.study_unlabelled import load_unlabelled
 from huizhen.core.table_cells import csv_text
 from huizhen.data.cache import Cache
+from huizhen.data.pack import shown_picture
 from huizhen.data.preprocess import PREPROCESSING_VERSION, letterbox
 from huizhen.data.readers.interface import Reader
 from huizhen.data.tables import TableEncoding
@@ -230,12 +231,7 @@ def _images(
     bags = [case.images.get(modality.name, ()) for case in cases]
     shape = (modality.channels, modality.size, modality.size)
     pixels = [
-        letterbox(
-            readers[case.site, r.source].pixels(r),
-            size=modality.size,
-            channels=modality.channels,
-            phases=modality.phases,
-        )
+        _square(readers[case.site, r.source], r, modality)
         for case, bag in zip(cases, bags, strict=True)
         for r in bag
     ]
@@ -252,6 +248,12 @@ def _images(
         offsets=np.concatenate([[0], np.cumsum([len(bag) for bag in bags])]).astype(np.int64),
         features=frozen,
     )
+
+
+def _square(reader: Reader, record: ImageRecord, modality: ImageModality) -> NDArray[np.uint8]:
+    """Return an image as the network's square (C, S, S)."""
+    shown = shown_picture(reader, record, reader.pixels(record), None, modality)
+    return letterbox(shown.pixels, size=modality.size, channels=modality.channels, phases=modality.phases)
 
 
 def _risk(

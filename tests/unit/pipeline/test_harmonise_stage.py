@@ -42,7 +42,7 @@ def study(folder: Path, more: str, *, training: str = "epochs = 1\n") -> Path:
     return write_study(
         folder,
         "harmonised",
-        modalities=IMAGES,
+        modalities=IMAGES + 'harmonise = ["inside-borders", "centre-square"]\n',
         sites=SITES,
         source=image_source,
         more=ANY_DISTANCE + more,

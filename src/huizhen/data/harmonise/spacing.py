@@ -90,4 +90,4 @@ def _plane(
         True,
     )
     result: NDArray[np.float32] = itk.GetArrayFromImage(found)
-    return result
+    return np.clip(result, plane.min(), plane.max())  # the recursive Gaussian rings a little

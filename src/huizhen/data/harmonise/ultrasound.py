@@ -28,6 +28,7 @@ __all__ = [
     "flat_gain",
     "inside_borders",
     "radial_amplitude",
+    "square_box",
     "without_overlays",
 ]
 
@@ -79,10 +80,20 @@ def centre_square(pixels: Pixels) -> Pixels:
     >>> centre_square(np.zeros((1, 4, 8), np.float32)).shape
     (1, 4, 4)
     """
+    rows, columns = square_box(pixels)
+    return pixels[:, rows, columns]
+
+
+def square_box(pixels: Pixels) -> tuple[slice, slice]:
+    """Return the rows and columns of the middle square of `pixels` (C, H, W).
+
+    >>> square_box(np.zeros((1, 4, 8), np.float32))
+    (slice(0, 4, None), slice(2, 6, None))
+    """
     _, height, width = pixels.shape
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    return pixels[:, top : top + side, left : left + side]
+    return slice(top, top + side), slice(left, left + side)
 
 
 def without_overlays(pixels: Pixels) -> Pixels:
