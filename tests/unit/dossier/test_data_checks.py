@@ -55,7 +55,7 @@ def audited() -> tuple[Evidence, ...]:
         "label_suspects",
         rule="class",
         suspects=29,
-        classes=[{"class": "benign", "labels": 282, "suspects": None}],
+        classes=[{"class": "benign", "count": 282, "suspects": None}],
     )
     wrong = Evidence(
         key="label_audit/chest/label_wrong",
@@ -64,7 +64,7 @@ def audited() -> tuple[Evidence, ...]:
         estimate=0.072,
         interval=Interval(low=0.05, high=0.144, method="stratified"),
         n=600,
-        detail={"strata": [{"stratum": "listed", "labels": 29, "read": 29, "wrong": 24}]},
+        detail={"strata": [{"stratum": "listed", "count": 29, "read": 29, "wrong": 24}]},
     )
     return told, wrong
 

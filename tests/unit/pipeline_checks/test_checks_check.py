@@ -187,3 +187,11 @@ def test_a_site_checks_its_own_part_alone(folder: Path, tmp_path: Path) -> None:
     file.write_text(STUDY + "\n[federation]\n", encoding="utf-8")
     with pytest.raises(StudyError, match="keep their data"):
         check_data(file, site=None, **given)
+
+
+def test_a_test_from_which_a_small_count_follows_is_not_told(found: Checked) -> None:
+    plain = [one for one in check_evidence(found, smallest=1) if one.metric.startswith("missing_by")]
+    strict = [one for one in check_evidence(found, smallest=1000) if one.metric.startswith("missing_by")]
+    assert all(one.detail["rows"] for one in plain)
+    assert not any(one.detail["rows"] for one in strict)
+    assert "counts" not in json.dumps([one.to_json() for one in plain])

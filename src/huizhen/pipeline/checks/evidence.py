@@ -53,16 +53,17 @@ def _evidence(found: Checked, key: str, metric: str, n: int, unit: str, detail: 
 def _missing(found: Checked, smallest: int) -> Iterable[Evidence]:
     missing = found.missing
     n = len(missing.cases)
+    lacking = missing.absent.any(axis=0)
     rows = []
     for site in missing.sites:
         absent = missing.at(site)
-        for k, name in enumerate(missing.variables):
+        for k in np.flatnonzero(lacking):
             count = shown_count(absent[:, k].sum(), smallest)
             share = None if count is None else count / len(absent)
-            rows.append(
-                {"site": site, "variable": name, "patients": len(absent), "missing": count, "share": share}
-            )
-    yield _evidence(found, "missing/missing_values", "missing_values", n, "patient", {"rows": rows})
+            row = {"site": site, "variable": missing.variables[k], "patients": len(absent)}
+            rows.append({**row, "missing": count, "share": share})
+    detail: dict[str, Any] = {"rows": rows, "complete": int((~lacking).sum())}
+    yield _evidence(found, "missing/missing_values", "missing_values", n, "patient", detail)
     patterns = [
         {"missing": ", ".join(names) or "-", "patients": shown_count(count, smallest)}
         for names, count in patterns_of(missing)

@@ -56,7 +56,7 @@ def _missing(found: Sequence[Evidence], words: Words) -> list[Part]:
     ]
     sizes = {row["site"]: row["patients"] for row in rows}
     heads = [words["column.variable"], *(f"{site} (n={sizes[site]:,})" for site in sites)]
-    whole = len(by_variable) - len(shown)
+    whole = found[0].detail["complete"]
     return (
         [Grid(heads, shown, words["missing.note"].format(n=whole))]
         if shown

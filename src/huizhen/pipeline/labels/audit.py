@@ -192,7 +192,7 @@ def _told(audit: LabelAudit, smallest: int) -> dict[str, Any]:
     classes = [
         {
             "class": name,
-            "labels": shown_count((given.label == k).sum(), smallest),
+            "count": shown_count((given.label == k).sum(), smallest),
             "suspects": shown_count(((given.label == k) & suspect).sum(), smallest),
         }
         for k, name in enumerate(given.classes)

@@ -88,8 +88,7 @@ def _audited(found: Evidence, by_metric: Mapping[str, Evidence], words: Words) -
         ]
         parts.append(Grid([words["column.class"], words["column.wrong"]], rows, words["rate.note"]))
     rows = [
-        [row["class"], *(_count(row[key], words) for key in ("labels", "suspects"))]
-        for row in told["classes"]
+        [row["class"], *(_count(row[key], words) for key in ("count", "suspects"))] for row in told["classes"]
     ]
     heads = [words[f"column.{key}"] for key in ("class", "labels", "suspects")]
     parts += [Title(words["classes"]), Grid(heads, rows)]
@@ -124,7 +123,7 @@ def _reviewed(found: Evidence, by_metric: Mapping[str, Evidence], words: Words) 
     rows = [
         [
             words[f"stratum.{row['stratum']}"],
-            *(_count(row[key], words) for key in ("labels", "read", "wrong")),
+            *(_count(row[key], words) for key in ("count", "read", "wrong")),
         ]
         for row in told["strata"]
     ]

@@ -156,7 +156,7 @@ def review_evidence(reviewed: Reviewed, *, smallest: int = SMALLEST, phantom: bo
     parts = [
         {
             "stratum": name,
-            "labels": shown_count(part.size, smallest),
+            "count": shown_count(part.size, smallest),
             "read": shown_count(part.read, smallest),
             "wrong": shown_count(part.wrong, smallest),
         }
