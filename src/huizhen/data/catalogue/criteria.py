@@ -173,7 +173,9 @@ def _leaf(given: Mapping[str, Any], place: str) -> Criterion:
         return _coded(key.name, value, place)
     low, high = _bounds(given["type"], value, key.least, key.most, place)
     if not key.least <= low <= high <= key.most:
-        raise _wrong(f"{key.name} is asked out of range", place, remedy=f"{key.least} to {key.most}")
+        raise _wrong(
+            f"{key.name} is asked out of range", place, remedy=f"ask from {key.least} up to {key.most}"
+        )
     return Criterion(key=key.name, low=low, high=high)
 
 
