@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -156,3 +158,12 @@ def test_rules_are_listed_with_sources_and_dates(invoke, file: Path) -> None:
     assert "OWN-1" in invoke("transfer", "rules", "--rules", file.parent / "rules").output
     found = json.loads(invoke("--json", "transfer", "rules").stdout)
     assert {law["id"] for law in found["laws"]} >= {"CN-PIPL", "EU-GDPR", "US-HIPAA", "EU-EHDS", "CN-HGR"}
+
+
+@pytest.mark.parametrize(
+    "name", ["huizhen.cli.commands.transfer_check", "huizhen.cli.commands.transfer_rules"]
+)
+def test_naming_the_commands_loads_nothing_heavy(name: str) -> None:
+    code = f"import sys, {name}; print([m for m in ('numpy', 'pandas', 'torch') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -68,7 +68,9 @@ def checked_value(name: str, value: object) -> Value:
             return value
     wanted = {"truth": "true or false", "number": "a whole number", "day": "a day as 2026-11-23"}
     raise InvalidInputError(
-        f"{name} is not {wanted.get(fact.type, 'a word')}", remedy="correct it in [transfer]", field=name
+        f"{name} isn't written as {wanted.get(fact.type, 'a word')}",
+        remedy="correct it in [transfer]",
+        field=name,
     )
 
 
