@@ -59,7 +59,7 @@ class TransferPlan(Frozen):
     deidentified: bool = False
     """Without a federation: whether the sites' data are de-identified before they are read."""
     facts: Told = Field(default_factory=dict)
-    """What holds for every sender, by names of `huizhen transfer rules --facts`; a day is written in quotes."""
+    """What holds for every sender, by names of `huizhen transfer rules --facts`; a day stands in quotes."""
     site: dict[str, Told] = Field(default_factory=dict)
     """The same for one sender, by its name; the lead's is lead."""
     document: list[HeldDocument] = Field(default_factory=list)

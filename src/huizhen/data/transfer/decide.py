@@ -105,7 +105,7 @@ class Decision:
 
     @property
     def unverified(self) -> tuple[str, ...]:
-        """The rules that it rests on and that no source was found for: from memory, or a choice of the file."""
+        """The rules that it rests on and no source was found for: from memory, or a choice of the file."""
         found = [one.rule for gate in self.gates for one in gate.rules]
         return tuple(dict.fromkeys(rule.id for rule in found if rule.verified != "source"))
 
