@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ASK", "NEXT", "PUT", "Poll", "PortalPost", "answer_waiting", "poll_of"]
 
-ASK, NEXT, PUT = "/exchange/ask", "/exchange/next", "/exchange/answers"
+ASK = "/exchange/ask"
+NEXT = "/exchange/next"
+PUT = "/exchange/answers"
 POLL = "catalogue-poll"
 PATIENCE_S = 60.0
 PAUSE_S = 5.0
