@@ -102,6 +102,7 @@ def harmonised_evidence(run: Run, found: Sequence[Mapping[str, Harmony]]) -> lis
     evidence: list[Evidence] = []
     for modality, harmony in found[0].items() if found else ():
         detail = {
+            "patients": harmony.pooled.n,
             "features": harmony.pooled.centre.size,
             "constant": int(harmony.pooled.flat.sum()),
             "keep": list(plan.keep),

@@ -160,6 +160,7 @@ def fitted_evidence(run: Run, found: Harmonies) -> list[Evidence]:
             descriptive=True,
             phantom=run.study.phantom,
             detail={
+                "patients": harmony.pooled.n,
                 "features": harmony.pooled.centre.size,
                 "constant": int(harmony.pooled.flat.sum()),
                 "sites": {name: shift.n for name, shift in harmony.shifts.items()},

@@ -37,8 +37,7 @@ def _fitted(record: Record, found: list[Measured]) -> Table:
             Row(
                 cells=(
                     (modality_name(record, m.parts[0]),),
-                    (Text.both(str(m.evidence.n)),),
-                    *((detail_of(m, name) or DASH,) for name in ("features", "constant")),
+                    *((detail_of(m, name) or DASH,) for name in ("patients", "features", "constant")),
                     _named(m, "keep"),
                     _named(m, "shifted_only"),
                 ),

@@ -73,8 +73,12 @@ def _one(told: Told, modality: str, site: str, when: str, how: str, *, phantom: 
         estimate=found.value,
         interval=found.interval,
         n=belongs.size,
-        n_events=int(belongs.sum()),
         phantom=phantom,
         seed=seed,
-        detail={"chance": 0.5, "folds": FOLDS, "sites": np.unique(told.site).size},
+        detail={
+            "at_site": int(belongs.sum()),
+            "chance": 0.5,
+            "folds": FOLDS,
+            "sites": np.unique(told.site).size,
+        },
     )
