@@ -20,6 +20,13 @@ def test_the_fewest_columns_that_single_somebody_out_count() -> None:
     assert [(one.columns, one.patients) for one in found] == [(1, 2), (2, 2)]
 
 
+def test_larger_sets_are_left_out_where_they_would_take_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = {"sex": ["f", "f", "f", "m"], "age": ["30", "40", "40", "30"], "town": ["a", "a", "b", "a"]}
+    monkeypatch.setattr("huizhen.data.disclosure.uniques.MOST_WORK", 20)
+    found = special_uniques(microdata_of(cells), ["sex", "age", "town"])
+    assert [(one.columns, one.patients) for one in found] == [(1, 2)]
+
+
 def test_a_patient_with_several_rows_is_alone_only_among_others() -> None:
     data = microdata_of({"sex": ["f", "f", "m"]}, patients=["p", "p", "q"])
     assert special_uniques(data, ["sex"])[0].patients == 2

@@ -20,6 +20,8 @@ __all__ = ["RareDiseases", "RareValues", "Special", "rare_diseases", "rare_value
 
 MOST_SETS = 400
 """Sets of columns of one size beyond which no larger ones are tried."""
+MOST_WORK = 100_000_000
+"""The same for rows times sets of columns, all sizes together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,14 +37,16 @@ class Special:
 def special_uniques(data: Microdata, names: Sequence[str]) -> tuple[Special, ...]:
     """Return, by the fewest columns that single them out, how many patients are alone.
 
-    Sizes whose sets of columns are more than `MOST_SETS` end the search.
+    Sizes whose sets of columns are more than `MOST_SETS`, or reach `MOST_WORK`, end the search.
     """
     columns = data.of(names)
     fewest = np.zeros(data.rows, np.int64)
     worst: dict[int, tuple[int, tuple[str, ...]]] = {}
+    work = 0
     for size in range(1, len(columns) + 1):
         sets = list(itertools.combinations(columns, size))
-        if len(sets) > MOST_SETS:
+        work += len(sets) * data.rows
+        if len(sets) > MOST_SETS or (work > MOST_WORK and size > 1):
             break
         for chosen in sets:
             alone = _alone(data, chosen)
