@@ -31,11 +31,20 @@ from huizhen.errors import DataError
 
 __all__ = ["ACTIONS", "TEXTS", "WAITING", "PreparedTexts", "prepare_texts", "text_run_digest"]
 
-TEXTS, ACTIONS, CLAIM = "texts", "actions.jsonl", "deid-text.json"
-"""Below the folder that leaves: the texts, what was done to each without values, by which policy and key."""
+TEXTS = "texts"
+"""Folder below the output in which the released texts lie."""
 
-WAITING, MAPS = "texts-waiting.jsonl", "texts-actions.jsonl"
-"""In the site's folder: the documents that wait or are refused, and the places in the originals."""
+ACTIONS = "actions.jsonl"
+"""What was done to each released text, without its values: leaves."""
+
+WAITING = "texts-waiting.jsonl"
+"""The documents that wait or are refused, with their paths: stays at the site."""
+
+MAPS = "texts-actions.jsonl"
+"""The places of what was replaced in the originals: stays at the site."""
+
+CLAIM = "deid-text.json"
+"""By which policy, key and known values the folder is written."""
 
 _VERSION = "deid-text-1"
 
