@@ -42,8 +42,8 @@ class TextPolicy(BaseModel):
     """How texts are encoded; auto takes UTF-8, UTF-16 by its mark, and GB 18030 of common Chinese."""
     sample: Annotated[int, Field(ge=0, le=1000)] = 30
     """How many documents go into the sample for review, which stays at the site."""
-    largest_mib: Annotated[int, Field(ge=1, le=1024)] = 16
-    """Larger documents are refused."""
+    largest_mib: Annotated[int, Field(ge=1, le=1024)] = 2
+    """Larger documents are refused: time grows faster than length, with the names in a text."""
 
     def as_tag(self, kind: Kind) -> bool:
         """Tell whether a kind becomes a tag."""
