@@ -253,8 +253,12 @@ def crossing_evidence() -> list[Evidence]:
     risk = {"smallest_class": 3, "max_risk": 0.333, "average_risk": 0.05, "share_above": 0.1}
     why, held = "the rules permit it", "the bounds of the site's policy don't hold"
     return [
-        described("transfer/north/lead/updates", "transfer", flow | told | more, verdict=Verdict.PASS, reason=why),
-        described("transfer/lead/north/weights", "transfer", down | told | more, verdict=Verdict.PASS, reason=why),
+        described(
+            "transfer/north/lead/updates", "transfer", flow | told | more, verdict=Verdict.PASS, reason=why
+        ),
+        described(
+            "transfer/lead/north/weights", "transfer", down | told | more, verdict=Verdict.PASS, reason=why
+        ),
         described(
             "disclosure/north/0",
             "disclosure",
