@@ -99,7 +99,18 @@ def test_the_evidence_stands_in_a_dossier_that_verifies(
     monkeypatch.setenv("HUIZHEN_HOME", str(tmp_path / "home"))
     assert invoke("data", "audit-labels", table).exit_code == 0
     evidence = table.with_suffix(".labels") / "evidence.json"
-    columns = ["--patient", "id", "--outcome", "label", "--score", "p_b", "--positive", "b", "--negative", "a"]
+    columns = [
+        "--patient",
+        "id",
+        "--outcome",
+        "label",
+        "--score",
+        "p_b",
+        "--positive",
+        "b",
+        "--negative",
+        "a",
+    ]
     made = invoke("--json", "validate", table, *columns, "--evidence", evidence, "--out", tmp_path / "run")
     assert made.exit_code == 0, made.output
     dossier = Path(json.loads(made.stdout)["dossier"])
