@@ -46,7 +46,7 @@ def scores(part: Part, *, locked: bool) -> SiteScores:
         unsealed=lambda: cohort,
         encodings=lambda _: {},
         _materials={Part.TEST: material, Part.EXTERNAL: material},
-        _logits={(part, "cman/member0", ()): np.linspace(-1, 1, N)},
+        _logits={(part, "cman/member0", (), frozenset()): np.linspace(-1, 1, N)},
     )
 
 
