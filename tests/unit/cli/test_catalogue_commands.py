@@ -75,7 +75,13 @@ def test_a_site_that_knows_nobody_is_named_as_silent(
     tmp_path: Path, invoke: Invoke, site: SiteFolder
 ) -> None:
     other = make_site(tmp_path / "south", "south", patients=40)
-    assert "south: no answer" in invoke("catalogue", "search", "--with", "sex=F", "--site", other.path).stdout
+    asked = ("catalogue", "search", "--with", "sex=F", "--site", other.path)
+    said = invoke(*asked)
+    assert "south: no answer" in said.stdout
+    assert "know the lead" in said.stdout, "its officer sits at this machine, and is told why"
+    assert "Sum over" not in said.stdout, "a sum over nobody is none"
+    assert said.exit_code == 91
+    assert "south：未应答" in invoke("--lang", "zh", *asked).stdout
 
 
 @pytest.mark.parametrize(

@@ -121,3 +121,10 @@ def test_the_evidence_stands_in_a_dossier_that_verifies(
     )
     refused = invoke("validate", table, *columns, "--evidence", evidence, "--out", tmp_path / "two")
     assert refused.exit_code == 20
+
+
+def test_a_folder_is_no_table(invoke, tmp_path: Path) -> None:
+    for folder in (tmp_path, "."):
+        asked = invoke("data", "audit-labels", folder)
+        assert asked.exit_code == 10
+        assert "is a folder" in asked.stderr

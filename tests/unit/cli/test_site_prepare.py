@@ -50,6 +50,11 @@ def test_prepare_releases_and_reports(invoke, raw: Path, site: Path, tmp_path: P
     assert not [path for path in left if b"Weber" in path.read_bytes() or "weber" in str(path).lower()]
 
 
+def test_prepare_says_that_nobody_looked_at_pixels(invoke, raw: Path, site: Path, tmp_path: Path) -> None:
+    said = invoke("site", "prepare", raw, "--out", tmp_path / "unseen", "--site", site).stdout
+    assert "Nobody looked at the pixels" in " ".join(said.split())
+
+
 def test_prepare_in_json_and_in_chinese(invoke, raw: Path, site: Path, tmp_path: Path) -> None:
     made = invoke("--json", "site", "prepare", raw, "--out", tmp_path / "out", "--site", site)
     assert json.loads(made.stdout)["files"] == {"released": 1, "queued": 0, "refused": 1}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from huizhen.cli.screen import Screen, screen_of
+from huizhen.errors import HuizhenError, MessageError
 
 if TYPE_CHECKING:
     from huizhen.federate.catalogue.envelopes import Answer
@@ -39,7 +40,9 @@ def command(
     answers = ask_sites(query, keys, carrier, key=key, asker=key.key_id)
     totals = {measure: total_of(answers, measure) for measure in MEASURES}
     screen.answer(_plain(answers, totals) | {"question": query.plain()})
-    _print(screen, answers, totals)
+    _print(screen, answers, totals, untold=getattr(carrier, "untold", {}))
+    if not any(answers.values()):
+        raise typer.Exit(MessageError.exit_code)
 
 
 def _plain(answers: Mapping[str, Answer | None], totals: Mapping[str, Total]) -> dict[str, Any]:
@@ -50,10 +53,19 @@ def _plain(answers: Mapping[str, Answer | None], totals: Mapping[str, Total]) ->
     return {"sites": sites, "total": {measure: total.to_json() for measure, total in totals.items()}}
 
 
-def _print(screen: Screen, answers: Mapping[str, Answer | None], totals: Mapping[str, Total]) -> None:
-    """Print a line a site, and the sums."""
+def _print(
+    screen: Screen,
+    answers: Mapping[str, Answer | None],
+    totals: Mapping[str, Total],
+    *,
+    untold: Mapping[str, HuizhenError],
+) -> None:
+    """Print a line a site, and the sums where a site answered; `untold` says why a local one didn't."""
     for name, said in answers.items():
-        if said is None:
+        if said is None and (why := untold.get(name)) is not None:
+            reason, advice = screen.told(why.message), screen.told(why.remedy)
+            screen.say("catalogue.silent_because", site=name, reason=f"{reason}.", advice=advice)
+        elif said is None:
             screen.say("catalogue.silent", site=name)
         elif said.refused is not None:
             reason = f"{said.refused.code} {screen.told(said.refused.reason)}"
@@ -61,6 +73,8 @@ def _print(screen: Screen, answers: Mapping[str, Answer | None], totals: Mapping
         else:
             told = {measure: _count(screen, getattr(said.counts, measure)) for measure in MEASURES}
             screen.say("catalogue.site", site=name, **told)
+    if not any(answers.values()):
+        return
     sums = {measure: str(totals[measure].value) for measure in MEASURES}
     names = ", ".join(totals["subjects"].told) or "-"
     screen.say("catalogue.total", **sums, sites=names)

@@ -9,6 +9,7 @@ import typer
 
 from huizhen.cli import paths
 from huizhen.cli.screen import Screen, screen_of
+from huizhen.errors import InvalidInputError
 
 if TYPE_CHECKING:
     from huizhen.core.evidence import Evidence
@@ -50,6 +51,13 @@ def command(
 ) -> None:
     """Audit the labels of a study or of a table of out-of-sample probabilities and readings."""
     screen = screen_of(context)
+    if not source.name or source.is_dir():
+        raise InvalidInputError(
+            "is a folder",
+            remedy="name a study file or a table",
+            field="SOURCE",
+            file=str(source),
+        )
     folder = out or source.with_suffix(".labels")
     home = _site(site)
     private = home.path / STATE / source.stem if home is not None else folder / PRIVATE

@@ -56,5 +56,7 @@ def command(
     screen.answer(report_of(done) | {"report": str(page), "known": done.known})
     counts = {fate.value: done.counts.get(fate, 0) for fate in Fate}
     screen.say("site.prepared", patients=done.patients, folder=out / IMAGES, report=page, **counts)
+    if rules.pixels.inspect == "none":
+        screen.say("site.unseen")
     if done.reasons:
         screen.say("site.waiting", file=home / STATE / WAITING)

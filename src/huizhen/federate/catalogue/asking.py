@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -60,37 +60,58 @@ def ask_sites(
     return found
 
 
-def at_site(data: bytes, site: SiteFolder, open_desk: Callable[[], Desk]) -> bytes | None:
+def at_site(
+    data: bytes,
+    site: SiteFolder,
+    open_desk: Callable[[], Desk],
+    *,
+    untold: Callable[[HuizhenError], None] | None = None,
+) -> bytes | None:
     """Return the site's signed answer to the question in `data`; a refusal where the policy is against it.
 
-    None where nobody is owed an answer: the question is none, or nobody the site knows asks it.
+    None where nobody is owed an answer: the question is none, or nobody the site knows asks it. Why stays at
+    the site: `untold` is given it there.
     """
     try:
         question = question_of(data, site=site.name, policy=site.policy(), now=datetime.now(UTC))
     except HuizhenError as error:
         refused = refuse_question(data, error, policy=site.policy(), site=site.name, key=site.key)
+        if refused is None and untold is not None:
+            untold(error)
         return refused.model_dump_json().encode() if refused is not None else None
     try:
         with open_desk() as desk:
             answer = answer_question(question, desk, site=site.name, key=site.key)
-    except LedgerError:  # another process answers here just now
+    except LedgerError as error:  # another process answers here just now
+        if untold is not None:
+            untold(error)
         return None
     return answer.model_dump_json().encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Folders:
-    """Sites whose folders are on this machine, by name."""
+    """Sites whose folders are on this machine, by name; `untold` gets why one of them doesn't answer."""
 
     paths: Mapping[str, Path]
+    untold: dict[str, HuizhenError] = field(default_factory=dict)
 
     def carry(self, questions: Mapping[str, Question]) -> dict[str, bytes]:
         """Ask each site's desk; one that has none doesn't answer."""
         found: dict[str, bytes] = {}
         for name, question in questions.items():
-            with suppress(HuizhenError):
-                site = SiteFolder.open(self.paths[name])
-                said = at_site(question.model_dump_json().encode(), site, lambda site=site: Desk.open(site))  # type: ignore[misc]  # the default binds the loop's site
-                if said is not None:
-                    found[name] = said
+            try:
+                said = self._asked(name, question)
+            except HuizhenError as error:
+                self.untold[name] = error
+                continue
+            if said is not None:
+                found[name] = said
         return found
+
+    def _asked(self, name: str, question: Question) -> bytes | None:
+        site = SiteFolder.open(self.paths[name])
+        asked = question.model_dump_json().encode()
+        return at_site(
+            asked, site, lambda: Desk.open(site), untold=lambda error: self.untold.update({name: error})
+        )
