@@ -206,7 +206,10 @@ def bounds_hold(ground: Ground, kept: Codes, suppressed: int, bounds: Bounds) ->
 
 
 def entropy_loss(ground: Ground, node: Node, out: NDArray[np.bool_] | None = None) -> float:
-    """Return the share of the quasi-identifiers' bits that a node loses, `out` (groups,) all of them."""
+    """Return the share of its bits that a quasi-identifier loses at a node, averaged by weight.
+
+    Who is `out` (groups,) loses all of them.
+    """
     total = weights = 0.0
     for k, (one, level) in enumerate(zip(ground.hierarchies, node, strict=True)):
         lost = ground.bits[k][level][ground.codes[k]]
