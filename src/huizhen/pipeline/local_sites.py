@@ -35,6 +35,7 @@ HIDDEN = ("HUIZHEN_DATA",)
 def prepare_sites(study: Study, folder: Path, *, data: Path, lead: SigningKey) -> dict[str, SiteFolder]:
     """Make, where it isn't there, a folder for each site under `folder`, and accept the lead's key in it.
 
+    Their folders name a jurisdiction only where the study says something of transfers: all are one machine's.
     Raises `FederationError` when a site's folder is of another name, and what making one raises.
     """
     found: dict[str, SiteFolder] = {}
@@ -42,7 +43,8 @@ def prepare_sites(study: Study, folder: Path, *, data: Path, lead: SigningKey) -
         path = folder / site.name
         if not (path / SITE).exists():
             policy = SitePolicy(signers=(lead.public.hex,), studies=(study.name,))
-            SiteFolder.create(path, name=site.name, data=data, jurisdiction=site.jurisdiction, policy=policy)
+            place = site.jurisdiction if study.transfer else ""
+            SiteFolder.create(path, name=site.name, data=data, jurisdiction=place, policy=policy)
         found[site.name] = SiteFolder.open(path)
         if found[site.name].name != site.name:
             raise FederationError(

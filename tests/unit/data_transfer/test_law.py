@@ -88,6 +88,14 @@ def test_a_rule_that_is_not_understood_stops_everything(
         laws_of(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["own.TOML", "own.toml.bak", "notes.txt", "more/own.toml"])
+def test_a_file_of_rules_that_nobody_would_read_stops_everything(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text(OWN, encoding="utf-8")
+    with pytest.raises(PolicyError, match="nobody would read it"):
+        laws_of(tmp_path)
+
+
 def test_a_hospitals_own_rules_decide_where_none_are_carried(tmp_path: Path) -> None:
     (tmp_path / "rules").mkdir()
     (tmp_path / "rules/own.toml").write_text(OWN, encoding="utf-8")

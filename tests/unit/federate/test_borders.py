@@ -60,8 +60,36 @@ def test_a_study_cannot_place_a_site_elsewhere(east: SiteFolder) -> None:
         check_borders(study("US", document=[PAPER]), east, day=DAY)
 
 
-def test_a_study_that_says_nothing_of_transfers_is_as_before(east: SiteFolder) -> None:
-    check_borders(study("US"), east, day=DAY)
+def test_a_site_that_has_no_rules_of_its_own_takes_a_study_that_says_nothing_of_transfers(
+    tmp_path: Path,
+) -> None:
+    SiteFolder.create(tmp_path / "east", name="east", data=tmp_path)
+    check_borders(study("US"), SiteFolder.open(tmp_path / "east"), day=DAY)
+
+
+def test_a_lead_cannot_leave_the_sites_rules_out(east: SiteFolder, tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match="another jurisdiction"):
+        check_borders(study("US"), east, day=DAY)
+    with pytest.raises(PolicyError, match="says nothing of transfers"):
+        check_borders(study("DE"), east, day=DAY)
+    SiteFolder.create(tmp_path / "west", name="east", data=tmp_path)
+    west = SiteFolder.open(tmp_path / "west")
+    (west.path / RULES).mkdir()
+    with pytest.raises(PolicyError, match="says nothing of transfers"):
+        check_borders(study("DE"), west, day=DAY)
+
+
+@pytest.mark.parametrize("name", ["Rules", "RULES"])
+def test_rules_by_another_name_are_not_passed_over(east: SiteFolder, name: str) -> None:
+    (east.path / name).mkdir()
+    with pytest.raises(PolicyError, match="named rules"):
+        check_borders(study(document=[PAPER]), east, day=DAY)
+
+
+def test_a_file_in_the_place_of_the_rules_is_not_passed_over(east: SiteFolder) -> None:
+    (east.path / RULES).write_text("")
+    with pytest.raises(PolicyError, match="named rules"):
+        check_borders(study(document=[PAPER]), east, day=DAY)
 
 
 def test_rules_of_the_sites_own_count(east: SiteFolder) -> None:

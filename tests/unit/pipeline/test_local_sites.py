@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from huizhen.errors import FederationError
+from huizhen.federate.site.borders import check_borders
 from huizhen.federate.site.folder import SITE, SiteFolder
 from huizhen.ledger.signing import SigningKey
 from huizhen.pipeline.local_sites import (
@@ -52,6 +53,16 @@ def test_sites_are_made_once_and_accept_the_lead(tmp_path, make_study):
     assert again["a"].data == first["a"].data, "where the data lies is the site's to say"
     assert again["a"].policy().signers == (lead.public.hex,)
     assert again["a"].policy().studies == (study.name,)
+
+
+def test_folders_of_one_machine_stand_nowhere_where_the_study_says_nothing_of_transfers(tmp_path, make_study):
+    study = make_study({"name": "US", "kind": "image"})
+    sites = [site.model_copy(update={"jurisdiction": "DE"}) for site in study.site]
+    study = study.model_copy(update={"site": sites})
+    found = prepare_sites(study, tmp_path, data=tmp_path, lead=SigningKey.generate())
+    assert {site.jurisdiction for site in found.values()} == {""}
+    for site in found.values():
+        check_borders(study, site)
 
 
 def test_another_sites_folder_is_refused(tmp_path, make_study):

@@ -148,7 +148,15 @@ def _own_files(folder: Path | None) -> Sequence[Path]:
         raise PolicyError(
             "there is no folder of rules", remedy="correct transfer.rules, or leave it out", file=str(folder)
         )
-    return sorted(folder.glob("*.toml"))
+    found = sorted(folder.iterdir())
+    for path in found:
+        if path.suffix != ".toml" or not path.is_file():
+            raise PolicyError(
+                "is no file of rules by its name, and nobody would read it",
+                remedy="name each file of the folder with .toml in small letters, and keep others elsewhere",
+                file=path.name,
+            )
+    return found
 
 
 def _text(path: Path) -> str:
