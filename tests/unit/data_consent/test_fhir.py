@@ -141,6 +141,40 @@ def test_what_a_resource_permits(tmp_path: Path, resource: dict[str, Any], permi
     assert permitted(read(tmp_path, resource)) is permits
 
 
+@pytest.mark.parametrize("when", ["2026", "2026-11", "2026-11-23"])
+def test_a_day_that_isnt_whole_is_the_first_of_a_denial_and_the_last_of_a_permit(
+    tmp_path: Path, when: str
+) -> None:
+    permit = r4b({"type": "permit", **RESEARCH}, id="one")
+    assert not permitted(read(tmp_path, permit, r4b({"type": "deny", **RESEARCH}, id="two", dateTime=when)))
+    assert not permitted(read(tmp_path, r5("deny", RESEARCH), r5("deny", date=when)))
+    withdrawn = {"extension": [{"url": "urn:huizhen:consent:withdrawn", "valueDate": when}]}
+    assert not permitted(read(tmp_path, {**permit, **withdrawn}))
+    later = r4b({"type": "permit", **RESEARCH}, id="two", dateTime="2026-03-01")
+    if len(when) < 10:
+        assert not permitted(read(tmp_path, {**permit, **withdrawn}, later)), "it may have ended since"
+    assert permitted(read(tmp_path, {**permit, "dateTime": when})) is (len(when) == 10)
+
+
+def test_a_version_of_a_day_that_isnt_whole_ends_the_one_before(tmp_path: Path) -> None:
+    def version(number: int, when: str) -> dict[str, Any]:
+        extension = {"url": "urn:huizhen:consent:version", "valueInteger": number}
+        permit = {"type": "permit", **RESEARCH}
+        return r4b(permit, id=str(number), dateTime=when, extension=[extension])
+
+    assert permitted(read(tmp_path, version(1, "2025-01-01"), version(2, "2025")))
+    assert not permitted(read(tmp_path, version(1, "2025-01-01"), version(2, "2026"))), "not known what of"
+
+
+def test_a_denial_that_ends_within_a_day_in_any_zone_holds_that_day(tmp_path: Path) -> None:
+    for end, permits in (("2026-11-22T23:00:00-10:00", False), ("2026-11-21T23:00:00Z", True)):
+        denied = {"type": "deny", "period": {"end": end}}
+        found = read(tmp_path, r4b({"type": "permit", **RESEARCH, "provision": [denied]}))
+        assert permitted(found) is permits
+    forever = {"type": "deny", "period": {"end": "9999-12-31T00:00:00Z"}}
+    assert not permitted(read(tmp_path, r4b({"type": "permit", **RESEARCH, "provision": [forever]})))
+
+
 def test_a_permit_within_a_permit_within_which_something_is_denied(tmp_path: Path) -> None:
     deepest = {"type": "deny", **RESEARCH}
     resource = r4b({"type": "permit", **RESEARCH, "provision": [{"type": "permit", "provision": [deepest]}]})

@@ -63,6 +63,9 @@ class _Read:
     patient: str
     status: str
     given: date | None
+    """The last day that its date may mean: a permit holds from then on."""
+    first: date | None
+    """The first day that its date may mean: a denial holds from then on."""
     updated: date | None
     version: int | None
     withdrawn: date | None
@@ -164,7 +167,8 @@ def _read(found: Found) -> _Read | None:
         patient=patient,
         status=str(resource.get("status", "")),
         given=_day(resource, "date" if r5 else "dateTime", problems),
-        updated=_day(resource.get("meta") or {}, "lastUpdated", []),
+        first=_day(resource, "date" if r5 else "dateTime", [], last=False),
+        updated=_day(resource.get("meta") or {}, "lastUpdated", [], last=False),
         version=extensions.get(VERSION),
         withdrawn=_own_day(extensions.get(WITHDRAWN), problems),
         withdrawal=_choice(extensions.get(WITHDRAWAL), problems),
@@ -269,19 +273,25 @@ def _extensions(resource: Json) -> dict[str, Any]:
     return found
 
 
-def _day(found: Json, name: str, problems: list[Problem]) -> date | None:
-    """Return the last day that a date may mean; None where there is none."""
+def _day(found: Json, name: str, problems: list[Problem], *, last: bool = True) -> date | None:
+    """Return the `last` day, or the first, that a date may mean; None where there is none."""
     if name not in found:
         return None
     try:
-        return day_of(found[name], last=True)
+        return day_of(found[name], last=last)
     except ValueError:
         problems.append(Problem(name, "is no date"))
         return None
 
 
 def _own_day(text: Any, problems: list[Problem]) -> date | None:
-    return None if text is None else _day({"withdrawn": text}, "withdrawn", problems) or UNKNOWN_DAY
+    """Return the first day that a withdrawal's may mean; one that isn't whole makes the resource a denial."""
+    if text is None:
+        return None
+    found = _day({"withdrawn": text}, "withdrawn", problems, last=False) or UNKNOWN_DAY
+    if found != _day({"withdrawn": text}, "withdrawn", []):
+        problems.append(Problem("withdrawn", "is no date"))
+    return found
 
 
 def _choice(text: Any, problems: list[Problem]) -> Withdrawal:
@@ -319,13 +329,14 @@ def _rows(reads: Sequence[_Read]) -> list[Consent]:
 
 def _of(read: _Read, rules: Sequence[Rule], *, version: int) -> list[Consent]:
     """Return the rows of one resource: at least one, so that it stands before older versions."""
-    given = read.given or (UNKNOWN_DAY if read.live else read.updated or UNKNOWN_DAY)
+    unknown = UNKNOWN_DAY if read.live else read.updated or UNKNOWN_DAY
+    given, first = read.given or unknown, read.first or unknown
     ended = read.withdrawn
     if ended is None and not read.live:
-        ended = max(read.updated or given, given)
+        ended = max(read.updated or first, first)
     rows: list[Consent] = []
     for rule in rules:
-        begins = given if rule.deny or rule.start is None else max(given, rule.start)
+        begins = first if rule.deny else max(given, rule.start or given)
         if rule.until is not None and rule.until < begins:
             continue
         rows.append(
@@ -343,9 +354,9 @@ def _of(read: _Read, rules: Sequence[Rule], *, version: int) -> list[Consent]:
             )
         )
     nothing = Consent(
-        patient=read.patient, version=version, given=given, said=(), withdrawn=ended and max(ended, given)
+        patient=read.patient, version=version, given=first, said=(), withdrawn=ended and max(ended, first)
     )
-    return rows or [nothing]
+    return rows if rows and first == given else [*rows, nothing]
 
 
 def _refused(found: Found, name: str, why: str) -> DataError:

@@ -250,7 +250,7 @@ def name_of(reference: Any) -> str | None:
 
 
 def _period(found: Any, path: str, problems: list[Problem], *, deny: bool) -> tuple[date | None, date | None]:
-    """Return the days of a Period; of a permit's last day that isn't whole, nothing."""
+    """Return the days of a Period; a last day of which a part is meant is no permit's, and all a denial's."""
     period = found if isinstance(found, dict) else {}
     days: dict[str, date | None] = {}
     for name in ("start", "end"):
@@ -260,8 +260,8 @@ def _period(found: Any, path: str, problems: list[Problem], *, deny: bool) -> tu
             days[name] = None
             problems.append(Problem(f"{path}.{name}", "is no date"))
     end = days["end"]
-    if end is not None and "T" in str(period["end"]) and not deny:
-        end -= timedelta(days=1)
+    if end is not None and "T" in str(period["end"]) and date.min < end < date.max:
+        end += timedelta(days=1 if deny else -1)
     return days["start"], end
 
 
