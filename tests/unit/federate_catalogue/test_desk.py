@@ -208,6 +208,28 @@ def test_rare_values_are_not_named(tmp_path: Path) -> None:
     assert facts.most_age == 79
 
 
+def test_one_patient_of_many_studies_moves_no_range(tmp_path: Path) -> None:
+    plain = publish(make_site(tmp_path / "south", "south", patients=200)).facts
+    site = make_site(tmp_path / "north", "north", patients=200)
+    with (site.path / "series.csv").open("a") as table:
+        for age, year in ((103, 1931), (2, 2060)):
+            table.writelines(
+                f"p{age}{year},p{year}.{n},p{year}.{n}.0,MR,GE,BREAST,F,{age},{year}\n" for n in range(25)
+            )
+    facts = publish(site).facts
+    assert (facts.least_age, facts.most_age) == (plain.least_age, plain.most_age)
+    assert (facts.first_year, facts.last_year) == (plain.first_year, plain.last_year) == (2015, 2024)
+
+
+def test_ages_of_few_subjects_are_not_told(tmp_path: Path) -> None:
+    site = make_site(tmp_path / "north", "north", patients=40)
+    rows = [line.rsplit(",", 2)[0] for line in (site.path / "series.csv").read_text().splitlines()[1:]]
+    head = "patient,study,series,modality,manufacturer,body_part,sex,age,year\n"
+    many = [row.replace(".1", f".{n}") + ",50,2020\n" for row in rows for n in (1, 2, 3)]
+    (site.path / "series.csv").write_text(head + "".join(many))
+    assert publish(site).facts.least_age is None
+
+
 def test_too_few_patients_have_no_record(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="fewer than 10"):
         publish(make_site(tmp_path / "north", "north", patients=6))

@@ -166,12 +166,26 @@ def _named(desk: Desk, key: str) -> tuple[str, ...]:
 
 
 def _ranges(desk: Desk) -> dict[str, int]:
-    """Return between which ages and years the studies are, in steps of five, the outermost few left out."""
+    """Return between which ages and years the subjects are, in steps of five, the outermost few left out.
+
+    Each subject counts once at either end, by the least and the most of their studies.
+    """
     columns, found = desk.index.columns, {}
     for name, low, high in (("age", "least_age", "most_age"), ("year", "first_year", "last_year")):
-        values = np.sort(getattr(columns, name)[getattr(columns, name) >= 0])
+        values = getattr(columns, name)
+        least, most = _ends(values[values >= 0], columns.subject[values >= 0])
         few = desk.policy.smallest * 2
-        if len(values) > 2 * few:
-            found[low] = int(values[few]) // 5 * 5
-            found[high] = int(values[-1 - few]) // 5 * 5 + 4
+        if len(least) > 2 * few:
+            found[low] = int(least[few]) // 5 * 5
+            found[high] = int(most[-1 - few]) // 5 * 5 + 4
     return found
+
+
+def _ends(
+    values: NDArray[np.int16], subject: NDArray[np.uint32]
+) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    """Return the least and the most of each subject's values (s,), the subjects growing; both sorted."""
+    starts = np.flatnonzero(np.diff(subject.astype(np.int64), prepend=-1))
+    if not len(starts):
+        return values, values
+    return np.sort(np.minimum.reduceat(values, starts)), np.sort(np.maximum.reduceat(values, starts))
