@@ -167,9 +167,6 @@ def _residue(text: str, known: Known, actions: Iterable[Replaced]) -> int:
     """Return how often something known of the patient still stands beside what was put into a text."""
     folded = fold(text)
     put = [(one.new_offset, one.new_offset + one.new_length) for one in actions]
-    left = 0
-    for one in find_known(folded.text, known):
-        start, end = folded.original(one.start, one.end)
-        if one.recogniser != "known_misspelt" and not any(a < end and start < b for a, b in put):
-            left += 1
-    return left
+    found = [one for one in find_known(folded.text, known) if one.recogniser != "known_misspelt"]
+    places = {folded.original(one.start, one.end) for one in found}
+    return sum(not any(a < end and start < b for a, b in put) for start, end in places)

@@ -7,6 +7,7 @@ the text as it was.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,15 +15,26 @@ from functools import cache
 
 from huizhen.data.deidentify_text.tables import load_table
 
-__all__ = ["Folded", "fold"]
+__all__ = ["Folded", "bare", "fold"]
 
 _DASHES = frozenset("‐‑‒–—―−﹘﹣－⁃")
 _QUOTES = frozenset("’‘ʼ‛′＇`´")
+_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _LOOKALIKES = str.maketrans(
-    "АВЕЅІЈКМНОРСТУХаеоѕрсухіјһԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧοιαν",
-    "ABESIJKMHOPCTYXaeospcyxijhdqwABEZHIKMNOPTYXoiav",
-)
-"""Cyrillic and Greek letters that look like Latin ones."""
+    "АВЕЅІЈКМНОРСТУХаеоѕрсухіјһԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧοιανօհոսᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ",
+    "ABESIJKMHOPCTYXaeospcyxijhdqwABEZHIKMNOPTYXoiavohnuABCDEFGHIJKLMNOPRSTUVWYZ",
+) | {first + i: letter for first in (0x1F150, 0x1F170, 0x1F1E6) for i, letter in enumerate(_LETTERS)}
+"""Cyrillic, Greek and Armenian letters that look like Latin ones, small capitals, letters in dark shapes."""
+
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0\U0001d159")
+"""Letters and symbols that show nothing; the others that do are of the categories below."""
+
+_UNSEEN = frozenset({"Cf", "Cc", "Cs", "Co", "Cn", "Mn", "Me"})
+"""Control and format signs, and marks that no composed letter holds: selectors, joiners, strokes through."""
+
+_STROKED = str.maketrans("øØłŁđĐħĦ", "oOlLdDhH")
+_HAN_FIGURES = str.maketrans("〇零○一二三四五六七八九幺壹贰叁肆伍陆柒捌玖", "0001234567891123456789")
+_HAN_RUN = re.compile("[〇零○一二三四五六七八九幺壹贰叁肆伍陆柒捌玖]{4,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +73,31 @@ def fold(text: str) -> Folded:
     return Folded(text="".join(chars), starts=tuple(starts), ends=tuple(ends))
 
 
+def bare(text: str) -> str:
+    """Return a folded text, character for character, without accents and with Chinese figures in ours.
+
+    What is known of a patient is looked for in this one too.
+
+    >>> bare("Jóhnsøn, 一三八零")
+    'Johnson, 1380'
+    """
+    if text.isascii():
+        return text
+    plain = text.translate({ord(char): _base(char) for char in set(text) if char > "~"}).translate(_STROKED)
+    return _HAN_RUN.sub(lambda run: run[0].translate(_HAN_FIGURES), plain)
+
+
+def _base(char: str) -> str:
+    """Return the letter below a letter's accents."""
+    first, *marks = list(unicodedata.normalize("NFD", char))
+    return first if marks and all(unicodedata.category(mark) == "Mn" for mark in marks) else char
+
+
 def _clusters(text: str) -> Iterator[tuple[int, int]]:
     """Yield the place of each character with the marks that combine with it."""
     start = 0
     for end in range(1, len(text) + 1):
-        if end == len(text) or text[end] < "\u0300" or not unicodedata.combining(text[end]):
+        if end == len(text) or text[end] < "\u0300" or unicodedata.category(text[end]) not in ("Mn", "Me"):
             yield start, end
             start = end
 
@@ -74,7 +106,15 @@ def _folded(cluster: str) -> str:
     """Return one cluster folded: "" for what nobody sees."""
     if len(cluster) == 1 and (" " <= cluster <= "~" or cluster in "\t\n\r"):
         return cluster if cluster != "`" else "'"
+    if cluster in _QUOTES:
+        return "'"
+    cluster = "".join(char for char in cluster if char not in _BLANK and not _is_selector(char))
     return "".join(map(_plain, unicodedata.normalize("NFKC", cluster))).translate(_LOOKALIKES)
+
+
+def _is_selector(char: str) -> bool:
+    """Tell whether a sign is a mark of class 0: it would keep the marks after it from their letter."""
+    return unicodedata.category(char) in ("Mn", "Me") and not unicodedata.combining(char)
 
 
 def _plain(char: str) -> str:
@@ -84,10 +124,10 @@ def _plain(char: str) -> str:
     if char in _QUOTES:
         return "'"
     category = unicodedata.category(char)
-    if category in ("Cf", "Cc", "Cs", "Co", "Cn") and char not in "\t\n\r":
+    if char in _BLANK or (category in _UNSEEN and char not in "\t\n\r"):
         return ""
-    if category == "Nd":
-        return str(unicodedata.decimal(char))
+    if category in ("Nd", "No") and (figure := unicodedata.digit(char, None)) is not None:
+        return str(figure)
     return " " if category in ("Zs", "Zl", "Zp") else _simplified().get(char, char)
 
 

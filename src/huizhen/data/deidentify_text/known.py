@@ -12,12 +12,13 @@ days of birth as figures; addresses in part.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import astuple, dataclass
 from datetime import date
 from functools import lru_cache
 from itertools import product
 
+from huizhen.data.deidentify_text.folding import bare, fold
 from huizhen.data.deidentify_text.kinds import Found, Kind
 from huizhen.data.deidentify_text.name_words import look_of
 from huizhen.data.deidentify_text.persons_zh import surname_of
@@ -63,7 +64,43 @@ def name_parts(name: str) -> list[str]:
 
 
 def find_known(text: str, known: Known) -> Iterator[Found]:
-    """Yield where something known of the patient stands in a folded text."""
+    """Yield where something known of the patient stands in a folded text, with its accents or without."""
+    with_accents = _folded(known)
+    yield from _find(text, with_accents)
+    plain = bare(text)
+    without = _bare(with_accents)
+    if plain != text or without != with_accents:
+        yield from _find(plain, without)
+
+
+@lru_cache(maxsize=256)
+def _folded(known: Known) -> Known:
+    """Return what is known as texts are read: folded."""
+    return _each(known, lambda text: fold(text).text)
+
+
+@lru_cache(maxsize=256)
+def _bare(known: Known) -> Known:
+    """Return folded values without their accents."""
+    return _each(known, bare)
+
+
+def _each(known: Known, change: Callable[[str], str]) -> Known:
+    """Return what is known with every value changed."""
+    patient, *others = astuple(known)
+    names, numbers, accessions, dates, texts = (tuple(map(change, values)) for values in others)
+    return Known(
+        patient=change(patient),
+        names=names,
+        numbers=numbers,
+        accessions=accessions,
+        dates=dates,
+        texts=texts,
+    )
+
+
+def _find(text: str, known: Known) -> Iterator[Found]:
+    """Yield where values stand in a text that is read as they are."""
     for name, kind, pattern, capital in _patterns(known):
         for match in pattern.finditer(text):
             if not capital or match[0][:1].isupper():

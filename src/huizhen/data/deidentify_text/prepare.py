@@ -46,7 +46,7 @@ MAPS = "texts-actions.jsonl"
 CLAIM = "deid-text.json"
 """By which policy, key and known values the folder is written."""
 
-_VERSION = "deid-text-1"
+_VERSION = "deid-text-2"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
