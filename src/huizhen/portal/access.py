@@ -67,7 +67,11 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A request as the ledger has it. `fits` is the reason that the conditions of use give."""
+    """A request as the ledger has it.
+
+    `fits` is the reason that the conditions of use gave when it was made; `identifier` is the data set's own,
+    which stays when a new record of it is published.
+    """
 
     number: int
     site: str
@@ -80,6 +84,7 @@ class Request:
     fits: Reason
     term: str
     time: str
+    identifier: str
     decision: Decision | None = None
 
 
@@ -146,12 +151,12 @@ class Desk:
                 remedy="fill in what is named",
                 field=str(first["loc"][0]) if first["loc"] else None,
             ) from error
-        today = datetime.now(UTC).date()
-        fits = weigh(wanted, record.description.use_conditions, day=today, user=person.name)
+        fits = weigh(wanted, record.description.use_conditions, day=_today(), user=person.name)
         body = {
             "site": record.site,
             "record": record.digest,
             "title": record.description.title,
+            "identifier": record.description.identifier,
             "by": person.id,
             "name": person.name,
             "email": person.email,
@@ -162,11 +167,13 @@ class Desk:
         }
         return _request(self.note(REQUEST, body))
 
-    def decide(self, person: Person, number: int, *, approved: bool, reason: str) -> Request:
-        """Enter an officer's decision.
+    def decide(
+        self, person: Person, number: int, *, approved: bool, reason: str, on_show: Sequence[Record]
+    ) -> Request:
+        """Enter an officer's decision. An approval is weighed by what the records `on_show` say today.
 
         Raises `PolicyError` when it isn't theirs to decide, is decided, is their own request, or an approval
-        is against the conditions of use; `InvalidInputError` without a reason.
+        is against the conditions of use or of data no longer on show; `InvalidInputError` without a reason.
         """
         text = visible(reason.strip())
         if not 10 <= len(text) <= 4000:
@@ -176,14 +183,12 @@ class Desk:
         with self._lock:
             request = self._found(number)
             _check_decider(person, request)
-            if approved and request.fits is not Reason.PERMITTED:
-                raise PolicyError(
-                    "the conditions of use don't permit what is wanted",
-                    remedy="refuse it with the reason: a changed request can be made anew",
-                    field=request.term or request.fits.value,
-                )
+            held = [record for record in on_show if _same_data(request, record)]
+            if approved:
+                _check_fits(request, held)
             body = {"request": number, "approved": approved, "reason": text, "by": person.id}
-            self._log.append(DECISION, {**body, "name": person.name})
+            records = sorted(record.digest for record in held)
+            self._log.append(DECISION, {**body, "name": person.name, "records": records})
             self._log.commit()
             return self._found(number)
 
@@ -235,6 +240,35 @@ def _check_decider(person: Person, request: Request) -> None:
         raise PolicyError("the request is decided", remedy="read the decision", field="decision")
 
 
+def _same_data(request: Request, record: Record) -> bool:
+    """Whether a record is of the data asked for, be it a newer one."""
+    named = bool(request.identifier) and record.description.identifier == request.identifier
+    return record.site == request.site and (named or record.digest == request.record)
+
+
+def _check_fits(request: Request, records: Sequence[Record]) -> None:
+    """Check a request against the conditions that hold today. Raises `PolicyError`."""
+    if not records:
+        raise PolicyError(
+            "the record asked for isn't on show any more",
+            remedy="refuse it with the reason: what is on show can be asked for anew",
+            field="record",
+        )
+    for record in records:
+        conditions = record.description.use_conditions
+        answer = weigh(request.wanted, conditions, day=_today(), user=request.name)
+        if not answer.permitted or request.fits is not Reason.PERMITTED:
+            raise PolicyError(
+                "the conditions of use don't permit what is wanted",
+                remedy="refuse it with the reason: a changed request can be made anew",
+                field=answer.term or request.term or answer.reason.value,
+            )
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
 def _absent() -> PolicyError:
     return PolicyError("there is no such request for you", remedy="look at your list of requests")
 
@@ -253,6 +287,7 @@ def _request(entry: Entry) -> Request:
         fits=Reason(body["fits"]),
         term=body["term"],
         time=entry.time,
+        identifier=body.get("identifier", ""),
     )
 
 

@@ -69,7 +69,10 @@ def decided(visit: Visiting, number: int, form: Form) -> Response:
     if verdict not in ("approve", "refuse"):
         raise HTTPException(400)
     try:
-        visit.office.desk.decide(person, number, approved=verdict == "approve", reason=reason)
+        on_show = [shown.record for shown in visit.office.shelf.all()]
+        visit.office.desk.decide(
+            person, number, approved=verdict == "approve", reason=reason, on_show=on_show
+        )
     except HuizhenError as error:
         return page(visit, "request", status=400, one=found, decides=True, ticked=TICKED, wrong=error)
     return RedirectResponse(f"/requests/{number}", status_code=303)

@@ -1,0 +1,100 @@
+"""Requests for access: what an approval is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+from site_at_work import SAID
+
+from huizhen.data.catalogue.jsonld import Record, read_record, record_bytes
+from huizhen.data.catalogue.record import Description, Facts
+from huizhen.errors import PolicyError
+from huizhen.ledger.signing import SigningKey
+from huizhen.portal import access
+from huizhen.portal.access import Desk
+from huizhen.portal.roles import Person
+
+KEY = SigningKey.generate()
+RITA = Person(id="a" * 16, name="Rita", email="", rights=frozenset(), officer_of=frozenset())
+OSKAR = Person(id="b" * 16, name="Oskar", email="", rights=frozenset(), officer_of=frozenset({"north"}))
+WANTED = {
+    "title": "t",
+    "description": "d",
+    "institution": "i",
+    "commercial": False,
+    "methods": False,
+    "ethics_approval": "yes",
+}
+REASON = "it looks fine to me"
+
+
+def record(*conditions: str, site: str = "north", **changed: str) -> Record:
+    """Return a signed record under conditions of use."""
+    said = Description.model_validate({**SAID, **changed, "use_conditions": conditions})
+    facts = Facts(
+        subjects=100,
+        studies=100,
+        sexes=("F",),
+        modalities=("MR",),
+        manufacturers=("HOLOGIC",),
+        body_parts=("BREAST",),
+        smallest=10,
+        rounding=10,
+    )
+    return read_record(record_bytes(site, said, facts, KEY), key=KEY.public)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A portal's ledger."""
+    desk = Desk(tmp_path, SigningKey.generate())
+    yield desk
+    desk.close()
+
+
+def decide(desk: Desk, number: int, *on_show: Record, approved: bool = True) -> bool:
+    """Decide a request while records are on show; return the decision as it stands."""
+    made = desk.decide(OSKAR, number, approved=approved, reason=REASON, on_show=on_show)
+    assert made.decision is not None
+    return made.decision.approved
+
+
+def test_an_approval_is_held_against_the_newest_record_of_the_data(desk: Desk) -> None:
+    number = desk.ask(RITA, record("HMB"), WANTED).number
+    for on_show in ([record("CC")], [record("HMB"), record("CC")], [record("HMB", "NPU")]):
+        with pytest.raises(PolicyError, match="don't permit what is wanted"):
+            decide(desk, number, *on_show)
+    assert decide(desk, number, record("HMB", title="another title"))
+    entry = desk.entries()[-1]
+    assert entry.body["records"] == [record("HMB", title="another title").digest]
+
+
+def test_what_is_no_longer_on_show_is_not_approved_but_can_be_refused(desk: Desk) -> None:
+    number = desk.ask(RITA, record("HMB"), WANTED).number
+    for on_show in (
+        [],
+        [record("HMB", identifier="https://example.org/else")],
+        [record("HMB", site="south")],
+    ):
+        with pytest.raises(PolicyError, match="on show any more"):
+            decide(desk, number, *on_show)
+    assert decide(desk, number, approved=False) is False
+
+
+def test_an_approval_is_held_against_its_own_day(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    until = record("HMB", "TS=2030-01-31")
+    monkeypatch.setattr(access, "_today", lambda: date(2030, 1, 31))
+    number = desk.ask(RITA, until, WANTED).number
+    monkeypatch.setattr(access, "_today", lambda: date(2030, 2, 1))
+    with pytest.raises(PolicyError, match="don't permit") as caught:
+        decide(desk, number, until)
+    assert caught.value.field == "TS"
+
+
+def test_what_did_not_fit_when_asked_is_not_approved_later(desk: Desk) -> None:
+    number = desk.ask(RITA, record("CC"), WANTED).number
+    with pytest.raises(PolicyError, match="don't permit"):
+        decide(desk, number, record("HMB"))
