@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from site_at_work import make_site, write_series
 
+from huizhen.data.catalogue.building import Sources, build_index
 from huizhen.data.catalogue.criteria import Query, parse_query
 from huizhen.data.catalogue.matching import match
 from huizhen.errors import DataError, LedgerError, PolicyError, PrivacyError, StorageError
@@ -260,6 +261,39 @@ def test_a_change_of_what_is_said_of_a_subject_counts(published: MakeSite) -> No
     assert publish(site).kept
     with Desk.open(site) as desk:
         assert changed(old, desk.index) == 0
+
+
+def test_series_of_one_study_that_become_studies_are_a_change(tmp_path: Path) -> None:
+    """Else the studies told before and after would tell how many one patient has."""
+    site, asked = make_site(tmp_path / "north", "north", patients=200), question(("modality", "MR"))
+    path = site.path / "series.csv"
+    told = path.read_text()
+    path.write_text(told + "".join(f"x,x.0,x.0.{n},MR,GE,BREAST,F,50,2020\n" for n in range(60)))
+    publish(site)
+    with Desk.open(site) as desk:
+        before, old = desk.answer(asked, asker=ASKER), desk.index
+    path.write_text(told + "".join(f"x,x.{n},x.0.{n},MR,GE,BREAST,F,50,2020\n" for n in range(60)))
+    assert publish(site).kept
+    with Desk.open(site) as desk:
+        assert desk.answer(asked, asker=ASKER) == before
+    fresh = build_index(
+        Sources(series=path), tmp_path / "state", secret=site.key.derive_secret("catalogue-patients")
+    )
+    assert changed(old, fresh) == 1
+
+
+def test_another_index_in_which_nobody_differs_is_not_taken(tmp_path: Path) -> None:
+    site = make_site(tmp_path / "north", "north", patients=100)
+    path = site.path / "series.csv"
+    told, rest = path.read_text(), "GE,BREAST,F,50,2020\n"
+    path.write_text(f"{told}x,x.1,x.1.1,MR,{rest}x,x.1,x.1.2,MG,{rest}")
+    publish(site)
+    with Desk.open(site) as desk:
+        old = desk.index
+    path.write_text(f"{told}x,x.1,x.1.2,MR,{rest}x,x.1,x.1.1,MG,{rest}")
+    assert publish(site).kept
+    with Desk.open(site) as desk:
+        assert desk.index.digest == old.digest
 
 
 def test_a_site_without_an_index_says_so(tmp_path: Path) -> None:

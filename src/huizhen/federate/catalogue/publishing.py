@@ -70,7 +70,8 @@ def renew_index(site: SiteFolder, catalogue: Catalogue, *, progress: Progress | 
         before = open_index(current_index(site.path))
     except StorageError:
         before = None
-    if before is not None and 0 < changed(before, fresh) < catalogue.disclosure.smallest:
+    another = before is not None and before.digest != fresh.digest
+    if before is not None and another and changed(before, fresh) < catalogue.disclosure.smallest:
         return True
     write_json(state / CURRENT, {"index": f"index-{fresh.source[:16]}"})
     return False
@@ -86,15 +87,19 @@ def changed(one: Index, other: Index) -> int:
 
 
 def _profiles(index: Index) -> NDArray[np.uint64]:
-    """Return a number for each subject (p,) that says all that the index holds of them, in any order."""
+    """Return a number for each subject (p,) that says all that the index holds of them, in any order.
+
+    Series are taken together by study first, so that how many studies there are, and whose series, counts.
+    """
     columns = index.columns
     rows = [_words(index, name, getattr(columns, name)) for name in ("modality", "manufacturer", "body_part")]
-    rows += [getattr(columns, name)[columns.study].astype(np.uint64) for name in ("age", "year")]
-    rows += [_words(index, "sex", columns.sex)[index.subject_of_series]]
-    found = _summed(_mixed(rows), index.subject_of_series, index.subjects)
+    within = _summed(_mixed(rows), columns.study, index.studies)
+    told = [getattr(columns, name).astype(np.uint64) for name in ("age", "year")]
+    studies = _summed(_mixed([within, *told]), columns.subject, index.subjects)
     ill = [_words(index, "diagnosis", columns.diagnosis)]
     ill += [getattr(columns, f"diagnosis_{name}").astype(np.uint64) for name in ("age", "year")]
-    return found + _summed(_mixed(ill), columns.diagnosis_subject, index.subjects)
+    diagnoses = _summed(_mixed(ill), columns.diagnosis_subject, index.subjects)
+    return _mixed([studies, diagnoses, _words(index, "sex", columns.sex)])
 
 
 def _words(index: Index, name: str, codes: NDArray[np.uint16]) -> NDArray[np.uint64]:
