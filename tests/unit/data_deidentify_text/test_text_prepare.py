@@ -148,6 +148,24 @@ def test_a_killed_run_goes_on(
     assert (done.known, done.counts[Fate.RELEASED]) == (1, 3)
 
 
+def test_one_bad_text_ends_itself_only(
+    raw: Path, tmp_path: Path, who: Pseudonymiser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true_clean = module.clean
+    (raw / "4712" / "odd.html").write_text("<p>x<![foo]>")
+    (raw / "4712" / "bad.txt").write_text("a text that no recogniser foresaw")
+
+    def failing(text: str, **given: object) -> object:
+        if "foresaw" in text:
+            raise RecursionError
+        return true_clean(text, **given)
+
+    monkeypatch.setattr(module, "clean", failing)
+    done = run(raw, tmp_path, who)
+    assert done.counts[Fate.RELEASED] == 3
+    assert done.reasons[Fate.REFUSED, TextReason.DAMAGED] == 2
+
+
 def test_what_may_not_leave_any_more_is_taken_back(raw: Path, tmp_path: Path, who: Pseudonymiser) -> None:
     run(raw, tmp_path, who)
     page = raw / "4712" / "page.html"

@@ -83,3 +83,42 @@ def test_a_word_file_that_unpacks_to_too_much_is_refused() -> None:
     with pytest.raises(Unreadable) as caught:
         text_of(stream.getvalue(), ".docx")
     assert caught.value.reason is TextReason.DAMAGED
+
+
+def _read(page: bytes) -> str | TextReason:
+    try:
+        return text_of(page, ".html")
+    except Unreadable as error:
+        return error.reason
+
+
+@pytest.mark.parametrize("markup", ["<![foo]>x", "<!foo [<!bar", "<![CDATA[x", "<!DOCTYPE [<!ELEMENT", "<?"])
+def test_a_page_of_odd_markup_is_read_or_refused(markup: str) -> None:
+    read = _read(f"<p>hello</p>{markup}".encode())
+    assert read is TextReason.DAMAGED or "hello" in read
+
+
+def _word(*, flag: int = 0, method: int | None = None, broken: bool = False) -> bytes:
+    """Return a Word file whose entries are said to be encrypted or of another method, or are damaged."""
+    stream, document = io.BytesIO(), Document()
+    document.add_paragraph("Okonkwo")
+    document.save(stream)
+    data = bytearray(stream.getvalue())
+    for mark, place in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
+        at = data.find(mark)
+        while at >= 0:
+            data[at + place] |= flag
+            data[at + place + 2] = data[at + place + 2] if method is None else method
+            at = data.find(mark, at + 4)
+    if broken:
+        start = data.find(b"word/document.xml")
+        data[start + 40 : start + 60] = b"\xff" * 20
+    return bytes(data)
+
+
+@pytest.mark.parametrize("data", [_word(flag=1), _word(method=99), _word(broken=True)], ids=range(3))
+def test_an_encrypted_or_damaged_word_file_is_refused(data: bytes) -> None:
+    assert "Okonkwo" in text_of(_word(), ".docx")
+    with pytest.raises(Unreadable) as caught:
+        text_of(data, ".docx")
+    assert caught.value.reason is TextReason.DAMAGED

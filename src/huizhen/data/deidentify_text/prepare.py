@@ -27,7 +27,7 @@ from huizhen.data.deidentify_text.policy import TextPolicy
 from huizhen.data.deidentify_text.reading import TextReason, Unreadable
 from huizhen.data.deidentify_text.sources import Document, Source, TableSource
 from huizhen.data.readers.interface import SILENT
-from huizhen.errors import DataError
+from huizhen.errors import DataError, HuizhenError
 
 __all__ = ["ACTIONS", "TEXTS", "WAITING", "PreparedTexts", "prepare_texts", "text_run_digest"]
 
@@ -160,7 +160,12 @@ class _Work:
         try:
             return self._released(document, name, document.texts())
         except Unreadable as error:
-            return TextEntry(file=name, mark=document.mark, fate=_fate(error.reason), reason=error.reason)
+            reason = error.reason
+        except HuizhenError:
+            raise
+        except Exception:  # one text that no recogniser foresaw ends itself only, and never the run
+            reason = TextReason.DAMAGED
+        return TextEntry(file=name, mark=document.mark, fate=_fate(reason), reason=reason)
 
     def _released(self, document: Document, name: str, texts: list[str]) -> TextEntry:
         """Return the entry of a document whose texts were cleaned, and written where it is a file."""

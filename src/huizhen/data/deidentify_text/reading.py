@@ -70,7 +70,7 @@ class TextReason(StrEnum):
     LINK = "link"
     """A link, or no ordinary file."""
     DAMAGED = "damaged"
-    """A Word file that is broken or unpacks to too much."""
+    """A page or Word file that is broken or encrypted or unpacks to too much, or a text that can't be cleaned."""
     MISSING_PATIENT = "missing_patient"
     RESIDUE = "residue"
     """Something known of the patient still stood in the result."""
@@ -121,18 +121,26 @@ def _as_text(data: bytes, encoding: str) -> str:
 
 
 def text_of(data: bytes, suffix: str, *, encoding: str = "auto") -> str:
-    """Return the text of a file by its ending. Raises `Unreadable`."""
-    if suffix == ".docx":
-        return _of_word(data)
-    text = decoded(data, encoding=encoding)
-    if suffix in (".html", ".htm"):
-        reader = _Html()
-        reader.feed(text)
-        reader.close()
-        text = re.sub(r"\n{3,}", "\n\n", "".join(reader.parts)).strip() + "\n"
+    """Return the text of a file by its ending. Raises `Unreadable`, whatever is wrong with it."""
+    try:
+        text = _of_word(data) if suffix == ".docx" else decoded(data, encoding=encoding)
+        if suffix in (".html", ".htm"):
+            text = _of_page(text)
+    except Unreadable:
+        raise
+    except Exception as error:  # parsers of pages and archives fail in as many ways as a file is damaged
+        raise Unreadable(TextReason.DAMAGED) from error
     if not text.strip():
         raise Unreadable(TextReason.EMPTY)
     return text
+
+
+def _of_page(text: str) -> str:
+    """Return what a page shows."""
+    reader = _Html()
+    reader.feed(text)
+    reader.close()
+    return re.sub(r"\n{3,}", "\n\n", "".join(reader.parts)).strip() + "\n"
 
 
 class _Html(HTMLParser):
@@ -165,27 +173,12 @@ def _of_word(data: bytes) -> str:
     import zipfile
 
     from docx import Document
-    from docx.opc.exceptions import OpcError
 
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as packed:
-            if sum(one.file_size for one in packed.infolist()) > _LARGEST_UNPACKED:
-                raise Unreadable(TextReason.DAMAGED)
-        document = Document(io.BytesIO(data))
-        lines = [text for part in _parts_of(document) for text in _lines_of(part)]
-    except (
-        zipfile.BadZipFile,
-        OpcError,
-        KeyError,
-        ValueError,
-        OSError,
-        SyntaxError,
-        AttributeError,
-    ) as error:
-        raise Unreadable(TextReason.DAMAGED) from error
-    if not "".join(lines).strip():
-        raise Unreadable(TextReason.EMPTY)
-    return "\n".join(lines) + "\n"
+    with zipfile.ZipFile(io.BytesIO(data)) as packed:
+        if sum(one.file_size for one in packed.infolist()) > _LARGEST_UNPACKED:
+            raise Unreadable(TextReason.DAMAGED)
+    document = Document(io.BytesIO(data))
+    return "\n".join(text for part in _parts_of(document) for text in _lines_of(part)) + "\n"
 
 
 def _parts_of(document: object) -> list[object]:
