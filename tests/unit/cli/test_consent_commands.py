@@ -84,6 +84,16 @@ def test_a_register_is_checked_row_by_row_and_against_a_study(
     _, found, _ = call(capsys, "site", "consents", "check", path, "--study", file)
     assert found["study"] == {"permitted": 38, "not_yet_given": 1, "purpose": 1}
     assert found["odd"] == {"ahead": 1}
+    assert found["unknown_names"] == 0
+    deny = {1: {"partners": "EAST", "decision": "deny"}, 2: {"partners": "East Hospital", "decision": "deny"}}
+    register(tmp_path / "data", "north", {0: {"decision": "permit"}, **deny})
+    _, found, _ = call(capsys, "site", "consents", "check", path, "--study", file)
+    assert found["study"] == {"permitted": 38, "denied": 2}
+    assert found["unknown_names"] == 1
+    assert "1 patients; these deny everything" in said(
+        capsys, "site", "consents", "check", path, "--study", file
+    )
+    register(tmp_path / "data", "north", {1: {"terms": "CC"}, 2: {"given": "2031-01-01"}})
     register(tmp_path / "data", "north", {1: {"terms": "HMX"}, 2: {"given": "yesterday"}})
     code, found, _ = call(capsys, "site", "consents", "check", path)
     assert code == 30

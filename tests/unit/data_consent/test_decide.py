@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from huizhen.data.consent.decide import Reason, Use, decide
+from huizhen.data.consent.decide import Reason, Use, decide, names_unknown
 from huizhen.data.consent.record import Consent, said_of
 from huizhen.data.consent.terms import terms
 from huizhen.errors import InvalidInputError
@@ -88,6 +88,35 @@ def test_a_denial_of_another_purpose_or_partner_bars_nothing() -> None:
     elsewhere = said(deny=True, partners=frozenset({"b"}))
     assert decide([said("HMB"), elsewhere], USE).permitted
     assert not decide([said("HMB"), elsewhere], replace(USE, partners=frozenset({"b", "c"}))).permitted
+
+
+@pytest.mark.parametrize(
+    ("denial", "allowed", "unknown"),
+    [
+        (said(deny=True, modalities=frozenset({"mg"})), {"MRI"}, False),
+        (said(deny=True, modalities=frozenset({"\uff2d\uff27"})), {"MRI"}, False),
+        (said(deny=True, modalities=frozenset({"mammography"})), set(), True),
+        (said(deny=True, modalities=frozenset({"MG", "mammography"})), set(), True),
+        (said(deny=True, modalities=frozenset({"CT"})), set(), True),
+        (said(deny=True, partners=frozenset({"South"})), set(), False),
+        (said(deny=True, partners=frozenset({"north\uff1bsouth"})), set(), True),
+        (said("DS=mondo:0007254", deny=True), set(), False),
+        (said("DS=MONDO:0004992", deny=True), set(), True),
+    ],
+)
+def test_a_denial_by_another_name_denies(denial: Consent, allowed: set[str], unknown: bool) -> None:
+    use = replace(USE, partners=frozenset({"south"}), diseases=frozenset({"MONDO:0007254"}))
+    assert decide([said("HMB"), denial], use).modalities == allowed
+    assert names_unknown(denial, use) is unknown
+
+
+def test_codes_of_dicom_are_told_apart() -> None:
+    use, denial = (
+        replace(USE, modalities=frozenset({"MG", "US"})),
+        said(deny=True, modalities=frozenset({"ct"})),
+    )
+    assert decide([said("HMB"), denial], use).modalities == {"MG", "US"}
+    assert not names_unknown(denial, use)
 
 
 def test_the_newest_version_counts() -> None:

@@ -141,6 +141,17 @@ def test_what_a_resource_permits(tmp_path: Path, resource: dict[str, Any], permi
     assert permitted(read(tmp_path, resource)) is permits
 
 
+def test_a_code_of_dicom_that_is_no_modality_narrows_no_denial(tmp_path: Path) -> None:
+    for code in ("CT", "121058"):
+        coding = {"system": "http://dicom.nema.org/resources/ontology/DCM", "code": code}
+        denied = {"type": "deny", "code": [{"coding": [coding]}]}
+        found = read(tmp_path, r4b({"type": "permit", **RESEARCH, "provision": [denied]}))
+        assert not permitted(found)
+        assert {one.modalities for one in found.consents if one.deny} == {
+            frozenset({"CT"} if code == "CT" else set())
+        }
+
+
 @pytest.mark.parametrize("when", ["2026", "2026-11", "2026-11-23"])
 def test_a_day_that_isnt_whole_is_the_first_of_a_denial_and_the_last_of_a_permit(
     tmp_path: Path, when: str

@@ -40,17 +40,24 @@ def command(
     for oddity, count in checked.oddities.items():
         screen.say(f"consents.odd.{oddity}", count=count)
     if study is not None:
-        record["study"] = counts = _against(register, study, name)
+        counts, unknown = _against(register, study, name)
+        record |= {"study": counts, "unknown_names": unknown}
         for reason, count in counts.items():
             screen.say("consents.reason", reason=screen.text(f"consents.because.{reason}"), count=count)
+        if unknown:
+            screen.say("consents.unknown_names", count=unknown)
     screen.answer(record)
 
 
-def _against(register: Path, study: Path, name: str | None) -> dict[str, int]:
-    """Return how many of a register's patients permit a study, and why the others don't."""
+def _against(register: Path, study: Path, name: str | None) -> tuple[dict[str, int], int]:
+    """Return how many of a register's patients permit a study and why the others don't.
+
+    And of how many a denial names what the study doesn't, so that it counts as a denial of everything.
+    """
     from huizhen.core.study_file import load_study
+    from huizhen.data.consent.decide import names_unknown
     from huizhen.data.consent.register import read_register
-    from huizhen.data.consent.screening import screen, today
+    from huizhen.data.consent.screening import screen, today, use_of
     from huizhen.errors import InvalidInputError
 
     asked = load_study(study)
@@ -62,5 +69,6 @@ def _against(register: Path, study: Path, name: str | None) -> dict[str, int]:
             remedy="name the site by --name; the study's [use] and the site's consent must be there",
             field="--name",
         )
-    found = read_register(register)
-    return screen(found, found.consents, asked, fits[0], today()).counts()
+    found, use = read_register(register), use_of(asked, fits[0], today())
+    unknown = sum(any(names_unknown(one, use) for one in ones) for ones in found.consents.values())
+    return screen(found, found.consents, asked, fits[0], use.day).counts(), unknown

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
+from huizhen.data.consent.fhir_codes import codes
 from huizhen.data.consent.record import Consent, Said, Withdrawal
 
-__all__ = ["Answer", "Reason", "Use", "decide", "withdrawal_of"]
+__all__ = ["Answer", "Reason", "Use", "decide", "names_unknown", "withdrawal_of"]
 
 
 class Reason(StrEnum):
@@ -108,17 +110,60 @@ def _withdrawn(given: Iterable[Consent], force: Sequence[Consent], day: date) ->
 
 
 def _covers(denial: Consent, use: Use) -> bool:
-    """Whether a denial concerns this use at all: its purpose and partners; modalities are weighed later."""
+    """Whether a denial concerns this use at all: its purpose and partners; modalities are weighed later.
+
+    A disease or partner that the study doesn't name may be another name of one that it does, or a wider one.
+    """
     permissions = [one for one in denial.said if _is_permission(one)]
-    concerns = not permissions or any(_allows(one, use) for one in permissions)
-    return concerns and (not denial.partners or bool(denial.partners & use.partners))
+    concerns = not permissions or any(_concerns(one, use) for one in permissions)
+    return concerns and (not denial.partners or bool(use.partners))
+
+
+def _concerns(denied: Said, use: Use) -> bool:
+    """Whether a permission that is denied concerns the purpose of the use."""
+    return use.purpose == "research" if denied.term.code == "DS" else _allows(denied, use)
+
+
+def _barred(denial: Consent, use: Use) -> frozenset[str]:
+    """Return which of the use's modalities a denial bars: all where it names one that may be any of them."""
+    names = _folded(denial.modalities)
+    if not names or _unplaced(denial, use):
+        return use.modalities
+    return frozenset(name for name in use.modalities if _folded([name]) <= names)
+
+
+def _unplaced(denial: Consent, use: Use) -> frozenset[str]:
+    """Return a denial's modalities that may be any of the use's, by another name.
+
+    Codes of DICOM are told apart from each other, other names from nothing.
+    """
+    names, own = _folded(denial.modalities), _folded(use.modalities)
+    told = names | own <= _folded(codes()["dicom_modalities"])
+    return frozenset() if told else names - own
+
+
+def names_unknown(denial: Consent, use: Use) -> bool:
+    """Whether a denial names a modality, partner or disease unknown to the study: it then denies all."""
+    diseases = _folded(said.value for said in denial.said if said.term.code == "DS")
+    elsewhere = _folded(denial.partners) - _folded(use.partners) if use.partners else frozenset()
+    strange = _unplaced(denial, use) | elsewhere | (diseases - _folded(use.diseases))
+    return denial.deny and bool(strange)
+
+
+def _folded(names: Iterable[str]) -> frozenset[str]:
+    """Return names without what sets them apart only in writing: case, width, blanks around.
+
+    >>> sorted(_folded(["South ", "SOUTH"]))
+    ['south']
+    """
+    return frozenset(unicodedata.normalize("NFKC", name).casefold().strip() for name in names)
 
 
 def _weighed(permits: Sequence[Consent], denied: Sequence[Consent], use: Use, version: int) -> Answer:
     """Return what the permits leave after the denials, or the first reason against."""
-    if any(not one.modalities for one in denied):
+    barred = frozenset[str]().union(*(_barred(one, use) for one in denied))
+    if denied and use.modalities <= barred:
         return Answer(reason=Reason.DENIED, version=version)
-    barred = frozenset[str]().union(*(one.modalities for one in denied))
     found: frozenset[str] = frozenset()
     against = Answer(reason=Reason.NONE if not denied else Reason.DENIED, version=version)
     for one in permits:

@@ -83,8 +83,13 @@ def coding_of_term(said: Said) -> dict[str, Any]:
 
 
 def modality_of(concept: Json) -> str | None:
-    """Return the modality that a CodeableConcept is, as "US"; None where it is none."""
-    found = {code for system, code in map(code_of, concept.get("coding", [])) if system in (DCM, MODALITY)}
+    """Return the modality that a CodeableConcept is, as "US"; None where it is none that is known.
+
+    >>> modality_of({"coding": [{"system": DCM, "code": "121058"}]})
+    """
+    known = codes()["dicom_modalities"]
+    coded = list(map(code_of, concept.get("coding", [])))
+    found = {code for system, code in coded if system == MODALITY or (system == DCM and code in known)}
     return found.pop() if len(found) == 1 and len(concept.get("coding", [])) == 1 else None
 
 
