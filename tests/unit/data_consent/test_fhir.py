@@ -245,6 +245,16 @@ def test_the_newest_version_of_a_resource_counts(tmp_path: Path) -> None:
     assert not permitted(read(tmp_path, version("9"), version("10", status="entered-in-error")))
 
 
+@pytest.mark.parametrize("number", ["1", "2"])
+def test_one_id_of_two_patients_resources_stops_the_reading(tmp_path: Path, number: str) -> None:
+    denied = r4b({"type": "deny"}, id="7", meta={"versionId": "1"})
+    other = r4b({"type": "permit", **RESEARCH}, id="7", meta={"versionId": number})
+    with pytest.raises(DataError, match="another patient's") as caught:
+        read(tmp_path, denied, {**other, "patient": {"reference": "Patient/secret"}})
+    assert caught.value.field == "line 2: id"
+    assert "secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

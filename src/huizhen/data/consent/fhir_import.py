@@ -130,7 +130,11 @@ def _newest(found: Iterable[Found], counts: Counter[str]) -> list[Found]:
 
 
 def _last(ones: Sequence[Found]) -> Found:
-    """Return the newest of a resource's versions."""
+    """Return the newest of a resource's versions, which must all be of one patient."""
+    whom = [name_of(one.resource.get("subject", one.resource.get("patient"))) for one in ones]
+    for one, name in zip(ones, whom, strict=True):
+        if name != whom[0]:
+            raise _refused(one, "id", "is another patient's resource's too")
     if len({canonical_json(one.resource) for one in ones}) == 1:
         return ones[0]
     metas = [one.resource.get("meta") or {} for one in ones]
