@@ -51,11 +51,11 @@ def build(office: Office) -> FastAPI:
     return app
 
 
-def _style() -> Response:
+async def _style() -> Response:
     return Response(style(), media_type="text/css")
 
 
-def _health() -> PlainTextResponse:
+async def _health() -> PlainTextResponse:
     return PlainTextResponse("ok\n")
 
 

@@ -1,69 +1,106 @@
 """Where questions wait for sites that only connect outwards, and answers for who asked.
 
 The portal can't read more into either than their signatures allow, and can't change them: it keeps a question
-until its site fetches it, and an answer until the asker's time is over.
+until its site fetches it, and an answer until the asker's time is over. Waiting holds no thread; everything
+runs in the server's one event loop.
 """
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 
+from huizhen.errors import StageError
 from huizhen.federate.catalogue.envelopes import VALID, Question
 
 __all__ = ["Mailbox", "Seen"]
 
-MOST_WAITING = 100
-"""Questions that wait for one site; beyond, the oldest is dropped."""
+MOST_OPEN = 500
+"""Searches under way in all."""
+MOST_POLLS = 4
+"""Requests of one site that wait for a question."""
 
 
 class Mailbox:
-    """Questions and answers under way, in memory."""
+    """Questions and answers under way, in memory. Its methods belong to one event loop."""
 
     def __init__(self) -> None:
-        self._change = threading.Condition()
+        self._change = asyncio.Condition()
         self._waiting: dict[str, list[Question]] = {}
         self._answers: dict[str, bytes] = {}
         self._expected: set[str] = set()
+        self._open: Counter[str] = Counter()
+        self._polls: Counter[str] = Counter()
 
-    def ask(self, questions: Mapping[str, Question], *, wait_s: float) -> dict[str, bytes]:
-        """Return the answers, by site, that came within `wait_s`."""
+    async def ask(
+        self, questions: Mapping[str, Question], *, asker: str, wait_s: float, most: int = 1
+    ) -> dict[str, bytes]:
+        """Return the answers, by site, that came within `wait_s`.
+
+        Raises `StageError` when `asker` has `most` questions under way, or too many others have one.
+        """
+        if self._open[asker] >= most or self._open.total() >= MOST_OPEN:
+            raise StageError(
+                "an earlier question is still under way", remedy="wait for its answer, then ask again"
+            )
         digests = {site: str(question.digest()) for site, question in questions.items()}
-        with self._change:
-            self._expected |= set(digests.values())
-            for site, question in questions.items():
-                queue = self._waiting.setdefault(site, [])
-                queue.append(question)
-                del queue[:-MOST_WAITING]
-            self._change.notify_all()
-            self._change.wait_for(lambda: all(d in self._answers for d in digests.values()), wait_s)
-            self._expected -= set(digests.values())
-            for site, question in questions.items():
-                if question in (queue := self._waiting.get(site, [])):
-                    queue.remove(question)
-            came = {site: self._answers.pop(d, None) for site, d in digests.items()}
+        self._open[asker] += 1
+        try:
+            await self._put_up(questions, digests)
+            await self._until(lambda: all(d in self._answers for d in digests.values()), wait_s)
+        finally:
+            came = self._taken_down(questions, digests)
+            self._open -= Counter([asker])
+        return came
+
+    async def fetch(self, site: str, *, wait_s: float) -> Question | None:
+        """Return the next question for a site, taken out; None when none comes within `wait_s`."""
+        if self._polls[site] < MOST_POLLS:
+            self._polls[site] += 1
+            try:
+                await self._until(lambda: bool(self._waiting.get(site)), wait_s)
+            finally:
+                self._polls -= Counter([site])
+        queue = self._waiting.get(site)
+        return queue.pop(0) if queue else None
+
+    async def put(self, question: str, answer: bytes) -> bool:
+        """Keep the answer to a question that somebody still waits for; return whether anybody does."""
+        if question not in self._expected:
+            return False
+        self._answers[question] = answer
+        await self._tell()
+        return True
+
+    async def _put_up(self, questions: Mapping[str, Question], digests: Mapping[str, str]) -> None:
+        self._expected |= set(digests.values())
+        for site, question in questions.items():
+            self._waiting.setdefault(site, []).append(question)
+        await self._tell()
+
+    def _taken_down(self, questions: Mapping[str, Question], digests: Mapping[str, str]) -> dict[str, bytes]:
+        """Forget questions; return the answers that came."""
+        self._expected -= set(digests.values())
+        for site, question in questions.items():
+            if question in (queue := self._waiting.get(site, [])):
+                queue.remove(question)
+        came = {site: self._answers.pop(digest, None) for site, digest in digests.items()}
         return {site: answer for site, answer in came.items() if answer is not None}
 
-    def fetch(self, site: str, *, wait_s: float) -> Question | None:
-        """Return the next question for a site, taken out; None when none comes within `wait_s`."""
-        deadline = time.monotonic() + wait_s
-        with self._change:
-            while not self._waiting.get(site):
-                rest = deadline - time.monotonic()
-                if rest <= 0 or not self._change.wait(rest):
-                    break
-            queue = self._waiting.get(site)
-            return queue.pop(0) if queue else None
-
-    def put(self, question: str, answer: bytes) -> bool:
-        """Keep the answer to a question that somebody still waits for; return whether anybody does."""
-        with self._change:
-            if question not in self._expected:
-                return False
-            self._answers[question] = answer
+    async def _tell(self) -> None:
+        async with self._change:
             self._change.notify_all()
-            return True
+
+    async def _until(self, met: Callable[[], bool], wait_s: float) -> None:
+        """Wait until something is so, at most `wait_s` seconds."""
+        try:
+            async with asyncio.timeout(wait_s), self._change:
+                await self._change.wait_for(met)
+        except TimeoutError:
+            return
 
 
 class Seen:

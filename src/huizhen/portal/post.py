@@ -134,6 +134,10 @@ def _posted(client: httpx.Client, path: str, body: Any) -> bytes:
         raise FederationError(
             "the portal can't be reached", remedy="check its address and this machine's network"
         ) from error
+    if answer.status_code == 503:
+        raise FederationError(
+            "the portal has too many questions under way", remedy="wait for their answers, then ask again"
+        )
     if answer.status_code == 204:
         return b""
     if answer.status_code != 200:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
 
 from huizhen.errors import MessageError, PolicyError
 from huizhen.federate.catalogue.envelopes import ANSWER, QUESTION, VALID, Answer, Question, parse
@@ -18,35 +19,45 @@ from huizhen.portal.visits import AtHome, Visiting
 __all__ = ["router"]
 
 router = APIRouter()
+MOST_ASKS = 4
+"""Questions of one lead that are under way at once."""
 
 
 @router.post(NEXT)
-def following(visit: Visiting, body: AtHome) -> Response:
+async def following(visit: Visiting, body: AtHome) -> Response:
     """Give a site the next question that waits for it."""
     poll = parse(Poll, body)
     poll.verify(_key(visit.office, poll.site))
     _check_time(poll.time)
     if not visit.office.seen.once(poll.number):
         raise MessageError("the request came before", remedy="sign each request anew")
-    question = visit.office.mailbox.fetch(poll.site, wait_s=poll.wait_s)
+    question = await visit.office.mailbox.fetch(poll.site, wait_s=poll.wait_s)
     if question is None:
         return Response(status_code=204)
     return Response(question.model_dump_json(), media_type="application/json")
 
 
 @router.post(PUT)
-def answered(visit: Visiting, body: AtHome) -> Response:
+async def answered(visit: Visiting, body: AtHome) -> Response:
     """Take a site's answer to a question that is open."""
     answer = parse(Answer, body)
     _key(visit.office, answer.site).verify(ANSWER, answer.payload(), answer.signature)
-    visit.office.mailbox.put(answer.question, body)
+    await visit.office.mailbox.put(answer.question, body)
     return Response(status_code=204)
 
 
 @router.post(ASK)
-def asked(visit: Visiting, body: AtHome) -> Response:
+async def asked(visit: Visiting, body: AtHome) -> Response:
     """Pass a lead's questions on, and the answers back."""
-    office, questions = visit.office, {}
+    lead, questions = await run_in_threadpool(_questions, visit.office, body)
+    wait_s = visit.office.settings.portal.wait_s
+    found = await visit.office.mailbox.ask(questions, asker=lead, wait_s=wait_s, most=MOST_ASKS)
+    return JSONResponse({site: data.decode() for site, data in found.items()})
+
+
+def _questions(office: Office, body: bytes) -> tuple[str, dict[str, Question]]:
+    """Return who asks, and a question to each site. Raises `MessageError`, `PolicyError`."""
+    lead, questions = "", dict[str, Question]()
     for one in _several(body):
         question = parse(Question, json.dumps(one).encode())
         if question.lead not in office.settings.leads:
@@ -54,9 +65,10 @@ def asked(visit: Visiting, body: AtHome) -> Response:
         PublicKey(hex=question.lead).verify(QUESTION, question.payload(), question.signature)
         _check_time(question.time)
         _key(office, question.site)
-        questions[question.site] = question
-    found = office.mailbox.ask(questions, wait_s=office.settings.portal.wait_s)
-    return JSONResponse({site: data.decode() for site, data in found.items()})
+        if lead not in ("", question.lead):
+            raise MessageError("the questions are of several leads", remedy="send those of one lead")
+        lead, questions[question.site] = question.lead, question
+    return lead, questions
 
 
 def _several(body: bytes) -> list[object]:

@@ -7,18 +7,18 @@ from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import Response
+from starlette.concurrency import run_in_threadpool
 
 from huizhen.data.catalogue.criteria import Query, parse_query
-from huizhen.errors import HuizhenError, InvalidInputError
-from huizhen.federate.catalogue.asking import ask_sites
-from huizhen.federate.catalogue.envelopes import Question
+from huizhen.errors import HuizhenError, InvalidInputError, StageError
+from huizhen.federate.catalogue.asking import asked_of, opened
+from huizhen.federate.catalogue.envelopes import Answer
 from huizhen.federate.catalogue.totals import total_of
 from huizhen.ledger.signing import PublicKey
 from huizhen.portal.access import SEARCH
-from huizhen.portal.office import Office
 from huizhen.portal.pages import page
 from huizhen.portal.roles import Right
-from huizhen.portal.visits import Form, Visiting
+from huizhen.portal.visits import Form, Visit, Visiting
 
 __all__ = ["query_of", "router"]
 
@@ -36,39 +36,38 @@ def form(visit: Visiting) -> Response:
 
 
 @router.post("/search")
-def search(visit: Visiting, given: Form) -> Response:
-    """Ask the sites, and show what they tell."""
-    person = visit.need(Right.SEARCH)
+async def search(visit: Visiting, given: Form) -> Response:
+    """Ask the sites, and show what they tell. Waiting for them holds no thread; one search at a time each."""
+    person, office = visit.need(Right.SEARCH), visit.office
     try:
-        query = query_of(given)
+        query = await run_in_threadpool(query_of, given)
+        keys = {site.name: PublicKey(hex=site.key) for site in office.settings.site}
+        questions = await run_in_threadpool(asked_of, query, keys, key=office.key, asker=person.id)
+        came = await office.mailbox.ask(questions, asker=person.id, wait_s=office.settings.portal.wait_s)
     except HuizhenError as error:
-        return page(
-            visit, "search", status=400, given=given, answers=None, totals=None, question=None, wrong=error
-        )
-    office = visit.office
-    answers = ask_sites(
-        query,
-        {site.name: PublicKey(hex=site.key) for site in office.settings.site},
-        _Post(office),
-        key=office.key,
-        asker=person.id,
+        return await run_in_threadpool(_wrong, visit, given, error)
+    answers = await run_in_threadpool(opened, came, questions, keys)
+    return await run_in_threadpool(_told, visit, given, query, answers)
+
+
+def _wrong(visit: Visit, given: Mapping[str, list[str]], error: HuizhenError) -> Response:
+    """Show the form again, with what is wrong."""
+    status = 503 if isinstance(error, StageError) else 400
+    return page(
+        visit, "search", status=status, given=given, answers=None, totals=None, question=None, wrong=error
     )
+
+
+def _told(
+    visit: Visit, given: Mapping[str, list[str]], query: Query, answers: Mapping[str, Answer | None]
+) -> Response:
+    """Note a search, and show its answers."""
+    person = visit.need(Right.SEARCH)
     told = sorted(site for site, answer in answers.items() if answer is not None and answer.counts)
-    office.desk.note(SEARCH, {"by": person.id, "question": query.plain(), "answered": told})
-    totals = {measure: total_of(answers, measure) for measure in MEASURES}
     asked = query.plain()
+    visit.office.desk.note(SEARCH, {"by": person.id, "question": asked, "answered": told})
+    totals = {measure: total_of(answers, measure) for measure in MEASURES}
     return page(visit, "search", given=given, answers=answers, totals=totals, question=asked, wrong=None)
-
-
-class _Post:
-    """The portal's own mailbox as a carrier."""
-
-    def __init__(self, office: Office) -> None:
-        self._office = office
-
-    def carry(self, questions: Mapping[str, Question]) -> dict[str, bytes]:
-        """Wait for the sites' answers."""
-        return self._office.mailbox.ask(questions, wait_s=self._office.settings.portal.wait_s)
 
 
 def query_of(given: Mapping[str, list[str]]) -> Query:

@@ -1,4 +1,4 @@
-"""`portal.toml`, sessions and the mailbox, by themselves."""
+"""`portal.toml`, sessions and numbers that count once, by themselves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from huizhen.errors import InvalidInputError, StageError
 from huizhen.portal import serving
 from huizhen.portal.fences import policy_of
-from huizhen.portal.mailbox import Mailbox, Seen
+from huizhen.portal.mailbox import Seen
 from huizhen.portal.roles import Person
 from huizhen.portal.serving import serve
 from huizhen.portal.sessions import FLOW_S, Sessions
@@ -124,14 +124,6 @@ def test_a_flood_of_guests_ends_nobodys_login(monkeypatch: pytest.MonkeyPatch) -
         sessions.begin()
     assert sessions.find(token) is session
     assert len(sessions._held) <= 11
-
-
-def test_the_mailbox_keeps_nothing_that_nobody_waits_for() -> None:
-    mailbox = Mailbox()
-    assert not mailbox.put("unknown", b"x")
-    assert mailbox.fetch("north", wait_s=0.0) is None
-    assert mailbox.ask({}, wait_s=0.0) == {}
-    assert mailbox._answers == {}
 
 
 def test_a_number_counts_once() -> None:

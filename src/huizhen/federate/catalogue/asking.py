@@ -29,7 +29,7 @@ from huizhen.federate.catalogue.envelopes import (
 from huizhen.federate.site.folder import SiteFolder
 from huizhen.ledger.signing import PublicKey, SigningKey
 
-__all__ = ["Carrier", "Folders", "ask_sites", "at_site"]
+__all__ = ["Carrier", "Folders", "ask_sites", "asked_of", "at_site", "opened"]
 
 
 class Carrier(Protocol):
@@ -48,10 +48,21 @@ def ask_sites(
     `keys` are the sites' public keys by name, `key` the lead's own, `asker` 16 hexadecimal digits that stand
     for the person who asks.
     """
-    questions = {
-        site: ask(query, site=site, asker=asker, number=secrets.token_hex(32), key=key) for site in keys
-    }
-    came = carrier.carry(questions)
+    questions = asked_of(query, keys, key=key, asker=asker)
+    return opened(carrier.carry(questions), questions, keys)
+
+
+def asked_of(
+    query: Query, keys: Mapping[str, PublicKey], *, key: SigningKey, asker: str
+) -> dict[str, Question]:
+    """Return the signed question to each site, as `ask_sites` sends it."""
+    return {site: ask(query, site=site, asker=asker, number=secrets.token_hex(32), key=key) for site in keys}
+
+
+def opened(
+    came: Mapping[str, bytes], questions: Mapping[str, Question], keys: Mapping[str, PublicKey]
+) -> dict[str, Answer | None]:
+    """Return each site's answer among what came; None of one whose answer is missing or doesn't hold."""
     found: dict[str, Answer | None] = dict.fromkeys(keys)
     for site, data in came.items():
         if site in questions:
