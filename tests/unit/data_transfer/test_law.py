@@ -10,6 +10,7 @@ from hospital_study import study
 
 from huizhen.core.words import Language
 from huizhen.data.transfer.conditions import all_hold, parse_condition
+from huizhen.data.transfer.decide import Outcome
 from huizhen.data.transfer.documents import document_titles
 from huizhen.data.transfer.explain import decision_lines
 from huizhen.data.transfer.facts import checked_value, known_facts
@@ -105,6 +106,28 @@ def test_a_hospitals_own_rules_decide_where_none_are_carried(tmp_path: Path) -> 
     laws = study_laws(made, [tmp_path])
     assert {law.id for law in laws} > {"KE-OWN", "CN-PIPL"}
     require_permitted(decisions_of(made, laws, date(2026, 11, 23)))
+
+
+def test_a_gate_whose_rules_ran_out_is_shut_and_not_skipped(tmp_path: Path) -> None:
+    """Else what was permitted with papers becomes free on the day after."""
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    free = OWN[OWN.index("[[gate]]") :].replace("route", "basis").replace("OWN-1", "OWN-0")
+    free = free.replace('decision = "permit"\ndocuments = ["permit"]', 'decision = "exempt"')
+    text = OWN.replace("since = 2026-01-01", "since = 2026-01-01\nuntil = 2026-10-01") + free
+    (rules / "own.toml").write_text(text, encoding="utf-8")
+    paper = {"kind": "permit", "id": "P1", "issued": date(2026, 1, 1)}
+    told = {"lead": {"weights_anonymous": True}}
+    made = study(origin="KE", lead="DE", rules="rules", document=[paper], site=told, until=date(2026, 12, 1))
+    laws = study_laws(made, [tmp_path])
+    require_permitted(decisions_of(made, laws, date(2026, 10, 1)))
+    found = [one for one in decisions_of(made, laws, date(2026, 10, 2)) if one.flow.sender == "north"]
+    assert {(one.outcome, one.rules) for one in found} == {(Outcome.FORBIDDEN, ("OWN-1",))}
+    assert {gate.reason for gate in found[0].gates} == {"", "rules_ended"}
+    assert any("run out" in line for line in decision_lines(found[0], Language.EN))
+    assert {one.day for one in changes_of(made, laws, date(2026, 9, 1))} == {date(2026, 10, 2)}
+    before = [one for one in decisions_of(made, laws, date(2025, 1, 1)) if one.flow.sender == "north"]
+    assert {one.outcome for one in before} == {Outcome.UNDECIDED}
 
 
 def test_ones_own_file_takes_the_place_of_a_carried_one(tmp_path: Path) -> None:

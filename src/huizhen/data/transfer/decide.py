@@ -53,7 +53,7 @@ class GateFinding:
     outcome: Outcome
     rules: tuple[RuleFinding, ...]
     reason: str = ""
-    """no_basis: nothing permits it; law_scope: whether the law applies isn't known."""
+    """no_basis: nothing permits it; rules_ended: all ran out; law_scope: whether the law applies isn't known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +153,8 @@ def _gates(
         rules = [rule for rule in law.rule if rule.gate == gate.id and rule.in_force(day)]
         if rules:
             found.append(_gate(law, gate, rules, facts, flow, documents, day))
+        elif ended := [rule for rule in law.rule if rule.gate == gate.id and rule.since <= day]:
+            found.append(_shut(law, gate, ended))
     if applies is None and any(one.outcome is not Outcome.PERMITTED for one in found):
         unknown = tuple(dict.fromkeys(one.fact for one in law.conditions if one.holds(facts) is None))
         asked = RuleFinding(rule=law.rule[0], holds=None, unknown=unknown)
@@ -162,6 +164,12 @@ def _gates(
             )
         ]
     return found
+
+
+def _shut(law: Law, gate: Gate, ended: Sequence[Rule]) -> GateFinding:
+    """Return that a gate whose rules have all run out lets nothing through: what they asked isn't dropped."""
+    rules = tuple(RuleFinding(rule=rule, holds=False) for rule in ended)
+    return GateFinding(law=law.id, gate=gate, outcome=Outcome.FORBIDDEN, rules=rules, reason="rules_ended")
 
 
 def _gate(
