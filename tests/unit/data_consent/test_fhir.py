@@ -31,6 +31,8 @@ USE = Use(
     has=frozenset({"ethics_approval"}),
     is_=frozenset({"methods"}),
 )
+HL7 = "http://terminology.hl7.org/CodeSystem"
+SCOPE = f"{HL7}/consentscope"
 REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 DUO = "http://purl.obolibrary.org/obo/duo.owl"
 RESEARCH = {"purpose": [{"system": REASON, "code": "HRESCH"}]}
@@ -38,7 +40,7 @@ RESEARCH = {"purpose": [{"system": REASON, "code": "HRESCH"}]}
 
 def r4b(provision: dict[str, Any] | None, **more: Any) -> dict[str, Any]:
     """Return a resource of R4B."""
-    scope = {"coding": [{"code": "research"}]}
+    scope = {"coding": [{"system": SCOPE, "code": "research"}]}
     first = {"resourceType": "Consent", "status": "active", "scope": scope, "category": [{"text": "c"}]}
     first |= {"patient": {"reference": "Patient/a"}, "dateTime": "2025-01-01", "policyRule": {"text": "p"}}
     return {**first, **({"provision": provision} if provision is not None else {}), **more}
@@ -243,6 +245,31 @@ def test_the_newest_version_of_a_resource_counts(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="can't be told apart"):
         read(tmp_path, version("a"), version("b", status="rejected"))
     assert not permitted(read(tmp_path, version("9"), version("10", status="entered-in-error")))
+
+
+def test_only_hl7s_codes_make_a_consent_one_about_care(tmp_path: Path) -> None:
+    permit, deny = r4b({"type": "permit", **RESEARCH}), r4b({"type": "deny"})
+    for system, passed in ((SCOPE, 1), ("urn:hospital", 0)):
+        scope = {"scope": {"coding": [{"system": system, "code": "adr"}]}}
+        found = read(tmp_path, permit, {**permit, **scope})
+        assert found.counts.get("about_care", 0) == passed
+        assert permitted(found) is bool(passed)
+        assert not permitted(read(tmp_path, permit, {**deny, **scope})), "what denies is never passed over"
+    for system, passed in ((f"{HL7}/consentcategorycodes", 1), ("urn:hospital", 0)):
+        category = {"category": [{"coding": [{"system": system, "code": "dnr"}]}]}
+        found = read(tmp_path, permit, {**permit, **category})
+        assert found.counts.get("about_care", 0) == passed
+        assert permitted(found) is bool(passed)
+        for denied in (deny, r5("deny"), r5("permit", RESEARCH), {**permit, "status": "rejected"}):
+            assert not permitted(read(tmp_path, permit, {**denied, **category}))
+
+
+@pytest.mark.parametrize("system", [None, "urn:hospital", f"{HL7}/consentaction"])
+def test_a_local_action_isnt_one_of_hl7s(tmp_path: Path, system: str | None) -> None:
+    action = {"code": "use", **({"system": system} if system else {})}
+    found = read(tmp_path, r4b({"type": "permit", **RESEARCH, "action": [{"coding": [action]}]}))
+    assert permitted(found) is (system == f"{HL7}/consentaction")
+    assert bool(found.unclear) is not permitted(found)
 
 
 @pytest.mark.parametrize("number", ["1", "2"])

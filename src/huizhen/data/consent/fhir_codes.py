@@ -17,7 +17,7 @@ from huizhen.data.consent.record import Said, said_of
 from huizhen.data.consent.terms import term_of
 from huizhen.errors import InvalidInputError
 
-__all__ = ["code_of", "codes", "coding_of_term", "modality_of", "research_or_care", "term_in"]
+__all__ = ["code_of", "codes", "codes_of", "coding_of_term", "modality_of", "research_or_care", "term_in"]
 
 DUO: Final = "http://purl.obolibrary.org/obo/duo.owl"
 MONDO: Final = "http://purl.obolibrary.org/obo/mondo.owl"
@@ -25,6 +25,9 @@ DCM: Final = "http://dicom.nema.org/resources/ontology/DCM"
 MODALITY: Final = "urn:huizhen:modality"
 REASON: Final = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 PARTICIPATION: Final = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
+SCOPE: Final = "http://terminology.hl7.org/CodeSystem/consentscope"
+CATEGORY: Final = "http://terminology.hl7.org/CodeSystem/consentcategorycodes"
+ACTION: Final = "http://terminology.hl7.org/CodeSystem/consentaction"
 ABOUT_DATA: Final = frozenset({"research", "patient-privacy"})
 ABOUT_ELSE: Final = frozenset({"treatment", "adr"})
 """Scopes and (`CARE_CATEGORIES`) categories of consents that are about care, not about data."""
@@ -42,6 +45,16 @@ def code_of(coding: Any) -> tuple[str, str]:
     """
     found = coding if isinstance(coding, dict) else {}
     return str(found.get("system", "")), str(found.get("code", ""))
+
+
+def codes_of(concept: Any, system: str) -> set[str]:
+    """Return a CodeableConcept's codes, "" for each of another system: it may mean anything.
+
+    >>> sorted(codes_of({"coding": [{"system": SCOPE, "code": "adr"}, {"code": "adr"}]}, SCOPE))
+    ['', 'adr']
+    """
+    coded = map(code_of, (concept or {}).get("coding", []))
+    return {code if found.replace("https:", "http:") == system else "" for found, code in coded}
 
 
 def term_in(concept: Json) -> Said | None:

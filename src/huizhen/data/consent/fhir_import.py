@@ -19,7 +19,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from huizhen.core.digests import canonical_json
-from huizhen.data.consent.fhir_codes import ABOUT_DATA, ABOUT_ELSE, CARE_CATEGORIES, code_of
+from huizhen.data.consent.fhir_codes import (
+    ABOUT_DATA,
+    ABOUT_ELSE,
+    CARE_CATEGORIES,
+    CATEGORY,
+    SCOPE,
+    code_of,
+    codes_of,
+)
 from huizhen.data.consent.fhir_export import DENIED, VERSION, WITHDRAWAL, WITHDRAWN
 from huizhen.data.consent.fhir_files import Found, consents_in
 from huizhen.data.consent.fhir_provisions import Problem, Rule, day_of, name_of, rules_of
@@ -208,7 +216,7 @@ def _take_rules(read: _Read, resource: Json, *, r5: bool, denied: Any) -> None:
         kind = given[0].get("type") if given else None
         read.base = {"deny": True, "permit": False}.get(str(kind))
         read.rules, found = rules_of(named, base=None, negates=False)
-        if not given and _policy(resource) == "OPTOUT":
+        if not given and "OPTOUT" in _policies(resource):
             read.rules = [Rule(deny=True)]
     read.problems += found
     if read.base and not read.rules:
@@ -255,16 +263,28 @@ def _odd(resource: Json) -> list[Problem]:
 
 
 def _about_data(resource: Json, problems: list[Problem]) -> bool:
-    """Whether a consent is about the use of data, and not about care."""
-    scopes = {code for _, code in map(code_of, (resource.get("scope") or {}).get("coding", []))}
-    categories = {
-        code for one in resource.get("category", []) for _, code in map(code_of, one.get("coding", []))
-    }
-    if scopes and scopes <= ABOUT_ELSE:
-        return False
-    if "scope" in resource and not scopes & ABOUT_DATA:
+    """Whether a consent is about the use of data, and not, by codes of HL7's, about care alone."""
+    scopes = codes_of(resource.get("scope"), SCOPE)
+    categories = set[str]().union(*(codes_of(one, CATEGORY) for one in resource.get("category", [])))
+    scoped = bool(scopes) and scopes <= ABOUT_ELSE
+    if scoped or (categories and categories <= CARE_CATEGORIES):
+        if not _denies(resource):
+            return False
+        problems.append(Problem("scope" if scoped else "category", "is about care, and something is denied"))
+    elif "scope" in resource and not scopes & ABOUT_DATA:
         problems.append(Problem("scope", "is no scope that is known"))
-    return not (categories and categories <= CARE_CATEGORIES)
+    local = {code for one in resource.get("category", []) for _, code in map(code_of, one.get("coding", []))}
+    if local & CARE_CATEGORIES - categories:
+        problems.append(Problem("category", "is no category that is known"))
+    return True
+
+
+def _denies(resource: Json) -> bool:
+    """Whether something may be denied in a resource: such a one is never passed over."""
+    denied = '"type":"deny"' in canonical_json(resource.get("provision", [])).decode()
+    exceptions = "subject" in resource and bool(resource.get("provision"))
+    said = resource.get("decision") == "deny" or resource.get("status") == "rejected"
+    return denied or exceptions or said or "OPTOUT" in _policies(resource)
 
 
 def _extensions(resource: Json) -> dict[str, Any]:
@@ -306,9 +326,8 @@ def _choice(text: Any, problems: list[Problem]) -> Withdrawal:
         return Withdrawal.RETRAIN
 
 
-def _policy(resource: Json) -> str:
-    codes = [code for _, code in map(code_of, (resource.get("policyRule") or {}).get("coding", []))]
-    return codes[0] if codes else ""
+def _policies(resource: Json) -> set[str]:
+    return {code for _, code in map(code_of, (resource.get("policyRule") or {}).get("coding", []))}
 
 
 # --- rows of a patient ---

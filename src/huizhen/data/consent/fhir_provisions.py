@@ -13,10 +13,13 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from huizhen.data.consent.fhir_codes import (
+    ACTION,
     ACTIONS,
+    PARTICIPATION,
     REASON,
     RECIPIENTS,
     code_of,
+    codes_of,
     modality_of,
     research_or_care,
     term_in,
@@ -214,7 +217,7 @@ def _partners(actors: Iterable[Json], path: str, problems: list[Problem]) -> fro
     """Return to whom a provision's data may go."""
     names: set[str] = set()
     for i, actor in enumerate(actors):
-        roles = {code for _, code in map(code_of, (actor.get("role") or {}).get("coding", []))}
+        roles = codes_of(actor.get("role"), PARTICIPATION)
         name = name_of(actor.get("reference"))
         if not roles & RECIPIENTS or name is None:
             problems.append(Problem(f"{path}.actor[{i}]", "is no recipient (IRCP) with an identifier"))
@@ -227,7 +230,7 @@ def _used(actions: Iterable[Json], path: str, problems: list[Problem]) -> bool:
     """Return whether a provision's actions are any, or use among them."""
     codes: set[str] = set()
     for i, action in enumerate(actions):
-        found = {code for _, code in map(code_of, action.get("coding", []))}
+        found = codes_of(action, ACTION)
         if not found or not found <= ACTIONS:
             problems.append(Problem(f"{path}.action[{i}]", "is an action that isn't known"))
         codes |= found
