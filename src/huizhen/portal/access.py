@@ -80,6 +80,7 @@ class Request:
     by: str
     name: str
     email: str
+    verified: str
     wanted: Wanted
     fits: Reason
     term: str
@@ -89,7 +90,10 @@ class Request:
 
 
 def weigh(wanted: Wanted, conditions: Sequence[str], *, day: date, user: str) -> Answer:
-    """Return whether a record's `conditions` permit what is wanted; a condition not shown is not kept."""
+    """Return whether a record's `conditions` permit what is wanted; a condition not shown is not kept.
+
+    `user` is the asker's verified e-mail address, or "": nothing else meets a condition that names users.
+    """
     has = {name for name in SHOWS if getattr(wanted, name)}
     use = Use(
         day=day,
@@ -151,7 +155,7 @@ class Desk:
                 remedy="fill in what is named",
                 field=str(first["loc"][0]) if first["loc"] else None,
             ) from error
-        fits = weigh(wanted, record.description.use_conditions, day=_today(), user=person.name)
+        fits = weigh(wanted, record.description.use_conditions, day=_today(), user=person.verified)
         body = {
             "site": record.site,
             "record": record.digest,
@@ -160,6 +164,7 @@ class Desk:
             "by": person.id,
             "name": person.name,
             "email": person.email,
+            "verified": person.verified,
             "wanted": wanted.model_dump(mode="json"),
             "conditions": list(record.description.use_conditions),
             "fits": fits.reason.value,
@@ -256,7 +261,7 @@ def _check_fits(request: Request, records: Sequence[Record]) -> None:
         )
     for record in records:
         conditions = record.description.use_conditions
-        answer = weigh(request.wanted, conditions, day=_today(), user=request.name)
+        answer = weigh(request.wanted, conditions, day=_today(), user=request.verified)
         if not answer.permitted or request.fits is not Reason.PERMITTED:
             raise PolicyError(
                 "the conditions of use don't permit what is wanted",
@@ -283,6 +288,7 @@ def _request(entry: Entry) -> Request:
         by=body["by"],
         name=body["name"],
         email=body["email"],
+        verified=body.get("verified", ""),
         wanted=Wanted.model_validate(body["wanted"]),
         fits=Reason(body["fits"]),
         term=body["term"],

@@ -29,7 +29,8 @@ class Right(StrEnum):
 class Person:
     """Somebody logged in. `id` is a keyed hash of issuer and subject: 16 hexadecimal digits.
 
-    `officer_of` names the sites whose requests they decide.
+    `officer_of` names the sites whose requests they decide; `verified` is the e-mail address if the provider
+    says that it checked it, else "".
     """
 
     id: str
@@ -37,6 +38,7 @@ class Person:
     email: str
     rights: frozenset[Right]
     officer_of: frozenset[str]
+    verified: str = ""
 
     def may(self, right: Right) -> bool:
         """Tell whether something is allowed."""
@@ -64,6 +66,7 @@ def person_of(claims: Mapping[str, Any], settings: Settings, *, secret: bytes) -
         email=_plain(claims.get("email")) if claims.get("email_verified") is not False else "",
         rights=frozenset(rights),
         officer_of=officer_of,
+        verified=_plain(claims.get("email")) if claims.get("email_verified") is True else "",
     )
 
 

@@ -7,6 +7,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from portal_at_work import settings_of
 from site_at_work import SAID
 
 from huizhen.data.catalogue.jsonld import Record, read_record, record_bytes
@@ -15,7 +16,7 @@ from huizhen.errors import PolicyError
 from huizhen.ledger.signing import SigningKey
 from huizhen.portal import access
 from huizhen.portal.access import Desk
-from huizhen.portal.roles import Person
+from huizhen.portal.roles import Person, person_of
 
 KEY = SigningKey.generate()
 RITA = Person(id="a" * 16, name="Rita", email="", rights=frozenset(), officer_of=frozenset())
@@ -92,6 +93,33 @@ def test_an_approval_is_held_against_its_own_day(desk: Desk, monkeypatch: pytest
     with pytest.raises(PolicyError, match="don't permit") as caught:
         decide(desk, number, until)
     assert caught.value.field == "TS"
+
+
+@pytest.mark.parametrize(
+    ("claims", "permitted"),
+    [
+        ({"email": "chen@example.org", "email_verified": True}, True),
+        ({"name": "chen@example.org", "email": "rita@example.org", "email_verified": True}, False),
+        ({"name": "Prof. Chen"}, False),
+        ({"email": "chen@example.org"}, False),
+        ({"email": "chen@example.org", "email_verified": False}, False),
+        ({"email": "chen@example.org", "email_verified": "true"}, False),
+        ({"email_verified": True}, False),
+    ],
+    ids=["verified", "name is the address", "name", "unsaid", "unverified", "text", "no address"],
+)
+def test_a_condition_on_users_is_met_by_a_verified_address_alone(
+    desk: Desk, claims: dict[str, object], permitted: bool
+) -> None:
+    settings = settings_of(8000, "https://login.example.org", KEY.public.hex)
+    person = person_of({"sub": "1", **claims}, settings, secret=b"secret")
+    for_chen = record("HMB", "US=Prof. Chen, chen@example.org")
+    number = desk.ask(person, for_chen, WANTED).number
+    if permitted:
+        assert decide(desk, number, for_chen)
+    else:
+        with pytest.raises(PolicyError, match="don't permit"):
+            decide(desk, number, for_chen)
 
 
 def test_what_did_not_fit_when_asked_is_not_approved_later(desk: Desk) -> None:
