@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from huizhen.core.digests import Digest
+from huizhen.core.digests import Digest, digest_value
 from huizhen.core.streams import stream
 from huizhen.errors import PrivacyError
 from huizhen.federate.site.folder import SiteFolder
@@ -51,10 +51,10 @@ class PaidNoise:
         with SpendLedger.open(
             self.site.path / LEDGER, {GROUP: cap}, witness=SpendWitness(self.site.path)
         ) as ledger:
-            asked = int(question[:12], 16)
-            if not ledger.reserved(study=self.index, round_number=asked, group=GROUP):
+            asked = digest_value([self.index, question])
+            if not ledger.reserved(study=asked, round_number=0, group=GROUP):
                 try:
-                    kept = ledger.reserve(study=self.index, round_number=asked, group=GROUP, spends=[spend])
+                    kept = ledger.reserve(study=asked, round_number=0, group=GROUP, spends=[spend])
                 except PrivacyError as error:
                     raise PrivacyError(
                         "the patients' privacy budget leaves no further count",
