@@ -118,6 +118,12 @@ def test_a_withdrawal_is_another_cohort_and_the_calendar_alone_is_not(tmp_path: 
         ("x,1,2025-01-01,HMB,maybe,,,", "decision"),
         ("x,1,2025-01-01,HMB,,,2024-01-01,", "withdrawn"),
         (",1,2025-01-01,HMB,,,,", "patient"),
+        ("x,1_0,2025-01-01,HMB,,,,", "version"),
+        ("x,\uff12,2025-01-01,HMB,,,,", "version"),
+        ("x\u200b,2,2025-01-01,HMB,deny,,,", "patient"),
+        ("x\u034f,2,2025-01-01,HMB,deny,,,", "patient"),
+        ("x\ufe0f,2,2025-01-01,HMB,deny,,,", "patient"),
+        ("\uff58,2,2025-01-01,HMB,deny,,,", "patient"),
     ],
 )
 def test_a_row_that_isn_t_understood_stops_the_reading(tmp_path: Path, row: str, column: str) -> None:
@@ -132,8 +138,32 @@ def test_a_row_that_isn_t_understood_stops_the_reading(tmp_path: Path, row: str,
 def test_a_column_that_means_nothing_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "consents.csv"
     path.write_text("patient,version,given,terms,withdrawal_date\na,1,2025-01-01,HMB,2025-02-01\n")
-    with pytest.raises(DataError, match="withdrawal_date"):
+    with pytest.raises(DataError, match="column 5 means"):
         read_register(path)
+
+
+@pytest.mark.parametrize("swallowed", ["\nb,2,2026-01-01,HMB,deny,,,\n", "\rb", "\u2028b"])
+def test_a_quotation_mark_left_open_swallows_no_row(tmp_path: Path, swallowed: str) -> None:
+    path = tmp_path / "consents.csv"
+    path.write_text(f'{HEAD}x,1,2025-01-01,HMB,,"US{swallowed}",,\n', encoding="utf-8", newline="")
+    with pytest.raises(DataError, match="modalities can't be read") as caught:
+        read_register(path)
+    assert "one line" in caught.value.remedy
+
+
+def test_a_column_named_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "consents.csv"
+    path.write_text("patient,version,given,terms,decision,decision\na,1,2025-01-01,HMB,permit,deny\n")
+    with pytest.raises(DataError, match="decision stands 2 times"):
+        read_register(path)
+
+
+def test_a_table_without_a_header_tells_nobodys_name(tmp_path: Path) -> None:
+    path = tmp_path / "consents.csv"
+    path.write_text("ZHANG Wei 4711882,1,2025-01-01,HMB\nb,1,2025-01-01,HMB\n")
+    with pytest.raises(DataError, match="column 1 means nothing") as caught:
+        read_register(path)
+    assert "ZHANG" not in str(caught.value)
 
 
 def test_a_study_says_what_it_does_with_the_data(tmp_path: Path) -> None:

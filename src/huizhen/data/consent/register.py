@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -58,18 +60,31 @@ def register_problems(path: Path) -> list[DataError]:
 def _rows(path: Path) -> Iterator[Consent | DataError]:
     """Yield the consent of each row, or what is wrong with it."""
     held = columns_of(path)
-    if unknown := [name for name in held if name not in (*NEEDED, *OPTIONAL)]:
-        raise DataError(
-            f"column {unknown[0]} means nothing in a consent register",
-            remedy=f"name columns {', '.join((*NEEDED, *OPTIONAL))}",
-            file=path.name,
-        )
+    _check_columns(held, path)
     named = [name for name in (*NEEDED, *OPTIONAL) if name in (*NEEDED, *held)]
     for line, row in numbered_rows(path, named):
         try:
             yield _consent(row, line, path)
         except DataError as error:
             yield error
+
+
+def _check_columns(held: Sequence[str], path: Path) -> None:
+    """Refuse a column that means nothing, by its number (its name may be a patient's), and a double one."""
+    for place, name in enumerate(held, 1):
+        if name not in (*NEEDED, *OPTIONAL):
+            raise DataError(
+                f"column {place} means nothing in a consent register",
+                remedy=f"name columns {', '.join((*NEEDED, *OPTIONAL))}",
+                file=path.name,
+            )
+        if name in held[: place - 1]:
+            raise DataError(
+                f"the column {name} stands {held.count(name)} times",
+                remedy="rename all but one",
+                field=name,
+                file=path.name,
+            )
 
 
 def _consent(row: Mapping[str, str], line: int, path: Path) -> Consent:
@@ -83,13 +98,18 @@ def _consent(row: Mapping[str, str], line: int, path: Path) -> Consent:
             remedy = error.remedy if isinstance(error, HuizhenError) else _REMEDIES[name]
             raise _unclear(path, line, name, remedy) from error
 
+    for name, text in row.items():
+        if "".join(text.splitlines()) != text:
+            raise _unclear(path, line, name, "write it on one line, and close every quotation mark")
+    if _altered(row["patient"].strip()):
+        raise _unclear(path, line, "patient", "write the id plainly: it holds hidden or full-width signs")
     for name in ("patient", "version", "given"):
         if not row[name].strip():
             raise _unclear(path, line, name, "fill it in")
     try:
         return Consent(
             patient=row["patient"].strip(),
-            version=read("version", int, 0),
+            version=read("version", _number, 0),
             given=read("given", date.fromisoformat, date.max),
             said=read("terms", _said, ()),
             deny=read("decision", lambda text: _DECISIONS[text.lower()], False),
@@ -101,6 +121,30 @@ def _consent(row: Mapping[str, str], line: int, path: Path) -> Consent:
         )
     except InvalidInputError as error:
         raise _unclear(path, line, error.field or "given", error.remedy) from error
+
+
+def _altered(patient: str) -> bool:
+    r"""Whether an id holds what can't be seen, or is another one when written plainly.
+
+    >>> _altered("p1"), _altered("p1\u200b"), _altered("p1\ufe0f"), _altered("p\uff11")
+    (False, True, True, True)
+    """
+    hidden = _HIDDEN.search(patient) or any(unicodedata.category(sign) in _UNSEEN for sign in patient)
+    return bool(hidden) or unicodedata.normalize("NFKC", patient) != patient
+
+
+_UNSEEN = ("Cc", "Cf", "Cn", "Co", "Zl", "Zp")
+_HIDDEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0000-\U000e0fff]"
+)
+"""Signs that nobody sees and that aren't of a category of such: selectors, joiners, fillers."""
+
+
+def _number(text: str) -> int:
+    """Return a whole number in plain digits. Raises `ValueError`, also where `int` reads more."""
+    if not re.fullmatch(r"-?[0-9]{1,18}", text):
+        raise ValueError("no number")
+    return int(text)
 
 
 @lru_cache(maxsize=4096)
