@@ -9,6 +9,7 @@ import pytest
 from hospital_study import study
 
 from huizhen.core.words import Language
+from huizhen.data.transfer.checking import check_transfers
 from huizhen.data.transfer.conditions import all_hold, parse_condition
 from huizhen.data.transfer.decide import Outcome
 from huizhen.data.transfer.documents import document_titles
@@ -135,6 +136,28 @@ def test_ones_own_file_takes_the_place_of_a_carried_one(tmp_path: Path) -> None:
     (tmp_path / "hgr.toml").write_text(text, encoding="utf-8")
     (found,) = [law for law in laws_of(tmp_path) if law.id == "CN-HGR"]
     assert [rule.id for rule in found.rule] == ["OWN-1"]
+    assert [law.id for law in laws_of(tmp_path) if law.replaces] == ["CN-HGR"]
+    assert not any(law.replaces for law in laws_of())
+
+
+def test_a_law_that_was_replaced_is_named_wherever_the_decision_stands(tmp_path: Path) -> None:
+    """A file of one's own that exempts all, and calls itself checked, permits nothing unseen."""
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    text = OWN.replace("KE-OWN", "EU-GDPR").replace('"KE"', '"DE"')
+    text = text.replace('decision = "permit"\ndocuments = ["permit"]', 'decision = "exempt"')
+    (rules / "own.toml").write_text(text, encoding="utf-8")
+    made = study(origin="DE", lead="FR", rules="rules")
+    laws = study_laws(made, [tmp_path])
+    (found, *_) = [one for one in decisions_of(made, laws, date(2026, 11, 23)) if one.flow.sender == "north"]
+    assert (found.outcome, found.replaced) == (Outcome.PERMITTED, ("EU-GDPR",))
+    assert found.unverified == ("OWN-1",)
+    detail = transfer_evidence(found, laws, phantom=False).detail
+    assert (detail["replaced"], detail["unverified"]) == (["EU-GDPR"], ["OWN-1"])
+    for language in Language:
+        assert any("EU-GDPR" in line for line in decision_lines(found, language)[1:])
+    _, notes = check_transfers(made, [tmp_path], date(2026, 11, 23))
+    assert any("place of carried laws: EU-GDPR" in note.reason for note in notes)
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:

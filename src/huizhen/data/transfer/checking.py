@@ -36,6 +36,14 @@ def check_transfers(study: Study, roots: Sequence[Path], day: date) -> tuple[lis
         for change in changes
         if change.after.outcome is not Outcome.PERMITTED
     ]
+    if replaced := [law.id for law in laws if law.replaces]:
+        notes.append(
+            Problem(
+                field="transfer.rules",
+                reason=f"files of the study's own stand in the place of carried laws: {', '.join(replaced)}",
+                remedy="have somebody compare them with those that huizhen transfer rules lists",
+            )
+        )
     if not problems:
         notes.append(
             Problem(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import IntEnum
 
@@ -53,14 +53,15 @@ class GateFinding:
     outcome: Outcome
     rules: tuple[RuleFinding, ...]
     reason: str = ""
-    """no_basis: nothing permits it; rules_ended: all ran out; law_scope: whether the law applies isn't known."""
+    """no_basis: nothing permits it; rules_ended: all ran out; law_scope: unknown whether the law applies."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """The decision on a flow as of `day`: the strictest of its gates, or the `reason` why there is none.
 
-    `reason` is no_border, unknown_sender, unknown_receiver or no_rules.
+    `reason` is no_border, unknown_sender, unknown_receiver or no_rules. `replaced` are the carried laws in
+    whose place a file of one's own was asked.
     """
 
     flow: Flow
@@ -68,6 +69,7 @@ class Decision:
     outcome: Outcome
     gates: tuple[GateFinding, ...] = ()
     reason: str = ""
+    replaced: tuple[str, ...] = ()
 
     def _deciding(self) -> list[RuleFinding]:
         return [one for gate in self.gates if gate.outcome is self.outcome for one in gate.rules]
@@ -118,6 +120,13 @@ def decide(
     A sender whose jurisdiction isn't known, or for whom there is no law, can't be decided; where sender and
     receiver are in one jurisdiction and no law asks more, nothing crosses a border.
     """
+    found = _decided(flow, facts, documents, laws, day)
+    return replace(found, replaced=tuple(law.id for law in laws if law.replaces))
+
+
+def _decided(
+    flow: Flow, facts: Facts, documents: Sequence[HeldDocument], laws: Sequence[Law], day: date
+) -> Decision:
     if not flow.origin:
         return Decision(flow=flow, day=day, outcome=Outcome.UNDECIDED, reason="unknown_sender")
     speaking = [law for law in laws if flow.origin in law.places]

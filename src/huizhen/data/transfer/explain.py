@@ -31,6 +31,8 @@ def decision_lines(decision: Decision, language: Language) -> list[str]:
         outcome=say(f"outcome.{decision.outcome.word}"),
     )
     lines = [head]
+    if decision.replaced:
+        lines.append("  " + say("replaced", laws=", ".join(decision.replaced)))
     if decision.reason:
         lines.append("  " + say(f"because.{decision.reason}"))
     shown = [gate for gate in decision.gates if gate.outcome is decision.outcome]

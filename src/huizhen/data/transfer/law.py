@@ -90,6 +90,7 @@ class Law(BaseModel):
     gate: Annotated[tuple[Gate, ...], Field(min_length=1)]
     rule: Annotated[tuple[Rule, ...], Field(min_length=1)]
     _scope: tuple[Condition, ...] = PrivateAttr(default=())
+    _replaces: bool = PrivateAttr(default=False)
 
     @model_validator(mode="after")
     def _is_understood(self) -> Self:
@@ -117,6 +118,11 @@ class Law(BaseModel):
         return self._scope
 
     @property
+    def replaces(self) -> bool:
+        """Whether a file of one's own stands here in the place of a carried one."""
+        return self._replaces
+
+    @property
     def digest(self) -> Digest:
         """The digest of what the file says."""
         return digest_value(self.model_dump(mode="json"))
@@ -125,8 +131,9 @@ class Law(BaseModel):
 def laws_of(folder: Path | None = None) -> tuple[Law, ...]:
     """Return the laws that huizhen carries, and those of a hospital's own `folder`.
 
-    One of the folder with the id of a carried one takes its place. Raises `PolicyError` for a file that can't
-    be read or isn't understood: a rule that nobody reads forbids nothing.
+    One of the folder with the id of a carried one takes its place, and says so. Rules of the folder count as
+    choices of its author, whatever they say of their source: nobody else checked them. Raises `PolicyError`
+    for a file that can't be read or isn't understood: a rule that nobody reads forbids nothing.
     """
     carried = files("huizhen.data.transfer") / "rules"
     found: dict[str, Law] = {}
@@ -135,10 +142,20 @@ def laws_of(folder: Path | None = None) -> tuple[Law, ...]:
             law = _law(entry.read_text(encoding="utf-8"), entry.name)
             found[law.id] = law
     for path in _own_files(folder):
-        law = _law(_text(path), path.name)
+        law = _own(_law(_text(path), path.name))
+        law._replaces = law.id in found
         found[law.id] = law
     _refuse_twice(list(found.values()))
     return tuple(found.values())
+
+
+def _own(law: Law) -> Law:
+    """Return a law of one's own with no rule that counts as checked in a source."""
+    rules = [
+        rule.model_copy(update={"verified": "choice"}) if rule.verified == "source" else rule
+        for rule in law.rule
+    ]
+    return law.model_copy(update={"rule": tuple(rules)})
 
 
 def _own_files(folder: Path | None) -> Sequence[Path]:

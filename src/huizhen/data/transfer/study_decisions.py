@@ -155,6 +155,7 @@ def transfer_evidence(decision: Decision, laws: Sequence[Law], *, phantom: bool)
             "documents": list(decision.held),
             "missing": [*decision.unknown, *decision.lacking],
             "unverified": list(decision.unverified),
+            "replaced": list(decision.replaced),
             "day": decision.day.isoformat(),
         },
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from huizhen.dossier.blocks import Block, Cell, Heading, Row, Table
 from huizhen.dossier.citations import cite, pointer, readable
 from huizhen.dossier.details import cite_leaf, verdict_mark
@@ -13,6 +15,8 @@ from huizhen.dossier.wording import Text, say
 __all__ = ["borders"]
 
 COLUMNS = ("rules", "documents", "unverified", "as_of")
+SELDOM = ("replaced",)
+"""Shown where a flow says something of it: carried laws in whose place files of one's own were asked."""
 
 
 def borders(record: Record) -> list[Block]:
@@ -20,6 +24,7 @@ def borders(record: Record) -> list[Block]:
     found = record.about("transfer")
     if not found:
         return []
+    more = [name for name in SELDOM if any(one.evidence.detail.get(name) for one in found)]
     return [
         Heading(id="borders", text=say("heading.borders")),
         Table(
@@ -29,21 +34,22 @@ def borders(record: Record) -> list[Block]:
                 column_name("from_to"),
                 column_name("kind_of_data"),
                 say("head.verdict"),
-                *map(column_name, COLUMNS),
+                *map(column_name, [*COLUMNS, *more]),
             ),
-            rows=tuple(_row(record, one) for one in found),
+            rows=tuple(_row(record, one, more) for one in found),
             note=(say("note.transfer"),),
         ),
     ]
 
 
-def _row(record: Record, measured: Measured) -> Row:
+def _row(record: Record, measured: Measured, more: Sequence[str]) -> Row:
     cells: tuple[Cell, ...] = (
         (_flow(record, measured),),
         (detail_of(measured, "kind") or DASH,),
         (verdict_mark(measured.evidence.verdict.value),),
         *(_listed(measured, name) for name in ("rules", "documents", "unverified")),
         (detail_of(measured, "day") or DASH,),
+        *(_listed(measured, name) for name in more),
     )
     return Row(cells=cells, phantom=measured.evidence.phantom)
 
