@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from huizhen.data.consent.decide import Reason, Use, decide, names_unknown
-from huizhen.data.consent.record import Consent, said_of
+from huizhen.data.consent.decide import Reason, Use, decide, names_unknown, withdrawal_of
+from huizhen.data.consent.record import Consent, Withdrawal, said_of
 from huizhen.data.consent.terms import terms
 from huizhen.errors import InvalidInputError
 
@@ -61,7 +61,9 @@ def test_nobody_has_consented_by_saying_nothing() -> None:
         (said("HMB", until=date(2026, 11, 22)), USE, Reason.EXPIRED),
         (said("HMB", until=date(2026, 11, 23)), USE, Reason.PERMITTED),
         (said("HMB", withdrawn=date(2026, 11, 23)), USE, Reason.WITHDRAWN),
-        (said("HMB", withdrawn=date(2026, 11, 24)), USE, Reason.PERMITTED),
+        (said("HMB", withdrawn=date(2026, 11, 24)), USE, Reason.WITHDRAWN),
+        (said("HMB", withdrawn=date(2026, 11, 25)), USE, Reason.PERMITTED),
+        (said("HMB", given=date(2026, 11, 24)), USE, Reason.NOT_YET),
         (said("HMB", modalities=frozenset({"CT"})), USE, Reason.MODALITY),
         (
             said("HMB", partners=frozenset({"b"})),
@@ -88,6 +90,22 @@ def test_a_denial_of_another_purpose_or_partner_bars_nothing() -> None:
     elsewhere = said(deny=True, partners=frozenset({"b"}))
     assert decide([said("HMB"), elsewhere], USE).permitted
     assert not decide([said("HMB"), elsewhere], replace(USE, partners=frozenset({"b", "c"}))).permitted
+
+
+def test_a_denial_or_a_withdrawal_of_tomorrow_counts_where_it_is_tomorrow_already() -> None:
+    beijing = datetime(2026, 11, 24, 7, 30, tzinfo=timezone(timedelta(hours=8)))
+    use = replace(USE, day=beijing.astimezone(UTC).date())
+    gone = said("HMB", withdrawn=beijing.date())
+    assert decide([gone], use).reason is Reason.WITHDRAWN
+    assert withdrawal_of([gone], use.day) == (beijing.date(), Withdrawal.NO_NEW_USE)
+    for version in (1, 2):
+        denied = said(deny=True, given=beijing.date(), version=version)
+        assert decide([said("HMB"), denied], use).reason is Reason.DENIED
+        assert decide([said("HMB"), denied], replace(use, day=date(2026, 11, 22))).permitted
+    older = said(deny=True, given=beijing.date(), version=1)
+    assert decide([said("HMB", version=2), older], use).permitted
+    late = said("HMB", version=2, given=beijing.date(), withdrawn=beijing.date())
+    assert decide([said("HMB"), late], use).reason is Reason.WITHDRAWN
 
 
 @pytest.mark.parametrize(

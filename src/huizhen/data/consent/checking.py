@@ -9,6 +9,7 @@ from datetime import date
 from enum import StrEnum
 from itertools import combinations, pairwise
 
+from huizhen.data.consent.decide import AHEAD
 from huizhen.data.consent.record import Consent
 from huizhen.data.consent.register import Register
 
@@ -69,7 +70,7 @@ def _odd(consents: Sequence[Consent], day: date) -> list[Oddity]:
     earliest = [min(one.given for one in ones) for _, ones in sorted(by_version.items())]
     if any(later < earlier for earlier, later in pairwise(earliest)):
         found.append(Oddity.ORDER)
-    if any(one.given > day or (one.withdrawn or day) > day for one in consents):
+    if any(one.given > day + AHEAD * one.deny or (one.withdrawn or day) > day + AHEAD for one in consents):
         found.append(Oddity.AHEAD)
     return found
 

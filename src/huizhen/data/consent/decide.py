@@ -5,13 +5,18 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
+from typing import Final
 
 from huizhen.data.consent.fhir_codes import codes
 from huizhen.data.consent.record import Consent, Said, Withdrawal
 
-__all__ = ["Answer", "Reason", "Use", "decide", "names_unknown", "withdrawal_of"]
+__all__ = ["AHEAD", "Answer", "Reason", "Use", "decide", "names_unknown", "withdrawal_of"]
+
+
+AHEAD: Final = timedelta(days=1)
+"""How far ahead of the day, universal time's, denials and withdrawals count: somewhere it is tomorrow."""
 
 
 class Reason(StrEnum):
@@ -69,7 +74,8 @@ def decide(consents: Sequence[Consent], use: Use) -> Answer:
     """Return whether one patient's `consents` permit `use`, and for which modalities.
 
     The highest version given by the day of use counts; all records of that version hold together, and any
-    of them that denies, overrides. A withdrawal ends every version given up to its day.
+    of them that denies, overrides. A withdrawal ends every version given up to its day. Denials and
+    withdrawals count a day ahead.
     """
     if not consents:
         return Answer(reason=Reason.NONE)
@@ -78,8 +84,10 @@ def decide(consents: Sequence[Consent], use: Use) -> Answer:
         return Answer(reason=Reason.NOT_YET)
     newest = max(one.version for one in given)
     force = [one for one in given if one.version == newest]
-    if _withdrawn(given, force, use.day):
+    near = [one for one in consents if one.given <= use.day + AHEAD]
+    if _withdrawn(near, force, use.day + AHEAD):
         return Answer(reason=Reason.WITHDRAWN, version=newest)
+    force += [one for one in near if one.deny and one.given > use.day and one.version >= newest]
     running = [one for one in force if one.until is None or use.day <= one.until]
     if not running:
         return Answer(reason=Reason.EXPIRED, version=newest)
@@ -94,12 +102,13 @@ def withdrawal_of(consents: Sequence[Consent], day: date) -> tuple[date, Withdra
     Of several choices on one day the one that asks for most counts.
     """
     given = [one for one in consents if one.given <= day]
+    near, ahead = [one for one in consents if one.given <= day + AHEAD], day + AHEAD
     newest = max((one.version for one in given), default=0)
-    if not given or not _withdrawn(given, [one for one in given if one.version == newest], day):
+    if not given or not _withdrawn(near, [one for one in given if one.version == newest], ahead):
         return None
     order = list(Withdrawal)
-    made = [(one.withdrawn, order.index(one.withdrawal)) for one in given if one.withdrawn is not None]
-    last, choice = max(found for found in made if found[0] <= day)
+    made = [(one.withdrawn, order.index(one.withdrawal)) for one in near if one.withdrawn is not None]
+    last, choice = max(found for found in made if found[0] <= ahead)
     return last, order[choice]
 
 
