@@ -216,6 +216,14 @@ def test_terms_of_duo_hold_together_with_purposes(tmp_path: Path) -> None:
     assert not permitted(read(tmp_path, r4b({**care, "code": [code("0000042")]}))), "for care alone"
 
 
+@pytest.mark.parametrize("number", ["0000025", "9999999"])
+def test_an_unclear_term_is_told_without_its_value(tmp_path: Path, number: str) -> None:
+    coding = {"coding": [{"system": DUO, "code": f"DUO:{number}"}], "text": "TS=Wang Xiaoming 4711882"}
+    found = read(tmp_path, r4b({"type": "permit", **RESEARCH, "code": [coding]}))
+    assert not permitted(found)
+    assert [one.why for one in found.unclear] == ["is a term whose value isn't clear"]
+
+
 def test_what_holds_for_one_patient_holds_together(tmp_path: Path) -> None:
     permit, deny = r4b({"type": "permit", **RESEARCH}, id="one"), r4b({"type": "deny"}, id="two")
     assert not permitted(read(tmp_path, permit, deny))

@@ -25,7 +25,7 @@ from huizhen.data.consent.fhir_codes import (
     term_in,
 )
 from huizhen.data.consent.record import Said, said_of
-from huizhen.errors import DataError, HuizhenError, InvalidInputError
+from huizhen.errors import DataError, HuizhenError
 
 __all__ = ["Problem", "Rule", "day_of", "name_of", "rules_of"]
 
@@ -155,8 +155,8 @@ def _content(
         place = f"{path}.code[{i}]"
         try:
             term = term_in(concept)
-        except HuizhenError as error:
-            problems.append(Problem(place, error.message if isinstance(error, InvalidInputError) else ""))
+        except HuizhenError:  # whose message may repeat what stands there
+            problems.append(Problem(place, "is a term whose value isn't clear"))
             continue
         modality = modality_of(concept)
         if term is not None:
