@@ -7,6 +7,7 @@ read back from it.
 from __future__ import annotations
 
 import threading
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -30,6 +31,8 @@ REQUEST, DECISION, LOGIN, SEARCH = "access_request", "access_decision", "login",
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 Short = Annotated[str, StringConstraints(strip_whitespace=True, max_length=300)]
 SHOWS = ("publication", "collaboration", "return_of_results", "genetic", "non_profit")
+UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Unicode's categories of signs that control, hide, turn direction, or end a line."""
 
 
 class Wanted(BaseModel):
@@ -146,15 +149,7 @@ class Desk:
 
         Raises `InvalidInputError` that names what is missing or wrong in `given`.
         """
-        try:
-            wanted = Wanted.model_validate(given)
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise InvalidInputError(
-                "the request is incomplete or has something in a wrong form",
-                remedy="fill in what is named",
-                field=str(first["loc"][0]) if first["loc"] else None,
-            ) from error
+        wanted = _wanted(given)
         fits = weigh(wanted, record.description.use_conditions, day=_today(), user=person.verified)
         body = {
             "site": record.site,
@@ -229,6 +224,39 @@ class Desk:
         return found
 
 
+def _wanted(given: Mapping[str, Any]) -> Wanted:
+    """Return what is wanted, in which every sign is seen. Raises `InvalidInputError`."""
+    lines = {
+        name: text.replace("\r\n", "\n") if isinstance(text, str) else text for name, text in given.items()
+    }
+    try:
+        wanted = Wanted.model_validate(lines)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InvalidInputError(
+            "the request is incomplete or has something in a wrong form",
+            remedy="fill in what is named",
+            field=str(first["loc"][0]) if first["loc"] else None,
+        ) from error
+    for name, text in _texts(wanted).items():
+        if any(unicodedata.category(sign) in UNSEEN for sign in _bare(name, text)):
+            raise InvalidInputError(
+                "a text holds signs that nobody sees, or that turn its direction",
+                remedy="write what is named anew, without them",
+                field=name,
+            )
+    return wanted
+
+
+def _texts(wanted: Wanted) -> dict[str, str]:
+    return {name: text for name, text in wanted if isinstance(text, str)}
+
+
+def _bare(name: str, text: str) -> str:
+    """Return a text without what only prose may hold: ends of lines and tabs."""
+    return text.replace("\n", "").replace("\t", "") if name == "description" else text
+
+
 def visible_to(person: Person, request: Request) -> bool:
     """Tell whether somebody may see a request: who made it, its site's officers, auditors."""
     return request.by == person.id or request.site in person.officer_of or person.may(Right.AUDIT)
@@ -280,6 +308,7 @@ def _absent() -> PolicyError:
 
 def _request(entry: Entry) -> Request:
     body = entry.body
+    wanted = Wanted.model_validate(body["wanted"])
     return Request(
         number=entry.index,
         site=body["site"],
@@ -289,7 +318,7 @@ def _request(entry: Entry) -> Request:
         name=body["name"],
         email=body["email"],
         verified=body.get("verified", ""),
-        wanted=Wanted.model_validate(body["wanted"]),
+        wanted=wanted.model_copy(update={name: visible(text) for name, text in _texts(wanted).items()}),
         fits=Reason(body["fits"]),
         term=body["term"],
         time=entry.time,

@@ -12,10 +12,10 @@ from site_at_work import SAID
 
 from huizhen.data.catalogue.jsonld import Record, read_record, record_bytes
 from huizhen.data.catalogue.record import Description, Facts
-from huizhen.errors import PolicyError
+from huizhen.errors import InvalidInputError, PolicyError
 from huizhen.ledger.signing import SigningKey
 from huizhen.portal import access
-from huizhen.portal.access import Desk
+from huizhen.portal.access import REQUEST, Desk
 from huizhen.portal.roles import Person, person_of
 
 KEY = SigningKey.generate()
@@ -126,3 +126,30 @@ def test_what_did_not_fit_when_asked_is_not_approved_later(desk: Desk) -> None:
     number = desk.ask(RITA, record("CC"), WANTED).number
     with pytest.raises(PolicyError, match="don't permit"):
         decide(desk, number, record("HMB"))
+
+
+@pytest.mark.parametrize("field", ["title", "description", "institution", "ethics_approval"])
+@pytest.mark.parametrize(
+    "sign",
+    ["\u202e", "\u2066", "\u200b", "\u200f", "\u2028", "\x1b", "\u00ad", "\u2060", "\U000e0041", "\r"],
+    ids=lambda sign: f"U+{ord(sign):04X}",
+)
+def test_no_sign_that_hides_or_turns_reaches_an_officer(desk: Desk, field: str, sign: str) -> None:
+    with pytest.raises(InvalidInputError, match="nobody sees") as caught:
+        desk.ask(RITA, record("HMB"), {**WANTED, field: f"Uni{sign}gro.live"})
+    assert caught.value.field == field
+    assert not desk.entries()
+
+
+def test_only_prose_has_lines(desk: Desk) -> None:
+    asked = desk.ask(RITA, record("HMB"), {**WANTED, "description": "one\r\ntwo\n\tthree 三"})
+    assert asked.wanted.description == "one\ntwo\n\tthree 三"
+    with pytest.raises(InvalidInputError, match="nobody sees"):
+        desk.ask(RITA, record("HMB"), {**WANTED, "title": "one\ntwo"})
+
+
+def test_an_old_request_with_such_signs_is_read_with_them_written_out(desk: Desk) -> None:
+    desk.ask(RITA, record("HMB"), WANTED)
+    body = desk.entries()[-1].body
+    old = desk.note(REQUEST, {**body, "wanted": {**body["wanted"], "title": "a \u202e b"}})
+    assert desk.request(RITA, old.index).wanted.title == "a \\u202e b"
