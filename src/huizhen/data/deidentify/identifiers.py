@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 from pydicom.dataset import Dataset
 
 from huizhen.data.deidentify.elements import texts_of, vr_of
+from huizhen.data.deidentify_text.folding import bare, fold
+from huizhen.data.deidentify_text.pinyin import readings
 
 __all__ = ["Identifiers", "identifiers_of"]
 
@@ -29,8 +32,16 @@ _NUMBERS = frozenset(
         0x00402017,  # Filler Order Number
     }
 )
-_LONG = 5
-"""Letters from which on a name is looked for within words."""
+_BIRTH, _PHONE = 0x00100030, 0x00102154
+_LONG, _JOINED = 5, 6
+"""Letters from which on a name is looked for within words, and across the signs between them."""
+
+_WHOLE = 6
+"""Figures from which on a number is looked for in values that are numbers themselves."""
+
+_DECIMAL = re.compile(r"[+-]?\d*\.?\d*(?:e[+-]?\d+)?")
+_BETWEEN = re.compile(r"[\W_]+")
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
 
 _PARTS = re.compile(r"[\s^=,.;:/\\\-_()\[\]]+")
 _PLAIN = frozenset(
@@ -41,7 +52,10 @@ _HAN = re.compile(r"[㐀-鿿豈-﫿]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identifiers:
-    """Lower-case `names` (words of names of persons) and `numbers` (their ids) of one file."""
+    """Lower-case `names` (words of names of persons; two words for short ones) and `numbers` of one file.
+
+    Numbers are ids, days of birth and telephone numbers, without what stands between their figures.
+    """
 
     names: frozenset[str]
     numbers: frozenset[str]
@@ -49,48 +63,114 @@ class Identifiers:
     def found_in(self, text: str) -> bool:
         """Tell whether a name or a number stands in `text`: short names as a word only, all else anywhere.
 
+        Signs nobody sees, other widths, accents, and what stands between letters or figures hide nothing.
+
         >>> who = Identifiers(names=frozenset({"simpson"}), numbers=frozenset({"00007041776"}))
-        >>> who.found_in("Chest of SIMPSON"), who.found_in("id00007041776x"), who.found_in("chest")
+        >>> who.found_in("Chest of SIMPSON"), who.found_in("id0000-7041-776x"), who.found_in("chest")
         (True, True, False)
         >>> Identifiers(names=frozenset({"ray", "weber"}), numbers=frozenset()).found_in("X-rays, FrauWeber")
         True
         """
-        lower = text.lower()
-        if any(number in lower for number in self.numbers):
+        lower = _read(text)
+        joined = "" if _DECIMAL.fullmatch(lower.strip()) else _BETWEEN.sub("", lower)
+        if any(number in lower or (len(number) >= _LONG and number in joined) for number in self.numbers):
             return True
-        if not self.names:
-            return False
-        return not self.names.isdisjoint(_PARTS.split(lower)) or any(
-            name in lower for name in self.names if len(name) >= _LONG or _HAN.match(name)
+        words = _PARTS.split(lower)
+        return not self.names.isdisjoint(words) or any(
+            _stands(name, lower, joined, f" {' '.join(words)} ") for name in self.names
         )
+
+    def found_in_number(self, text: str) -> bool:
+        """Tell whether a number of six figures or more stands in a whole part of a number or a UID.
+
+        >>> who = Identifiers(names=frozenset(), numbers=frozenset({"4711882", "0512"}))
+        >>> [who.found_in_number(text) for text in ("4711882", "4711882.0", "1.2.4711882", "0.471188", "512")]
+        [True, True, True, False, False]
+        """
+        parts = text.split(".") if text.count(".") > 1 else text.split(".")[:1]
+        figures = [one for number in self.numbers if len(one := number.lstrip("0")) >= _WHOLE]
+        return any(one in part for part in parts for one in figures)
+
+
+def _stands(name: str, lower: str, joined: str, words: str) -> bool:
+    """Tell whether a name stands in a text that is given as it is read, joined, and as words."""
+    if _HAN.match(name):
+        return name in lower or name in joined
+    if " " in name and f" {name} " in words:
+        return True
+    bare_name = name.replace(" ", "")
+    return (len(name) >= _LONG and name in lower) or (len(bare_name) >= _JOINED and bare_name in joined)
+
+
+def _read(text: str) -> str:
+    """Return a text in lower case, folded and without accents."""
+    if text.isascii() and text.isprintable():
+        return text.lower()
+    return bare(fold(text).text).lower()
 
 
 def identifiers_of(dataset: Dataset) -> Identifiers:
     """Return the names and numbers in a dataset and everything below it.
 
     A word of a name counts from three letters, or two Chinese characters, on; a number from four characters
-    with a digit on.
+    with a digit on. Chinese names count in pinyin too.
     """
     names: set[str] = set()
     numbers: set[str] = set()
-    for number, text in _said(dataset):
-        if number:
-            if len(text) >= 4 and any(char.isdigit() for char in text):
-                numbers.add(text.lower())
+    for tag, text in _said(dataset):
+        if tag == _BIRTH:
+            numbers.update(_days(text))
+        elif tag in _NUMBERS:
+            number = _BETWEEN.sub("", _read(text))
+            number = number[-9:] if tag == _PHONE and number.isdigit() else number
+            if len(number) >= 4 and any(char.isdigit() for char in number):
+                numbers.add(number)
         else:
-            names.update(part for part in _PARTS.split(text.lower()) if _is_name(part))
+            names.update(_names(text))
     return Identifiers(names=frozenset(names), numbers=frozenset(numbers))
 
 
-def _said(dataset: Dataset) -> Iterator[tuple[bool, str]]:
-    """Yield (whether it is a number, text) of all that names somebody."""
+def _said(dataset: Dataset) -> Iterator[tuple[int, str]]:
+    """Yield (tag, text) of all that names somebody; 0 for the tag of a name."""
     for tag in list(dataset.keys()):
         vr = vr_of(dataset, tag)
         if vr == "SQ" and not tag.is_private:
             for item in dataset[tag].value or ():
                 yield from _said(item)
-        elif vr == "PN" or tag in _NUMBERS:
-            yield from ((tag in _NUMBERS, text.strip()) for text in texts_of(dataset, tag))
+        elif vr == "PN" or tag in _NUMBERS or tag == _BIRTH:
+            named = int(tag) if tag in _NUMBERS or tag == _BIRTH else 0
+            yield from ((named, text.strip()) for text in texts_of(dataset, tag))
+
+
+def _days(text: str) -> Iterator[str]:
+    """Yield a day of birth in the orders in use."""
+    if re.fullmatch(r"[12]\d{7}", text):
+        year, month, day = text[:4], text[4:6], text[6:]
+        yield from (text, day + month + year, month + day + year)
+
+
+def _names(text: str) -> Iterator[str]:
+    """Yield what a person's name is looked for as: its words, short ones in pairs, Chinese ones in pinyin."""
+    for group in text.split("="):
+        lower = _read(group)
+        words = {*_PARTS.split(lower), *_PARTS.split(group.lower())}
+        yield from filter(_is_name, (*words, *(word.translate(_UMLAUTS) for word in words)))
+        parts = [part for part in _PARTS.split(lower) if part]
+        if all(_HAN.match(part) for part in parts):
+            yield from _in_pinyin("".join(parts))
+        elif len(parts) == 2 and max(map(len, parts)) < 3:
+            yield from (" ".join(parts), " ".join(parts[::-1]))
+
+
+def _in_pinyin(name: str) -> Iterator[str]:
+    """Yield a Chinese name, and how it is read, the surname of one or two characters first or last."""
+    if not 2 <= len(name) <= 4:
+        return
+    yield name
+    for read in product(*(sorted(readings(char)) for char in name)):
+        for at in (1, 2) if len(read) > 2 else (1,):
+            last, first = "".join(read[:at]), "".join(read[at:])
+            yield from (f"{last} {first}", f"{first} {last}")
 
 
 def _is_name(part: str) -> bool:

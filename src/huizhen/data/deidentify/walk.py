@@ -71,6 +71,9 @@ _CLASSES = (
     "CodingSchemeUID",
     "MappingResourceUID",
 )
+_LARGE = frozenset({"FD", "FL", "SL", "SV", "UL", "UV"})
+"""Numbers in binary that can be as long as an id or a day of birth."""
+
 _CLASS_LIKE = frozenset({0x00080117})
 """UI attributes that name a class, syntax or table, not an instance: by keyword, and Context UID."""
 
@@ -194,6 +197,8 @@ def _clean_unlisted(dataset: Dataset, tag: BaseTag, context: Context, where: str
         _clean_text(dataset, tag, vr, context, where, inside=inside)
     elif vr in ("AE", "AS", "CS", "DS", "IS"):
         _check(dataset, tag, vr, context, where)
+    elif vr in _LARGE and any(map(context.identifiers.found_in_number, texts_of(dataset, tag))):
+        _remove(dataset, tag, context, where, Rule.IDENTIFIER)
     else:
         context.note(where, Action.KEEP, Rule.UNLISTED)
 
@@ -214,6 +219,9 @@ def _clean_uid(dataset: Dataset, tag: BaseTag, context: Context, where: str) -> 
     keyword = keyword_for_tag(tag)
     if any(not is_legal(text, "UI") for text in texts):
         _remove(dataset, tag, context, where, Rule.ILLEGAL)
+    elif any(_gives_away(text.strip("\0 "), context) for text in texts):
+        replace_uids(dataset, tag, "UI", context)
+        context.note(where, Action.UID, Rule.IDENTIFIER)
     elif (
         tag in _CLASS_LIKE
         or any(part in keyword for part in _CLASSES)
@@ -224,6 +232,11 @@ def _clean_uid(dataset: Dataset, tag: BaseTag, context: Context, where: str) -> 
     else:
         replace_uids(dataset, tag, "UI", context)
         context.note(where, Action.UID, Rule.UNLISTED)
+
+
+def _gives_away(uid: str, context: Context) -> bool:
+    """Tell whether a UID that the standard doesn't register holds a number of the file's own patient."""
+    return uid not in UID_dictionary and context.identifiers.found_in_number(uid)
 
 
 def _clean_text(
@@ -248,7 +261,11 @@ def _check(dataset: Dataset, tag: BaseTag, vr: str, context: Context, where: str
     texts = texts_of(dataset, tag) if vr in ("AE", "CS") else raw_texts_of(dataset, tag)
     if any(not is_legal(text, vr) for text in texts):
         _remove(dataset, tag, context, where, Rule.ILLEGAL)
-    elif vr in ("AE", "CS") and any(context.identifiers.found_in(text) for text in texts):
+    elif any(
+        map(
+            context.identifiers.found_in if vr in ("AE", "CS") else context.identifiers.found_in_number, texts
+        )
+    ):
         _remove(dataset, tag, context, where, Rule.IDENTIFIER)
     else:
         context.note(where, Action.KEEP, Rule.UNLISTED)
