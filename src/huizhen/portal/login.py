@@ -74,7 +74,8 @@ class Provider:
 
         Raises `PolicyError` when the answer doesn't fit, `StageError` when the provider can't be reached.
         """
-        if flow is None or not hmac.compare_digest(given.get("state", ""), flow.state):
+        state = given.get("state", "").encode(errors="replace")
+        if flow is None or not hmac.compare_digest(state, flow.state.encode()):
             raise _refused("it answers no login that began in this browser")
         issuer = given.get("iss")
         promised = self._known().get("authorization_response_iss_parameter_supported") is True

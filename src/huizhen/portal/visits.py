@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 from fastapi import Depends, Request
 
 from huizhen.core.words import Language
-from huizhen.errors import PolicyError
+from huizhen.errors import InvalidInputError, PolicyError
 from huizhen.portal.office import Office
 from huizhen.portal.roles import Person, Right
 from huizhen.portal.sessions import Session
@@ -73,7 +73,13 @@ Visiting = Annotated[Visit, Depends(visiting)]
 
 
 async def form_of(request: Request, visit: Visiting) -> Mapping[str, list[str]]:
-    """Return a posted form's fields, if this session's own page posted it. Raises `PolicyError`."""
+    """Return a posted form's fields, if this session's own page posted it.
+
+    Raises `PolicyError`; `InvalidInputError` when it isn't in UTF-8.
+    """
+    kind = request.headers.get("content-type", "").lower().replace(" ", "").replace('"', "")
+    if "charset" in kind.replace("charset=utf-8", ""):
+        raise InvalidInputError("the form isn't in UTF-8", remedy="send it from the portal's own page")
     sent = await request.form(max_files=0, max_fields=200)
     fields: dict[str, list[str]] = {}
     for name, value in sent.multi_items():

@@ -350,3 +350,19 @@ def test_a_record_is_given_as_it_was_signed(house: House) -> None:
     assert got.headers["content-type"].startswith("application/ld+json")
     assert "attachment" in got.headers["content-disposition"]
     assert got.content == (Path(house.office.shelf.folder) / "north.jsonld").read_bytes()
+
+
+def test_what_is_no_plain_text_is_refused_and_breaks_nothing(house: House) -> None:
+    """A state beyond ASCII, and a form whose charset makes half signs."""
+    browser = house.browser()
+    browser.get("/login", follow_redirects=False)
+    assert browser.get("/callback?state=%C3%A9&code=x").status_code == 403
+    client = house.logged_in("rita")
+    fields = {"csrf": csrf_of(client), "title": "\\ud800 study", "description": "d", "institution": "i"}
+    parts = [f'--B\r\nContent-Disposition: form-data; name="{n}"\r\n\r\n{v}\r\n' for n, v in fields.items()]
+    path = f"/records/{record_name(client)}/request"
+    for charset in ("raw_unicode_escape", "idna", "utf-7", "; charset=utf-8; charset=idna"):
+        headers = {"Content-Type": f"multipart/form-data; boundary=B; charset={charset}"}
+        assert client.post(path, content="".join(parts) + "--B--\r\n", headers=headers).status_code == 400
+    headers = {"Content-Type": "multipart/form-data; boundary=B; charset=UTF-8"}
+    assert client.post(path, content="".join(parts) + "--B--\r\n", headers=headers).status_code == 200
