@@ -86,6 +86,14 @@ def test_a_table_that_isnt_understood_is_refused(tmp_path: Path, header: str, sa
         read_known(tmp_path / "known.csv")
 
 
+def test_a_table_without_a_header_is_refused_without_its_values(tmp_path: Path) -> None:
+    (tmp_path / "known.csv").write_text("4711882,ZHANG Wei\n4712,Ann\n")
+    with pytest.raises(DataError, match="column 1 of the table") as caught:
+        read_known(tmp_path / "known.csv")
+    assert "4711882" not in str(caught.value)
+    assert "ZHANG" not in str(caught.value)
+
+
 def test_headers_of_dicom_files_say_it_too(tmp_path: Path) -> None:
     data = Dataset()
     data.file_meta = FileMetaDataset()

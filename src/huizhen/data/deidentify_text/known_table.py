@@ -88,10 +88,10 @@ def read_known(path: Path) -> KnownPatients:
     patient, and what reading a table raises.
     """
     named = {column: _holds(column) for column in columns_of(path)}
-    strange = [column for column, holds in named.items() if holds is None]
+    strange = [number for number, holds in enumerate(named.values(), 1) if holds is None]
     if strange:
         raise DataError(
-            f"column {strange[0]!r} of the table of known values isn't understood",
+            f"column {strange[0]} of the table of known values isn't understood",
             remedy="call it patient, file, name, number, accession, birth_date, address, phone or email, or take it out",
             field="known",
             file=path.name,
