@@ -24,7 +24,15 @@ from huizhen.data.deidentify.options import Option
 from huizhen.data.deidentify.outcome import Fate, Reason
 from huizhen.data.deidentify.planting import Markers, found_in, plant_file, searched
 from huizhen.data.deidentify.policy import DeidPolicy, PixelPolicy
-from huizhen.data.deidentify.prepare import ACTIONS, IMAGES, PATIENTS, WAITING, Prepared, prepare
+from huizhen.data.deidentify.prepare import (
+    ACTIONS,
+    IMAGES,
+    PATIENTS,
+    WAITING,
+    Prepared,
+    _write_patients,
+    prepare,
+)
 from huizhen.data.deidentify.profile import Action
 from huizhen.data.deidentify.report import evidence_of, write_report
 from huizhen.data.readers.dicom_intake import find_headers
@@ -305,3 +313,9 @@ def test_the_secret_is_its_owners_alone(tmp_path: Path) -> None:
     path.write_text("short")
     with pytest.raises(StorageError, match="damaged"):
         open_secret(tmp_path)
+
+
+def test_no_spreadsheet_takes_a_patients_id_for_a_formula(tmp_path: Path) -> None:
+    _write_patients(tmp_path / "patients.csv", {"=1+1", "4711"}, Pseudonymiser(secret=b"k" * 32))
+    rows = (tmp_path / "patients.csv").read_text(encoding="utf-8").splitlines()
+    assert [row.split(",")[0] for row in rows] == ["patient", "4711", "'=1+1"]

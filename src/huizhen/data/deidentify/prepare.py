@@ -12,18 +12,17 @@ at the site lies in `state`: the journal, `waiting.jsonl`, which names the files
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import IO
 
 from huizhen.core.digests import Digest, digest_file, digest_value
 from huizhen.core.files import storage_error, write_bytes, write_json
 from huizhen.core.progress import Progress
+from huizhen.core.table_cells import csv_text
 from huizhen.data.deidentify.audits import AUDITS, last_audit
 from huizhen.data.deidentify.census import take_census
 from huizhen.data.deidentify.decisions import (
@@ -224,11 +223,8 @@ def _retract(images: Path, known: Known | None) -> None:
 
 def _write_patients(path: Path, patients: Iterable[str], who: Pseudonymiser) -> None:
     """Write which patient has which pseudonym, for the site's own tables of labels."""
-    text = StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(["patient", "pseudonym"])
-    rows.writerows((patient, who.patient(patient)) for patient in sorted(patients))
-    write_bytes(path, text.getvalue().encode("utf-8", "surrogateescape"))
+    rows = [["patient", "pseudonym"], *([one, who.patient(one)] for one in sorted(patients))]
+    write_bytes(path, csv_text(rows).encode("utf-8", "surrogateescape"))
 
 
 def _append(stream: IO[bytes], entry: Entry) -> None:
