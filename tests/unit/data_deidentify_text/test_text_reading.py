@@ -122,3 +122,9 @@ def test_an_encrypted_or_damaged_word_file_is_refused(data: bytes) -> None:
     with pytest.raises(Unreadable) as caught:
         text_of(data, ".docx")
     assert caught.value.reason is TextReason.DAMAGED
+
+
+@pytest.mark.parametrize("opening", ["<a", "<!", "</"])
+def test_a_page_of_open_tags_is_refused_at_once(opening: str) -> None:
+    assert _read(f"<p>hello</p>{opening * 500_000}".encode()) is TextReason.DAMAGED
+    assert "hello" in _read(b"<p>hello</p> 3 < 5")

@@ -30,6 +30,9 @@ _MARKS = (
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 _MOST_CONTROLS = 0.05
 _LARGEST_UNPACKED = 64 << 20
+_MOST_OPEN = 100
+"""Tags that no ">" ends, at the end of a page."""
+
 _BLOCKS = frozenset(
     [
         "p",
@@ -136,7 +139,9 @@ def text_of(data: bytes, suffix: str, *, encoding: str = "auto") -> str:
 
 
 def _of_page(text: str) -> str:
-    """Return what a page shows."""
+    """Return what a page shows. Raises `Unreadable` where many tags are open at its end: reading is quadratic."""
+    if text.count("<", text.rfind(">") + 1) > _MOST_OPEN:
+        raise Unreadable(TextReason.DAMAGED)
     reader = _Html()
     reader.feed(text)
     reader.close()
