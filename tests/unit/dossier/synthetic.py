@@ -254,7 +254,11 @@ def crossing_evidence() -> list[Evidence]:
     why, held = "the rules permit it", "the bounds of the site's policy don't hold"
     return [
         described(
-            "transfer/north/lead/updates", "transfer", flow | told | more, verdict=Verdict.PASS, reason=why
+            "transfer/north/lead/updates",
+            "transfer",
+            flow | told | more | {"replaced": ["CN-HGR"]},
+            verdict=Verdict.PASS,
+            reason=why,
         ),
         described(
             "transfer/lead/north/weights", "transfer", down | told | more, verdict=Verdict.PASS, reason=why

@@ -195,6 +195,8 @@ def test_what_crosses_borders_is_told_with_rules_and_documents(html: str) -> Non
     table = html.partition('id="table-transfer"')[2].partition("</table>")[0]
     for text in ("(CN) → the study lead (DE)", "（DE） → ", "CB-8-sensitive", "SCC-7", "model updates"):
         assert text in table
+    assert "Carried laws replaced by own files" in table
+    assert "CN-HGR" in table
 
 
 def test_moved_risks_are_told_beside_the_slope(html: str) -> None:
