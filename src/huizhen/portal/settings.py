@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -13,11 +12,11 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
     model_validator,
 )
 
 from huizhen.core.study_base import Name
+from huizhen.core.toml_file import place_of, read_toml
 from huizhen.errors import InvalidInputError
 from huizhen.federate.messages import Hex32
 
@@ -141,17 +140,14 @@ class Settings(BaseModel):
 
 def load_settings(path: Path) -> Settings:
     """Return the settings in a TOML file. Raises `InvalidInputError` that names the first wrong field."""
-    try:
-        return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise InvalidInputError(
-            f"{first['msg']} ({error.error_count()} problems in all)",
+    return read_toml(
+        path,
+        Settings,
+        wrong=lambda error: InvalidInputError(
+            f"{error.errors()[0]['msg']} ({error.error_count()} problems in all)",
             remedy="correct it: docs/how-to/run-a-catalogue-portal.md names every field",
-            field=".".join(map(str, first["loc"])) or None,
+            field=place_of(error),
             file=path.name,
-        ) from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidInputError(
-            "can't be read as TOML", remedy="check that the file is there and is TOML", file=path.name
-        ) from error
+        ),
+        unreadable=InvalidInputError,
+    )

@@ -7,12 +7,12 @@ pydantic_core._pydantic_core.ValidationError: ...
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from huizhen.core.toml_file import place_of, read_toml
 from huizhen.data.deidentify.options import Option
 from huizhen.errors import PolicyError
 
@@ -98,19 +98,13 @@ class DeidPolicy(BaseModel):
 
 def load_policy(path: Path) -> DeidPolicy:
     """Return the policy in a TOML file. Raises `PolicyError` when it is none."""
-    try:
-        return DeidPolicy.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise PolicyError(
-            f"is no policy of de-identification ({first['msg']})",
+    return read_toml(
+        path,
+        DeidPolicy,
+        wrong=lambda error: PolicyError(
+            f"is no policy of de-identification ({error.errors()[0]['msg']})",
             remedy="correct it; docs/explanation/de-identification.md names every key",
-            field=".".join(map(str, first["loc"])) or None,
+            field=place_of(error),
             file=path.name,
-        ) from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise PolicyError(
-            "can't be read as TOML",
-            remedy="check that the file is there and is TOML",
-            file=path.name,
-        ) from error
+        ),
+    )

@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from huizhen.core.toml_file import place_of, read_toml
 from huizhen.data.deidentify_text.kinds import Kind
 from huizhen.errors import PolicyError
 
@@ -52,22 +52,16 @@ class TextPolicy(BaseModel):
 
 def load_text_policy(path: Path) -> TextPolicy:
     """Return the policy in a TOML file. Raises `PolicyError` when it is none, or keeps names or ids."""
-    try:
-        policy = TextPolicy.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise PolicyError(
-            f"is no policy for texts ({first['msg']})",
+    policy = read_toml(
+        path,
+        TextPolicy,
+        wrong=lambda error: PolicyError(
+            f"is no policy for texts ({error.errors()[0]['msg']})",
             remedy="correct it; docs/explanation/text-de-identification.md names every key",
-            field=".".join(map(str, first["loc"])) or None,
+            field=place_of(error),
             file=path.name,
-        ) from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise PolicyError(
-            "can't be read as TOML",
-            remedy="check that the file is there and is TOML",
-            file=path.name,
-        ) from error
+        ),
+    )
     if {Kind.NAME, Kind.ID} & set(policy.keep):
         raise PolicyError(
             "keeps names or ids", remedy="take name and id out of keep", field="keep", file=path.name

@@ -9,13 +9,13 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from huizhen.core.digests import Digest, digest_value
+from huizhen.core.toml_file import place_of, read_toml
 from huizhen.errors import PolicyError
 
 __all__ = ["Bounds", "DisclosurePolicy", "Population", "Quasi", "Search", "Sensitive", "load_policy"]
@@ -173,17 +173,13 @@ class DisclosurePolicy(BaseModel):
 
 def load_policy(path: Path) -> DisclosurePolicy:
     """Return the policy in a TOML file. Raises `PolicyError` when it is none."""
-    try:
-        return DisclosurePolicy.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise PolicyError(
-            f"is no policy of disclosure ({first['msg']})",
+    return read_toml(
+        path,
+        DisclosurePolicy,
+        wrong=lambda error: PolicyError(
+            f"is no policy of disclosure ({error.errors()[0]['msg']})",
             remedy="correct it; docs/explanation/disclosure-risk.md names every key",
-            field=".".join(map(str, first["loc"])) or None,
+            field=place_of(error),
             file=path.name,
-        ) from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise PolicyError(
-            "can't be read as TOML", remedy="check that the file is there and is TOML", file=path.name
-        ) from error
+        ),
+    )

@@ -5,7 +5,6 @@ It is applied only if the policy's bounds hold of what would come out; else noth
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from huizhen.core.study_template import toml_value
 from huizhen.core.table_cells import csv_text
 from huizhen.core.table_text import columns_of, rows_of
+from huizhen.core.toml_file import place_of, read_toml
 from huizhen.data.disclosure.cells import blank_cells
 from huizhen.data.disclosure.ground import Ground, Node, Standing, bounds_hold, ground_of, standing
 from huizhen.data.disclosure.hierarchies import HIDDEN
@@ -109,19 +109,16 @@ def _tables(name: str, values: Mapping[str, Any]) -> Iterator[str]:
 
 def load_recoding(path: Path) -> Recoding:
     """Return the recoding in a TOML file. Raises `PolicyError` when it is none."""
-    try:
-        return Recoding.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        raise PolicyError(
+    return read_toml(
+        path,
+        Recoding,
+        wrong=lambda error: PolicyError(
             f"is no recoding ({error.errors()[0]['msg']})",
             remedy="make one with huizhen site risk",
-            field=".".join(map(str, error.errors()[0]["loc"])) or None,
+            field=place_of(error),
             file=path.name,
-        ) from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise PolicyError(
-            "can't be read as TOML", remedy="check that the file is there and is TOML", file=path.name
-        ) from error
+        ),
+    )
 
 
 def recode(path: Path, recoding: Recoding) -> tuple[str, Released]:

@@ -1,0 +1,43 @@
+"""A TOML file as a closed type: read in one way, so that every file is refused in the same words."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from huizhen.errors import HuizhenError, PolicyError
+
+__all__ = ["place_of", "read_toml"]
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_toml(
+    path: Path,
+    model: type[Model],
+    *,
+    wrong: Callable[[ValidationError], HuizhenError],
+    unreadable: type[HuizhenError] = PolicyError,
+) -> Model:
+    """Return what a TOML file says, as `model`.
+
+    Raises what `wrong` makes of a file that says something else, and `unreadable` of one that isn't there,
+    isn't text or isn't TOML.
+    """
+    try:
+        return model.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        raise wrong(error) from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise unreadable(
+            "can't be read as TOML", remedy="check that the file is there and is TOML", file=path.name
+        ) from error
+
+
+def place_of(error: ValidationError) -> str | None:
+    """Return where the first problem stands, as "bounds.k"; None where it is of the whole file."""
+    return ".".join(map(str, error.errors()[0]["loc"])) or None

@@ -1,0 +1,49 @@
+"""A TOML file as a closed type: what is wrong, unreadable or absent is told apart."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from huizhen.core.toml_file import place_of, read_toml
+from huizhen.errors import HuizhenError, InvalidInputError, PolicyError
+
+
+class Bounds(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    k: int
+
+
+class Policy(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    bounds: Bounds
+
+
+def wrong(error: ValidationError) -> HuizhenError:
+    return InvalidInputError("is none", remedy="mend it", field=place_of(error))
+
+
+def test_a_file_that_fits_is_the_type(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_text("[bounds]\nk = 5\n")
+    assert read_toml(tmp_path / "p.toml", Policy, wrong=wrong) == Policy(bounds=Bounds(k=5))
+
+
+@pytest.mark.parametrize(
+    ("text", "field"), [('[bounds]\nk = "x"\n', "bounds.k"), ("[bounds]\nk = 1\nz = 2\n", "bounds.z")]
+)
+def test_a_wrong_field_is_named(tmp_path: Path, text: str, field: str) -> None:
+    (tmp_path / "p.toml").write_text(text)
+    with pytest.raises(InvalidInputError, match="is none") as told:
+        read_toml(tmp_path / "p.toml", Policy, wrong=wrong)
+    assert told.value.field == field
+
+
+@pytest.mark.parametrize("content", [b"k = = 1", b"\xff\xfe", None], ids=["no TOML", "no text", "absent"])
+def test_what_cannot_be_read_names_the_file(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / "p.toml").write_bytes(content)
+    with pytest.raises(PolicyError, match="can't be read as TOML") as told:
+        read_toml(tmp_path / "p.toml", Policy, wrong=wrong)
+    assert told.value.file == "p.toml"
+    with pytest.raises(InvalidInputError, match="can't be read as TOML"):
+        read_toml(tmp_path / "p.toml", Policy, wrong=wrong, unreadable=InvalidInputError)
