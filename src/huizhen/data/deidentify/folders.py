@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -14,7 +14,7 @@ from huizhen.core.files import open_private, private_folder, storage_error, writ
 from huizhen.data.deidentify.profile import STANDARD
 from huizhen.errors import DataError
 
-__all__ = ["CLAIM", "claim", "keep_apart", "lines", "tidy"]
+__all__ = ["CLAIM", "claim", "claimed", "keep_apart", "keep_apart_from", "lines", "tidy"]
 
 CLAIM = "deid.json"
 """By which policy and key the folder is written."""
@@ -26,8 +26,13 @@ def keep_apart(folder: Path, out: Path, state: Path) -> None:
         raise DataError(
             "there is no such folder", remedy="name the folder of the raw files", file=folder.name
         )
+    keep_apart_from(out, state, reads=lambda one: one.is_relative_to(folder) or folder.is_relative_to(one))
+
+
+def keep_apart_from(out: Path, state: Path, *, reads: Callable[[Path], bool]) -> None:
+    """Raise `DataError` where `out` or `state` is what a run `reads`, or the site's folder would leave."""
     for one in (out, state):
-        if one.is_relative_to(folder) or folder.is_relative_to(one):
+        if reads(one):
             raise DataError(
                 "lies in the folder that is read, or the other way round",
                 remedy="choose a folder beside it",
@@ -43,18 +48,28 @@ def keep_apart(folder: Path, out: Path, state: Path) -> None:
 
 def claim(out: Path, run: Digest) -> None:
     """Note by which policy and key `out` is written. Raises `DataError` where it was by another."""
-    try:
-        found = json.loads((out / CLAIM).read_text(encoding="utf-8")) if (out / CLAIM).exists() else None
-    except (OSError, ValueError) as error:
-        raise DataError("is damaged", remedy="choose another folder for what leaves", file=CLAIM) from error
-    if found is None:
-        write_json(out / CLAIM, {"policy": run, "standard": STANDARD})
-    elif not isinstance(found, dict) or found.get("policy") != run:
+    if not claimed(out, CLAIM, {"policy": run, "standard": STANDARD}):
         raise DataError(
             "holds what another policy or another key released",
             remedy="choose another folder for what leaves, or use the same policy and key",
             file=out.name,
         )
+
+
+def claimed(out: Path, name: str, run: Mapping[str, str]) -> bool:
+    """Note in the file `name` by which `run` a folder is written, and tell whether it is this one's.
+
+    Runs are told apart by their "policy". Raises `DataError` where the file is damaged.
+    """
+    path = out / name
+    try:
+        found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    except (OSError, ValueError) as error:
+        raise DataError("is damaged", remedy="choose another folder for what leaves", file=name) from error
+    if found is None:
+        write_json(path, dict(run))
+        return True
+    return isinstance(found, dict) and found.get("policy") == run["policy"]
 
 
 def tidy(images: Path, *, known: Container[str] | None) -> None:

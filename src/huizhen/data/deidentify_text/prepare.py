@@ -15,9 +15,10 @@ from io import StringIO
 from pathlib import Path
 
 from huizhen.core.digests import Digest, digest_value
-from huizhen.core.files import storage_error, write_bytes, write_json, write_text
+from huizhen.core.files import storage_error, write_bytes, write_text
 from huizhen.core.progress import Progress
 from huizhen.core.table_cells import csv_text
+from huizhen.data.deidentify.folders import claimed, keep_apart_from
 from huizhen.data.deidentify.key import Pseudonymiser
 from huizhen.data.deidentify.outcome import Fate
 from huizhen.data.deidentify_text.cleaning import clean
@@ -284,34 +285,17 @@ def _write_lines(path: Path, values: list[object]) -> None:
 
 def _keep_apart(source: Source, out: Path, state: Path) -> None:
     """Raise `DataError` where what is written would lie in what is read, or the other way round."""
-    read = source.path.parent.resolve() if isinstance(source, TableSource) else source.folder.resolve()
-    for one in (out, state):
-        inside = one == read or (
-            not isinstance(source, TableSource) and (one.is_relative_to(read) or read.is_relative_to(one))
-        )
-        if inside:
-            raise DataError(
-                "lies in the folder that is read, or the other way round",
-                remedy="choose a folder beside it",
-                file=one.name,
-            )
-    if state.is_relative_to(out):
-        raise DataError(
-            "the site's folder lies in the folder that leaves",
-            remedy="choose another folder for what leaves",
-            file=out.name,
-        )
+    if isinstance(source, TableSource):
+        beside = source.path.parent.resolve()
+        keep_apart_from(out, state, reads=lambda one: one == beside)
+    else:
+        read = source.folder.resolve()
+        keep_apart_from(out, state, reads=lambda one: one.is_relative_to(read) or read.is_relative_to(one))
 
 
 def _claim(out: Path, run: Digest) -> None:
     """Note by which policy and key `out` is written. Raises `DataError` where it was by another."""
-    try:
-        found = json.loads((out / CLAIM).read_text(encoding="utf-8")) if (out / CLAIM).exists() else None
-    except (OSError, ValueError) as error:
-        raise DataError("is damaged", remedy="choose another folder for what leaves", file=CLAIM) from error
-    if found is None:
-        write_json(out / CLAIM, {"policy": run})
-    elif not isinstance(found, dict) or found.get("policy") != run:
+    if not claimed(out, CLAIM, {"policy": run}):
         raise DataError(
             "holds what another policy, key or table of known values released",
             remedy="choose another folder for what leaves, or use the same ones",
