@@ -1,8 +1,9 @@
 """Synthetic reports with planted identifiers, in English and Chinese: what bench_text_deid.py scores.
 
 Two sets, development and held-out, have their own templates, names, and forms of dates, numbers and places.
-The held-out one was written before the recognisers were, and they were never tuned on it. Nobody in it
-exists: telephone numbers, addresses and numbers are drawn at random.
+The held-out one was written before the recognisers were, and they were never tuned on it. A second held-out
+set is short texts of other kinds, written out by hand. Nobody in them exists: telephone numbers, addresses
+and numbers are drawn at random or made up.
 """
 # ruff: noqa: E501 - forms of values, one a line
 
@@ -23,8 +24,9 @@ from huizhen.core.streams import stream
 
 __all__ = ["SETS", "Document", "Planted", "documents"]
 
-SETS = ("development", "heldout")
+SETS = ("development", "heldout", "second")
 _FOLDER = Path(__file__).parent / "text_deid_corpus"
+_MARKED = re.compile(r"\[\[(\w+):(.+?)\]\]")
 _SLOT = re.compile(r"\{(\w+)(?:\.(\w+))?\}")
 _HAN_DIGITS = "〇一二三四五六七八九"
 _MONTHS = [
@@ -74,7 +76,13 @@ def _table(name: str) -> dict[str, Any]:
 
 
 def documents(which: str, *, each: int, seed: int = 0) -> list[Document]:
-    """Return `each` documents of every template of a set."""
+    """Return `each` documents of every template of a set; each of the second one as it is written, once."""
+    if which == "second":
+        return [
+            _marked(language, i)
+            for language in ("en", "zh")
+            for i in range(len(_table(which)[language]["documents"]))
+        ]
     made = []
     for language in ("en", "zh"):
         for number, template in enumerate(_table(which)[language]["documents"]):
@@ -83,6 +91,25 @@ def documents(which: str, *, each: int, seed: int = 0) -> list[Document]:
                 name = f"{which}-{language}-{number}-{copy}"
                 made.append(_Writer(which=which, language=language, draw=draw).write(name, template))
     return made
+
+
+def _marked(language: str, number: int) -> Document:
+    """Return a document of the second set without its marks."""
+    written = _table("second")[language]["documents"][number]
+    text, planted, at = "", [], 0
+    for mark in _MARKED.finditer(written):
+        text += written[at : mark.start()]
+        planted.append(Planted(kind=mark[1], start=len(text), end=len(text) + len(mark[2])))
+        text, at = text + mark[2], mark.end()
+    name = f"second-{language}-{number}"
+    return Document(
+        name=name,
+        language=language,
+        patient=name,
+        text=text + written[at:] + "\n",
+        planted=tuple(planted),
+        days={},
+    )
 
 
 def _one(draw: Draw, of: Any) -> Any:
