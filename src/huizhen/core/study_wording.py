@@ -61,6 +61,8 @@ WORDS: Mapping[str, tuple[str, str]] = {
     "missing": ("is missing", "add it"),
     "string_type": ("must be text", "put it in quotes"),
     "int_type": ("must be a whole number", "write it without quotes or decimals"),
+    "int_parsing": ("must be a whole number", "write it without quotes or decimals"),
+    "float_parsing": ("must be a number", "write it without quotes"),
     "int_from_float": ("must be a whole number", "write it without decimals"),
     "float_type": ("must be a number", "write it without quotes"),
     "bool_type": ("must be true or false", "write true or false, without quotes"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +18,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_toml(
-    path: Path,
+    path: Path | Traversable,
     model: type[Model],
     *,
     wrong: Callable[[ValidationError], HuizhenError],
@@ -34,8 +35,15 @@ def read_toml(
         raise wrong(error) from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise unreadable(
-            "can't be read as TOML", remedy="check that the file is there and is TOML", file=path.name
+            f"can't be read as TOML ({_reason(error)})",
+            remedy="check that the file is there and is TOML",
+            file=path.name,
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return why a file isn't TOML: where its text stops being that, or only of what kind the error is."""
+    return str(error) if isinstance(error, tomllib.TOMLDecodeError) else type(error).__name__
 
 
 def place_of(error: ValidationError) -> str | None:

@@ -6,7 +6,6 @@ may see; the site goes on serving other studies.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection
 from datetime import datetime, time
 from fnmatch import fnmatchcase
@@ -15,7 +14,9 @@ from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from huizhen.errors import PolicyError
+from huizhen.core.toml_file import read_toml
+from huizhen.core.toml_problem import problem_in
+from huizhen.errors import PolicyError, StorageError
 
 POLICY = "policy.toml"
 _ANY = "*"
@@ -180,22 +181,21 @@ class SitePolicy(BaseModel):
 def load_policy(folder: Path) -> SitePolicy:
     """Return the policy in a site's folder. Raises `PolicyError` that names file and field."""
     path = folder / POLICY
+
+    def wrong(error: ValidationError) -> PolicyError:
+        told = problem_in(error, SitePolicy, remedy="see docs/reference/site-policy.md for every field")
+        return PolicyError(
+            f"{told.reason} ({error.error_count()} problems in all)",
+            remedy=told.remedy,
+            field=told.field or None,
+            file=str(path),
+        )
+
     try:
-        return SitePolicy.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        reason = str(error) if isinstance(error, tomllib.TOMLDecodeError) else type(error).__name__
-        raise PolicyError(  # the lead is told: no path may stand in it
-            f"the site's policy can't be read ({reason})",
-            remedy="restore it or write a new one",
-            file=str(path),
-        ) from error
-    except ValidationError as error:
-        first = error.errors()[0]
+        return read_toml(path, SitePolicy, wrong=wrong, unreadable=StorageError)
+    except StorageError as error:  # the lead is told the message alone, so that it says of what it is
         raise PolicyError(
-            f"{first['msg']} ({error.error_count()} problems in all)",
-            remedy="see docs/reference/site-policy.md for every field",
-            field=".".join(map(str, first["loc"])) or None,
-            file=str(path),
+            f"the site's policy {error.message}", remedy="restore it or write a new one", file=str(path)
         ) from error
 
 

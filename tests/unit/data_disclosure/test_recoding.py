@@ -94,9 +94,9 @@ def test_a_changed_recoding_is_refused(
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("[quasi.age]\nbands = [0]", "greater than 0"),
+        ("[quasi.age]\nbands = [0]", "must be above 0"),
         ("[quasi.age]\n[sensitive.age]", "named in two parts"),
-        ("[bounds]\nk = 3", "Field required"),
+        ("[bounds]\nk = 3", "is missing"),
         ("[quasi.age]\n[sensitive.dx]\ndistance = 'hierarchical'", "go together"),
         ("[quasi.age]\n[population]\nsize = 5\ntable = 'a'", "either table or size"),
         ("quasi = ", "TOML"),

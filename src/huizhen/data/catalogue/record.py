@@ -6,7 +6,6 @@ there is mandatory here, but the health data access body, which may wait while n
 
 from __future__ import annotations
 
-import tomllib
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -21,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from huizhen.core.toml_file import read_toml
 from huizhen.data.catalogue.disclosure import Disclosure
 from huizhen.data.consent.record import said_of
 from huizhen.errors import DataError, HuizhenError
@@ -183,16 +183,7 @@ class Catalogue(BaseModel):
 
 def load_catalogue(path: Path) -> Catalogue:
     """Return a site's `catalogue.toml`. Raises `DataError` that names the first wrong field and a remedy."""
-    try:
-        return Catalogue.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        raise described(error, path.name) from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DataError(
-            "can't be read as TOML",
-            remedy="make one with: huizhen catalogue new FOLDER",
-            file=path.name,
-        ) from error
+    return read_toml(path, Catalogue, wrong=lambda error: described(error, path.name), unreadable=DataError)
 
 
 def described(error: ValidationError, file: str | None) -> DataError:

@@ -12,6 +12,7 @@ from huizhen.data.disclosure.ground import Ground, ground_of, standing
 from huizhen.data.disclosure.lattice import Chosen, search
 from huizhen.data.disclosure.measures import Measures, measured
 from huizhen.data.disclosure.microdata import Microdata, read_microdata
+from huizhen.data.disclosure.naming import check_columns, named_by
 from huizhen.data.disclosure.policy import DisclosurePolicy
 from huizhen.data.disclosure.recoding import Released, release_of
 
@@ -66,9 +67,11 @@ def assess(path: Path, policy: DisclosurePolicy, *, progress: Progress | None = 
     policy's levels don't fit its values.
     """
     held = columns_of(path)
-    data = read_microdata(path, columns_asked(policy), patient=policy.patient)
+    check_columns(policy, held, path.name)
     named = {*policy.quasi, *policy.sensitive, *policy.keep}
-    return assess_data(data, policy, held_back=len(set(held) - named), progress=progress)
+    with named_by(policy, path):
+        data = read_microdata(path, columns_asked(policy), patient=policy.patient)
+        return assess_data(data, policy, held_back=len(set(held) - named), progress=progress)
 
 
 def assess_data(

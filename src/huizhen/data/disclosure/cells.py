@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from huizhen.data.disclosure.classes import combined, counted_pairs
+from huizhen.data.disclosure.classes import combined
 from huizhen.data.disclosure.ground import Ground, Standing, failing_classes, level_losses, unmixed
 from huizhen.data.disclosure.microdata import Codes
 from huizhen.data.disclosure.policy import Bounds
@@ -96,10 +96,7 @@ def _enough(
         sizes = np.bincount(pairs // ground.people, minlength=classes)
     safe = sizes >= bounds.least_class
     for one in ground.guarded:
-        of, value, rows = one.pairs
-        inside = ids[of] >= 0
-        pairs_in = counted_pairs(ids[of[inside]], value[inside], one.values, rows[inside])
-        safe &= ~unmixed(pairs_in, classes, one.rule)
+        safe &= ~unmixed(one.of_classes(ids), classes, one.rule)
     return where[safe[small]]
 
 

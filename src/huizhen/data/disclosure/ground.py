@@ -15,7 +15,9 @@ from huizhen.data.disclosure.diversity import Pairs, distinct_values, entropy_va
 from huizhen.data.disclosure.hierarchies import Hierarchy, hierarchy_of
 from huizhen.data.disclosure.loss import bits_lost, discernibility
 from huizhen.data.disclosure.microdata import Codes, Column, Microdata, column_of
+from huizhen.data.disclosure.ordering import in_order
 from huizhen.data.disclosure.policy import Bounds, DisclosurePolicy, Sensitive
+from huizhen.data.disclosure.risk import prosecutor
 from huizhen.errors import PolicyError
 
 __all__ = [
@@ -39,13 +41,41 @@ Node = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Guarded:
-    """A sensitive column: its rule, the pairs of (group, value, rows) and the tree above its values."""
+    """A sensitive column: its rule, the pairs of (group, value, rows) and the tree above its values.
+
+    Where patients have several rows, a pair is there once for each of its `holders` (pairs,): a patient who
+    has one value ten times has it once.
+    """
 
     name: str
     rule: Sensitive
     pairs: Pairs
     values: int
     tree: tuple[Codes, ...] = ()
+    holders: Codes | None = None
+
+    def of_classes(self, ids: Codes) -> Pairs:
+        """Return (class, value, patients) for the classes `ids` (groups,); those of class -1 are left out."""
+        of, value, rows = self.pairs
+        inside = ids[of] >= 0
+        classes, value, rows = ids[of[inside]], value[inside], rows[inside]
+        if self.holders is not None:
+            people = int(self.holders.max(initial=0)) + 1
+            once = np.unique((classes * self.values + value) * people + self.holders[inside]) // people
+            classes, value, rows = once // self.values, once % self.values, np.ones(len(once), np.int64)
+        return counted_pairs(classes, value, self.values, rows)
+
+    def of_everybody(self, ids: Codes, kept: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Return (values,): the share of each value among patients in a class that is `kept` (classes,)."""
+        of, value, rows = self.pairs
+        inside = (ids[of] >= 0) & kept[ids[of]]
+        value, rows = value[inside], rows[inside]
+        if self.holders is not None:
+            people = int(self.holders.max(initial=0)) + 1
+            value = np.unique(value * people + self.holders[inside]) // people
+            rows = np.ones(len(value), np.int64)
+        counts = np.bincount(value, weights=rows, minlength=self.values)
+        return counts / max(1.0, float(counts.sum()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -95,6 +125,20 @@ class Ground:
             return int(sizes[classes].sum())
         return len(np.unique(self.members[1][classes[ids[self.members[0]]]]))
 
+    def exposed(self, ids: Codes, classes: NDArray[np.bool_], sizes: Codes) -> tuple[Codes, Codes]:
+        """Return sizes of classes, and of how many patients each is the smallest class that they are in.
+
+        Only `classes` (classes,) count. A patient with rows in several classes is found by the smallest.
+        """
+        if self.members is None:
+            return sizes[classes], sizes[classes]
+        of, who = ids[self.members[0]], self.members[1]
+        inside = classes[of]
+        smallest = np.full(self.people, np.iinfo(np.int64).max)
+        np.minimum.at(smallest, who[inside], sizes[of[inside]])
+        found, patients = np.unique(smallest[np.unique(who[inside])], return_counts=True)
+        return found, patients.astype(np.int64)
+
 
 def ground_of(data: Microdata, policy: DisclosurePolicy) -> Ground:
     """Return the ground of a table under a policy. Raises `PolicyError` where its levels don't nest."""
@@ -117,7 +161,7 @@ def ground_of(data: Microdata, policy: DisclosurePolicy) -> Ground:
         members=members,
         people=data.people,
         guarded=tuple(
-            _guarded(column, rule, group)
+            _guarded(column, rule, group, data.patients)
             for column, rule in zip(data.of(list(policy.sensitive)), policy.sensitive.values(), strict=True)
         ),
         bits=bits,
@@ -125,7 +169,8 @@ def ground_of(data: Microdata, policy: DisclosurePolicy) -> Ground:
     )
 
 
-def _guarded(column: Column, rule: Sensitive, group: Codes) -> Guarded:
+def _guarded(column: Column, rule: Sensitive, group: Codes, patients: Codes | None) -> Guarded:
+    column = in_order(column, rule)
     tree = tuple(_joined(column, level, k) for k, level in enumerate(rule.groups))
     for below, above in itertools.pairwise(tree):
         both = set(zip(below.tolist(), above.tolist(), strict=True))
@@ -136,8 +181,14 @@ def _guarded(column: Column, rule: Sensitive, group: Codes) -> Guarded:
                 field=f"sensitive.{column.name}.groups",
             )
     values = len(column.values)
-    pairs = counted_pairs(group, column.codes, values)
-    return Guarded(name=column.name, rule=rule, pairs=pairs, values=values, tree=tree)
+    if patients is None:
+        pairs = counted_pairs(group, column.codes, values)
+        return Guarded(name=column.name, rule=rule, pairs=pairs, values=values, tree=tree)
+    people = int(patients.max(initial=0)) + 1
+    once = np.unique((group * values + column.codes) * people + patients)
+    of, value = once // people // values, once // people % values
+    pairs = (of, value, np.ones(len(once), np.int64))
+    return Guarded(name=column.name, rule=rule, pairs=pairs, values=values, tree=tree, holders=once % people)
 
 
 def _joined(column: Column, groups: dict[str, str], level: int) -> Codes:
@@ -186,23 +237,24 @@ def standing(ground: Ground, node: Node, bounds: Bounds) -> Standing:
         sizes=sizes,
         failing=failing,
         suppressed=out,
-        holds=bounds_hold(ground, kept, out, bounds),
+        holds=bounds_hold(ground, ground.exposed(ids, ~failing, sizes), out, bounds),
         entropy=entropy_loss(ground, node, failing[ids]),
         discernibility=discernibility(kept, suppressed=out),
     )
 
 
-def bounds_hold(ground: Ground, kept: Codes, suppressed: int, bounds: Bounds) -> bool:
-    """Tell whether the bounds over all patients hold of the classes that stay, and somebody does."""
-    people = int(kept.sum())
-    if not people or suppressed > math.floor(bounds.suppress * ground.people + 1e-9):
+def bounds_hold(ground: Ground, exposed: tuple[Codes, Codes], suppressed: int, bounds: Bounds) -> bool:
+    """Tell whether the bounds over all patients hold of those who stay, and somebody does.
+
+    `exposed`: what `Ground.exposed` says of the classes that stay.
+    """
+    sizes, patients = exposed
+    if not len(sizes) or suppressed > math.floor(bounds.suppress * ground.people + 1e-9):
         return False
-    if bounds.average_risk is not None and len(kept) / people > bounds.average_risk + 1e-12:
+    risk = prosecutor(sizes, patients, above=bounds.threshold)
+    if bounds.average_risk is not None and risk.average > bounds.average_risk + 1e-12:
         return False
-    if bounds.share_above is None:
-        return True
-    above = kept[1.0 / np.maximum(kept, 1) > bounds.threshold + 1e-12]
-    return float(above.sum() / people) <= bounds.share_above + 1e-12
+    return bounds.share_above is None or risk.share_above <= bounds.share_above + 1e-12
 
 
 def entropy_loss(ground: Ground, node: Node, out: NDArray[np.bool_] | None = None) -> float:
@@ -239,8 +291,7 @@ def failing_classes(ground: Ground, ids: Codes, sizes: Codes, bounds: Bounds) ->
     failing = sizes < bounds.least_class
     found = []
     for one in ground.guarded:
-        of, value, rows = one.pairs
-        pairs = counted_pairs(ids[of], value, one.values, rows)
+        pairs = one.of_classes(ids)
         failing |= unmixed(pairs, len(sizes), one.rule)
         if one.rule.t is not None:
             found.append((one, pairs))
@@ -248,7 +299,7 @@ def failing_classes(ground: Ground, ids: Codes, sizes: Codes, bounds: Bounds) ->
     while grown:
         before = failing.sum()
         for one, pairs in found:
-            failing |= distances(one, pairs, ~failing) > (one.rule.t or 0.0) + 1e-9
+            failing |= distances(one, pairs, ids, ~failing) > (one.rule.t or 0.0) + 1e-9
         grown = before < failing.sum() < len(failing)
     return failing
 
@@ -265,13 +316,11 @@ def unmixed(pairs: Pairs, classes: int, rule: Sensitive) -> NDArray[np.bool_]:
     return failing
 
 
-def distances(one: Guarded, pairs: Pairs, kept: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Return how far each class (classes,) lies from all that are `kept`; 0 of those that aren't."""
-    inside = kept[pairs[0]]
-    if not inside.any():
+def distances(one: Guarded, pairs: Pairs, ids: Codes, kept: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return how far each class (classes,) lies from everybody in those `kept`; 0 of those that aren't."""
+    if not kept.any():
         return np.zeros(len(kept))
-    whole = np.bincount(pairs[1][inside], weights=pairs[2][inside], minlength=one.values)
-    whole = whole / whole.sum()
+    whole = one.of_everybody(ids, kept)
     match one.rule.distance:
         case "equal":
             found = equal_distance(pairs, len(kept), whole)

@@ -17,7 +17,7 @@ from huizhen.data.disclosure.microdata import Codes, Column, column_of, number_o
 from huizhen.data.disclosure.policy import Quasi
 from huizhen.errors import PolicyError
 
-__all__ = ["HIDDEN", "Hierarchy", "Level", "hierarchy_of", "kind_of"]
+__all__ = ["HIDDEN", "Hierarchy", "Level", "day_of", "hierarchy_of", "kind_of"]
 
 HIDDEN = "*"
 OTHER = "other"
@@ -91,7 +91,7 @@ def kind_of(column: Column) -> str:
     ('date', 'category')
     """
     held = [value for value in column.values if value]
-    if held and all(_day(value) is not None for value in held):
+    if held and all(day_of(value) is not None for value in held):
         return "date"
     numbers = sum(number_of(value) is not None for value in held)
     return "numeric" if len(held) > _MANY and numbers >= 0.9 * len(held) else "category"
@@ -155,7 +155,7 @@ def _called(step: str) -> str:
     return f"{unit}:{number}" if number else unit
 
 
-def _day(text: str) -> date | None:
+def day_of(text: str) -> date | None:
     """Return the day of a cell written as 2026-11-23, 2026/11/23 or 20261123, with or without a time."""
     first = text.strip().replace("/", "-").partition("T")[0].partition(" ")[0]
     for form in ("%Y-%m-%d", "%Y%m%d"):
@@ -168,7 +168,7 @@ def _day(text: str) -> date | None:
 
 def _period(value: str, step: str) -> str:
     """Return the month, quarter, year or years of a day; what is none keeps itself."""
-    found = _day(value)
+    found = day_of(value)
     if found is None:
         return value
     match step:

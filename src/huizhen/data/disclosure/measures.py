@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from huizhen.data.disclosure.classes import counted_pairs
 from huizhen.data.disclosure.diversity import distinct_values, entropy_values, recursive_ratio
 from huizhen.data.disclosure.ground import Ground, distances
 from huizhen.data.disclosure.policy import DisclosurePolicy
@@ -37,7 +36,7 @@ class Mixed:
 class Measures:
     """What is true of a table's patients, each a fact about this table and no estimate.
 
-    `sizes` are the patients in classes of each of `SIZES`.
+    `sizes` are the patients whose smallest class is of each of `SIZES`.
     """
 
     patients: int
@@ -60,27 +59,27 @@ def measured(
     """Return the measures of the classes `ids` (groups,) of `sizes` (classes,) without those `failing`."""
     kept = np.ones(len(sizes), np.bool_) if failing is None else ~failing
     stay = sizes[kept]
+    smallest, patients = ground.exposed(ids, kept, sizes)
     return Measures(
         patients=ground.people_in(ids, kept, sizes),
         classes=len(stay),
         k=int(stay.min()) if len(stay) else 0,
-        unique=int((stay == 1).sum()),
-        prosecutor=prosecutor(stay, above=policy.bounds.threshold),
+        unique=int(patients[smallest == 1].sum()),
+        prosecutor=prosecutor(smallest, patients, above=policy.bounds.threshold),
         marketer=marketer(stay),
-        sizes=tuple(_within(stay, low, high) for low, high in SIZES),
+        sizes=tuple(_within(smallest, patients, low, high) for low, high in SIZES),
         mixed=tuple(_mixed(ground, ids, kept, k) for k in range(len(ground.guarded))) if len(stay) else (),
     )
 
 
-def _within(sizes: NDArray[np.int64], low: int, high: int | None) -> int:
+def _within(sizes: NDArray[np.int64], patients: NDArray[np.int64], low: int, high: int | None) -> int:
     inside = (sizes >= low) & (sizes <= (high or np.inf))
-    return int(sizes[inside].sum())
+    return int(patients[inside].sum())
 
 
 def _mixed(ground: Ground, ids: NDArray[np.int64], kept: NDArray[np.bool_], index: int) -> Mixed:
     one = ground.guarded[index]
-    of, value, rows = one.pairs
-    pairs = counted_pairs(ids[of], value, one.values, rows)
+    pairs = one.of_classes(ids)
     ranks = one.rule.recursive[1] if one.rule.recursive else 2
     return Mixed(
         column=one.name,
@@ -88,6 +87,6 @@ def _mixed(ground: Ground, ids: NDArray[np.int64], kept: NDArray[np.bool_], inde
         entropy=float(entropy_values(pairs, len(kept))[kept].min()),
         recursive=float(recursive_ratio(pairs, len(kept), l=ranks)[kept].max()),
         ranks=ranks,
-        t=float(distances(one, pairs, kept)[kept].max()),
+        t=float(distances(one, pairs, ids, kept)[kept].max()),
         distance=one.rule.distance,
     )

@@ -12,10 +12,11 @@ import math
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from huizhen.core.digests import Digest, digest_value
-from huizhen.core.toml_file import place_of, read_toml
+from huizhen.core.toml_file import read_toml
+from huizhen.core.toml_problem import problem_in
 from huizhen.errors import PolicyError
 
 __all__ = ["Bounds", "DisclosurePolicy", "Population", "Quasi", "Search", "Sensitive", "load_policy"]
@@ -58,6 +59,8 @@ class Sensitive(BaseModel):
     """c and l."""
     t: Share | None = None
     distance: Literal["equal", "ordered", "hierarchical"] = "equal"
+    order: tuple[str, ...] = ()
+    """ordered: the values from least to most, where they are neither numbers nor days."""
     groups: tuple[dict[str, str], ...] = ()
     """hierarchical: the group of every value, from fine to coarse."""
 
@@ -65,6 +68,8 @@ class Sensitive(BaseModel):
     def _groups_for_a_tree(self) -> Self:
         if (self.distance == "hierarchical") != bool(self.groups):
             raise ValueError('groups and distance = "hierarchical" go together')
+        if self.order and (self.distance != "ordered" or len(set(self.order)) < len(self.order)):
+            raise ValueError('order goes with distance = "ordered", each value once')
         return self
 
 
@@ -157,6 +162,7 @@ class DisclosurePolicy(BaseModel):
     genotypes: Genotypes | None = None
     smallest: Annotated[int, Field(ge=1)] = 10
     """Counts of fewer patients are not shown in a report."""
+    _file: str | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _one_part_a_column(self) -> Self:
@@ -166,6 +172,20 @@ class DisclosurePolicy(BaseModel):
         return self
 
     @property
+    def file(self) -> str | None:
+        """The name of the file that the policy was read from, for messages."""
+        return self._file
+
+    def fields(self) -> list[tuple[str, str]]:
+        """Return each column that the policy names, with the key that names it."""
+        found = [("patient", self.patient)] if self.patient else []
+        found += [("keep", name) for name in self.keep]
+        found += [(f"quasi.{name}", name) for name in self.quasi]
+        found += [(f"sensitive.{name}", name) for name in self.sensitive]
+        found += [("outcome.column", self.outcome.column)] if self.outcome else []
+        return found + ([("rare_disease.column", self.rare_disease.column)] if self.rare_disease else [])
+
+    @property
     def digest(self) -> Digest:
         """The digest of what the policy says."""
         return digest_value(self.model_dump(mode="json"))
@@ -173,13 +193,18 @@ class DisclosurePolicy(BaseModel):
 
 def load_policy(path: Path) -> DisclosurePolicy:
     """Return the policy in a TOML file. Raises `PolicyError` when it is none."""
-    return read_toml(
-        path,
-        DisclosurePolicy,
-        wrong=lambda error: PolicyError(
-            f"is no policy of disclosure ({error.errors()[0]['msg']})",
-            remedy="correct it; docs/explanation/disclosure-risk.md names every key",
-            field=place_of(error),
+
+    def wrong(error: ValidationError) -> PolicyError:
+        told = problem_in(
+            error, DisclosurePolicy, remedy="correct it; docs/explanation/disclosure-risk.md names every key"
+        )
+        return PolicyError(
+            f"is no policy of disclosure ({told.reason})",
+            remedy=told.remedy,
+            field=told.field or None,
             file=path.name,
-        ),
-    )
+        )
+
+    found = read_toml(path, DisclosurePolicy, wrong=wrong)
+    found._file = path.name
+    return found

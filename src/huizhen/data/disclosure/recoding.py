@@ -12,16 +12,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from huizhen.core.study_template import toml_value
 from huizhen.core.table_cells import csv_text
 from huizhen.core.table_text import columns_of, rows_of
-from huizhen.core.toml_file import place_of, read_toml
+from huizhen.core.toml_file import read_toml
+from huizhen.core.toml_problem import problem_in
 from huizhen.data.disclosure.cells import blank_cells
 from huizhen.data.disclosure.ground import Ground, Node, Standing, bounds_hold, ground_of, standing
 from huizhen.data.disclosure.hierarchies import HIDDEN
 from huizhen.data.disclosure.microdata import microdata_of
+from huizhen.data.disclosure.naming import named_by
 from huizhen.data.disclosure.policy import DisclosurePolicy
 from huizhen.errors import DataError, PolicyError
 
@@ -65,7 +67,10 @@ def release_of(ground: Ground, found: Standing, policy: DisclosurePolicy) -> Rel
     """
     blanked = blank_cells(ground, found, policy.bounds) if policy.search.suppress == "cells" else None
     if blanked is not None and bounds_hold(
-        ground, blanked.sizes[~blanked.failing], blanked.suppressed, policy.bounds
+        ground,
+        ground.exposed(blanked.ids, ~blanked.failing, blanked.sizes),
+        blanked.suppressed,
+        policy.bounds,
     ):
         return Released(
             standing=found,
@@ -109,16 +114,19 @@ def _tables(name: str, values: Mapping[str, Any]) -> Iterator[str]:
 
 def load_recoding(path: Path) -> Recoding:
     """Return the recoding in a TOML file. Raises `PolicyError` when it is none."""
-    return read_toml(
-        path,
-        Recoding,
-        wrong=lambda error: PolicyError(
-            f"is no recoding ({error.errors()[0]['msg']})",
-            remedy="make one with huizhen site risk",
-            field=place_of(error),
+
+    def wrong(error: ValidationError) -> PolicyError:
+        told = problem_in(error, Recoding, remedy="make one with huizhen site risk")
+        return PolicyError(
+            f"is no recoding ({told.reason})",
+            remedy=told.remedy,
+            field=told.field or None,
             file=path.name,
-        ),
-    )
+        )
+
+    found = read_toml(path, Recoding, wrong=wrong)
+    found.policy._file = path.name
+    return found
 
 
 def recode(path: Path, recoding: Recoding) -> tuple[str, Released]:
@@ -153,6 +161,14 @@ def _released(path: Path, recoding: Recoding) -> tuple[Ground, Released, list[Ma
         raise DataError(
             f"no column {', '.join(absent)}", remedy="give the table that was assessed", file=path.name
         )
+    with named_by(policy, path):
+        return _made(path, recoding, held, named)
+
+
+def _made(
+    path: Path, recoding: Recoding, held: Sequence[str], named: set[str]
+) -> tuple[Ground, Released, list[Mapping[str, str]], list[str]]:
+    policy = recoding.policy
     rows = list(rows_of(path, held))
     cells = {name: [row[name] for row in rows] for name in (*policy.quasi, *policy.sensitive)}
     who = [row[policy.patient] for row in rows] if policy.patient else None

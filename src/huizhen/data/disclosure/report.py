@@ -148,6 +148,8 @@ def _row(bound: str, value: float, found: Assessment, of: Of, column: str = "") 
             return None, None
         number = float(of(one))
         inside = number >= value - 1e-9 if least else number <= value + 1e-9
+        if bound == "recursive":  # the commonest value's count must be below c times the rest's
+            inside = number < value
         return (number if math.isfinite(number) else None), inside
 
     before, before_holds = held(found.before)

@@ -29,16 +29,18 @@ class Risk:
     above: float
 
 
-def prosecutor(sizes: Codes, *, above: float) -> Risk:
+def prosecutor(sizes: Codes, patients: Codes | None = None, *, above: float) -> Risk:
     """Return the risk of patients in classes of `sizes` (classes,) to whoever knows that they are there.
 
-    Of a table without rows everything is 0.
+    `patients` (classes,): for how many each is the smallest class that they are in, where patients stand in
+    several classes (`Ground.exposed`); without it, everybody stands in one. Of a table without rows
+    everything is 0.
 
     >>> found = prosecutor(np.array([1, 4, 5]), above=0.2)
     >>> found.most, found.average, found.share_above
     (1.0, 0.3, 0.5)
     """
-    return _risk(sizes, 1.0 / np.maximum(sizes, 1), above)
+    return _risk(sizes if patients is None else patients, 1.0 / np.maximum(sizes, 1), above)
 
 
 def journalist(sizes: Codes, population: Codes, *, above: float) -> Risk:

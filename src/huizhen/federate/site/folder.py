@@ -10,7 +10,6 @@ studies/       a folder a study: the cohort, its cache, and what a restart needs
 from __future__ import annotations
 
 import json
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +18,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from huizhen.core.files import private_folder, write_json, write_text
 from huizhen.core.study_base import Name
+from huizhen.core.toml_file import read_toml
+from huizhen.core.toml_problem import problem_in
 from huizhen.errors import PolicyError, StorageError
 from huizhen.federate.policy import POLICY, SitePolicy, load_policy
 from huizhen.ledger.signing import PublicKey, SigningKey
@@ -70,14 +71,23 @@ class SiteFolder:
     def open(cls, path: Path) -> SiteFolder:
         """Return the site in `path`. Raises `PolicyError` on a wrong file, and what the key raises."""
         file = path / SITE
-        try:
-            found = SiteFile.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
+
+        def wrong(error: ValidationError) -> PolicyError:
+            told = problem_in(error, SiteFile, remedy="make a site with: huizhen site init FOLDER")
+            return PolicyError(
+                f"is no site's file ({told.reason})",
+                remedy=told.remedy,
+                field=told.field or None,
+                file=str(file),
+            )
+
+        if not file.is_file():
             raise PolicyError(
-                f"is no site's file ({str(error).splitlines()[0]})",
+                "is no site's file (there is none)",
                 remedy="make a site with: huizhen site init FOLDER",
                 file=str(file),
-            ) from error
+            )
+        found = read_toml(file, SiteFile, wrong=wrong)
         return cls(
             path=path,
             name=found.name,
