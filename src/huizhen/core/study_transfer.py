@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from huizhen.core.jurisdictions import CODES, meant_by
 from huizhen.core.study_base import Frozen, Name
 
 if TYPE_CHECKING:
@@ -79,13 +80,16 @@ def transfer_problems(study: Study) -> list[str]:
         problems.append(
             f"transfer.document | {name} is no site of the study | name a site, or leave site out"
         )
-    for site in study.site:
-        code = site.jurisdiction
-        if code and not (len(code) == 2 and code.isascii() and code.isalpha() and code.isupper()):
-            problems.append(
-                "site.jurisdiction | is no ISO 3166 code of two capital letters | write it as CN, DE or US"
-            )
-    return problems
+    places = [("transfer.lead", study.transfer.lead)]
+    places += [(f"site[{k}].jurisdiction", site.jurisdiction) for k, site in enumerate(study.site)]
+    return problems + [_no_place(field, code) for field, code in places if code and code not in CODES]
+
+
+def _no_place(field: str, code: str) -> str:
+    """Return the problem of a jurisdiction that is none."""
+    meant = meant_by(code)
+    remedy = f"did you mean {meant}?" if meant else "write it as CN, DE or US"
+    return f"{field} | is no ISO 3166 code of two capital letters | {remedy}"
 
 
 def _unsaid(study: Study) -> list[str]:

@@ -38,7 +38,7 @@ def permitted_flows(run: Run, study_file: Path) -> Permitted | None:
     if run.study.transfer is None:
         return None
     day = today()
-    laws = study_laws(run.study, [*run.roots, study_file.parent])
+    laws = study_laws(run.study, [*run.roots, study_file.parent], file=study_file.name)
     decisions = decisions_of(run.study, laws, day)
     require_permitted(decisions)
     for change in changes_of(run.study, laws, day):

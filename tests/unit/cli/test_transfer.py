@@ -167,3 +167,29 @@ def test_naming_the_commands_loads_nothing_heavy(name: str) -> None:
     code = f"import sys, {name}; print([m for m in ('numpy', 'pandas', 'torch') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_an_unknown_place_names_those_that_have_rules(invoke) -> None:
+    for place in ("XX", "KE"):
+        found = invoke("transfer", "rules", "--place", place)
+        assert found.exit_code == 10
+        assert place in found.output
+        assert "there are rules for: AT" in " ".join(found.output.split())
+    assert "did you mean GB?" in invoke("transfer", "rules", "--place", "uk").output
+
+
+def test_rules_are_told_in_chinese(invoke) -> None:
+    found = invoke("--lang", "zh", "transfer", "rules", "--place", "CN").output
+    assert "国家网信办《促进和规范数据跨境流动规定》（2024年3月22日）第七条" in found
+    assert "当年累计敏感个人信息人数（sensitive_persons）≥ 10,000" in found
+    assert "Provisions" not in found
+
+
+def test_a_misspelt_document_is_refused_with_file_and_field(invoke, file: Path) -> None:
+    file.write_text(file.read_text(encoding="utf-8").replace('"impact_assessment"', '"impact_assesment"'))
+    found = invoke("transfer", "check", file)
+    assert found.exit_code == 92
+    told = " ".join(found.output.split())
+    assert f"{file.name}: transfer.document[0].kind" in told
+    assert "did you mean impact_assessment?" in told
+    assert "impact_assesment" in invoke("study", "check", file).output

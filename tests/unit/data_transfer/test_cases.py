@@ -213,6 +213,7 @@ def test_before_the_provisions_of_2024_totals_had_no_exemption() -> None:
 EUROPE = {"consent_explicit": True}
 CLAUSES = [paper("standard_clauses"), paper("transfer_assessment")]
 IMPACT = [paper("impact_assessment")]
+BINDING = paper("binding_rules")
 
 EUROPEAN: list[tuple[str, str, dict[str, Any], list[dict[str, Any]], Outcome, str]] = [
     ("France, consent", "FR", EUROPE, IMPACT, PERMITTED, "GDPR-eea"),
@@ -222,7 +223,18 @@ EUROPEAN: list[tuple[str, str, dict[str, Any], list[dict[str, Any]], Outcome, st
     ("United Kingdom, adequate until 2031", "GB", EUROPE, IMPACT, PERMITTED, "GDPR-45-UK"),
     ("China, clauses held", "CN", EUROPE, [*IMPACT, *CLAUSES], PERMITTED, "GDPR-46-2-c"),
     ("China, clauses without assessment", "CN", EUROPE, [*IMPACT, CLAUSES[0]], DOCUMENTS, "GDPR-46-2-c"),
-    ("China, binding rules", "CN", EUROPE, [*IMPACT, paper("binding_rules")], PERMITTED, "GDPR-46-2-b"),
+    (
+        "China, binding rules",
+        "CN",
+        EUROPE,
+        [*IMPACT, paper("binding_rules"), CLAUSES[1]],
+        PERMITTED,
+        "GDPR-46-2-b",
+    ),
+    ("China, binding rules alone", "CN", EUROPE, [*IMPACT, BINDING], DOCUMENTS, "GDPR-46-2-b"),
+    ("Japan, a company", "JP", {**EUROPE, "academic_receiver": False}, IMPACT, PERMITTED, "GDPR-45-JP"),
+    ("Japan, a university", "JP", {**EUROPE, "academic_receiver": True}, IMPACT, DOCUMENTS, "GDPR-46-2-c"),
+    ("Japan, not told", "JP", EUROPE, IMPACT, DOCUMENTS, "GDPR-46-2-c"),
     ("China, nothing held", "CN", EUROPE, IMPACT, DOCUMENTS, "GDPR-46-2-c"),
     (
         "United States, certified",
@@ -294,6 +306,9 @@ def test_updates_from_germany(
         ("GB", date(2031, 12, 28), DOCUMENTS),
         ("BR", date(2026, 1, 26), DOCUMENTS),
         ("BR", date(2026, 1, 27), PERMITTED),
+        ("KR", date(2021, 12, 16), DOCUMENTS),
+        ("KR", date(2021, 12, 17), PERMITTED),
+        ("CH", date(2021, 12, 16), PERMITTED),
         ("US", date(2023, 7, 9), DOCUMENTS),
         ("US", date(2023, 7, 10), PERMITTED),
     ],
@@ -302,6 +317,9 @@ def test_updates_from_germany(
         "uk-day-after",
         "brazil-day-before",
         "brazil-first-day",
+        "korea-day-before",
+        "korea-first-day",
+        "switzerland-before-korea",
         "dpf-day-before",
         "dpf-first-day",
     ],
@@ -410,7 +428,12 @@ AMERICAN: list[tuple[str, dict[str, Any], list[dict[str, Any]], Outcome, str]] =
     ("waiver", {"minimum_necessary": True}, [paper("irb_waiver")], PERMITTED, "HIPAA-164.512-i"),
     (
         "waiver, more than necessary",
-        {"minimum_necessary": False, "safe_harbor": False, "covered_entity": True},
+        {
+            "minimum_necessary": False,
+            "safe_harbor": False,
+            "covered_entity": True,
+            "consent_explicit": False,
+        },
         [paper("irb_waiver")],
         FORBIDDEN,
         "",
@@ -424,14 +447,65 @@ AMERICAN: list[tuple[str, dict[str, Any], list[dict[str, Any]], Outcome, str]] =
 @pytest.mark.parametrize(
     ("told", "papers", "outcome", "rule"), [c[1:] for c in AMERICAN], ids=[c[0] for c in AMERICAN]
 )
-def test_images_from_the_united_states(
+def test_deidentified_data_from_the_united_states(
     told: dict[str, Any], papers: list[dict[str, Any]], outcome: Outcome, rule: str
 ) -> None:
-    found = decided(
-        Kind.IMAGES, origin="US", lead="DE", federated=False, site={"north": told}, document=papers
-    )
+    found = american(told, papers)
     assert found.outcome is outcome
     assert not rule or rule in found.rules
+
+
+def american(told: dict[str, Any], papers: list[dict[str, Any]], kind: Kind = Kind.DEIDENTIFIED) -> Decision:
+    return decided(
+        kind,
+        origin="US",
+        lead="DE",
+        federated=False,
+        deidentified=kind is Kind.DEIDENTIFIED,
+        site={"north": told},
+        document=papers,
+    )
+
+
+@pytest.mark.parametrize(
+    ("told", "papers"),
+    [({"safe_harbor": True}, []), ({"minimum_necessary": True}, [paper("expert_determination")])],
+    ids=["safe-harbor", "expert"],
+)
+def test_images_as_the_hospital_has_them_are_not_deidentified_by_a_word(
+    told: dict[str, Any], papers: list[dict[str, Any]]
+) -> None:
+    assert american(told, papers).outcome is PERMITTED
+    assert american(told, papers, Kind.IMAGES).outcome is not PERMITTED
+
+
+def test_what_patients_authorised_needs_no_minimum() -> None:
+    said = {"minimum_necessary": False, "safe_harbor": False, "covered_entity": True}
+    assert american({**said, "consent_explicit": True}, [paper("authorization")]).outcome is PERMITTED
+    assert american({**said, "consent_explicit": False}, [paper("authorization")]).outcome is not PERMITTED
+
+
+IMPORTANT = [
+    {"emergency": True},
+    {"personal_contract": True},
+    {"foreign_origin": True},
+    {"updates_anonymous": True},
+]
+
+
+@pytest.mark.parametrize("told", IMPORTANT, ids=[next(iter(one)) for one in IMPORTANT])
+def test_no_exemption_takes_important_data_out(told: dict[str, Any]) -> None:
+    said = {**CHINA, "sensitive_persons": 5, **told}
+    free = decided(Kind.UPDATES, site={"north": {**said, "important_data": False}}, document=PAPERS)
+    assert free.outcome is PERMITTED
+    held = decided(Kind.UPDATES, site={"north": {**said, "important_data": True}}, document=PAPERS)
+    assert (held.outcome, held.lacking) == (DOCUMENTS, ("security_assessment",))
+
+
+def test_genetic_totals_are_no_bulk_data() -> None:
+    said = {"covered_entity": False, "bulk_health_persons": 0, "secondary_use_permit": False}
+    found = decided(Kind.COUNTS, origin="US", lead="CN", site={"north": said})
+    assert found.outcome is PERMITTED
 
 
 @pytest.mark.parametrize(
@@ -449,22 +523,20 @@ def test_bulk_health_data_to_a_country_of_concern(
     persons: int, told: dict[str, Any], papers: list[dict[str, Any]], outcome: Outcome
 ) -> None:
     said = {"safe_harbor": True, "bulk_health_persons": persons, **told}
-    found = decided(
-        Kind.IMAGES, origin="US", lead="CN", federated=False, site={"north": said}, document=papers
-    )
+    about: dict[str, Any] = {"origin": "US", "lead": "CN", "federated": False, "deidentified": True}
+    found = decided(Kind.DEIDENTIFIED, site={"north": said}, document=papers, **about)
     assert found.outcome is outcome
-    day_before = decided(
-        Kind.IMAGES, origin="US", lead="CN", federated=False, day=date(2025, 4, 7), site={"north": said}
-    )
+    day_before = decided(Kind.DEIDENTIFIED, day=date(2025, 4, 7), site={"north": said}, **about)
     assert day_before.outcome is PERMITTED
 
 
 def test_a_rule_that_lacks_only_a_fact_is_named_beside_those_that_lack_papers() -> None:
     found = decided(
-        Kind.IMAGES,
+        Kind.DEIDENTIFIED,
         origin="US",
         lead="DE",
         federated=False,
+        deidentified=True,
         use=False,
         site={"north": {"minimum_necessary": True, "covered_entity": True}},
         document=[paper("irb_waiver")],

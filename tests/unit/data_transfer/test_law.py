@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 from hospital_study import study
+from pydantic import ValidationError
 
 from huizhen.core.words import Language
 from huizhen.data.transfer.checking import check_transfers
 from huizhen.data.transfer.conditions import all_hold, parse_condition
 from huizhen.data.transfer.decide import Outcome
 from huizhen.data.transfer.documents import document_titles
-from huizhen.data.transfer.explain import decision_lines
+from huizhen.data.transfer.explain import condition_text, decision_lines
 from huizhen.data.transfer.facts import checked_value, known_facts
 from huizhen.data.transfer.law import laws_of
+from huizhen.data.transfer.plan_checks import check_plan
 from huizhen.data.transfer.study_decisions import (
     changes_of,
     decisions_digest,
@@ -265,3 +267,86 @@ def test_decisions_are_told_in_words(language: Language) -> None:
         evidence = transfer_evidence(one, laws_of(), phantom=False)
         assert evidence.detail["outcome"] == one.outcome.word
         assert evidence.key.count("/") == 3
+
+
+def test_sources_and_conditions_are_told_in_chinese() -> None:
+    for law in laws_of():
+        for rule in law.rule:
+            assert (
+                any("\u4e00" <= c <= "\u9fff" for c in rule.source.zh)
+                or rule.source.zh == "45 CFR 164.514(a)"
+            )
+            for one in rule.conditions:
+                assert any("\u4e00" <= c <= "\u9fff" for c in condition_text(one, Language.ZH))
+                assert condition_text(one, Language.EN) == one.text
+
+
+def test_a_source_of_ones_own_stands_for_both_languages(tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(OWN, encoding="utf-8")
+    own = next(law for law in laws_of(tmp_path) if law.id == "KE-OWN")
+    assert own.rule[0].source.en == own.rule[0].source.zh == "our lawyer, 2026-11-01"
+
+
+@pytest.mark.parametrize(
+    ("said", "field", "remedy"),
+    [
+        (
+            {"document": [{"kind": "standart_contract", "id": "1", "issued": "2026-01-01"}]},
+            "transfer.document[0].kind",
+            "did you mean standard_contract?",
+        ),
+        (
+            {"facts": {"importent_data": False}},
+            "transfer.facts.importent_data",
+            "did you mean important_data?",
+        ),
+        (
+            {"site": {"north": {"ehds_purpose": "reserch"}}},
+            "transfer.site.north.ehds_purpose",
+            "did you mean research?",
+        ),
+    ],
+    ids=["document", "fact", "choice"],
+)
+def test_a_misspelt_name_is_refused_with_the_one_that_was_meant(
+    said: dict[str, object], field: str, remedy: str
+) -> None:
+    with pytest.raises(PolicyError) as caught:
+        study_laws(study(**said), [], file="study.toml")
+    error = caught.value
+    assert (error.file, error.field, error.remedy) == ("study.toml", field, remedy)
+
+
+def test_a_document_that_ones_own_rules_ask_for_is_known(tmp_path: Path) -> None:
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules" / "own.toml").write_text(OWN, encoding="utf-8")
+    paper = {"kind": "permit", "id": "1", "issued": "2026-01-01"}
+    with pytest.raises(PolicyError, match="of kind permit"):
+        check_plan(study(document=[paper]), laws_of())
+    assert study_laws(study(document=[paper], rules="rules"), [tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("origin", "lead", "remedy"),
+    [("ZZ", "DE", "write it as"), ("CN", "ZZ", "write it as"), ("UK", "DE", "did you mean GB")],
+    ids=["site", "lead", "meant"],
+)
+def test_a_jurisdiction_that_is_none_is_refused(origin: str, lead: str, remedy: str) -> None:
+    with pytest.raises(ValidationError, match=remedy):
+        study(origin, lead)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (('places = ["KE"]', 'places = ["ZZ"]'), "ZZ is no ISO 3166 code"),
+        (('"kind in [updates, sums, counts]"', '"receiver in [UK]"'), "did you mean GB"),
+        (('"kind in [updates, sums, counts]"', '"kind in [update]"'), "did you mean updates"),
+    ],
+    ids=["place", "receiver", "kind"],
+)
+def test_a_rule_about_nothing_stops_everything(tmp_path: Path, change: tuple[str, str], why: str) -> None:
+    (tmp_path / "own.toml").write_text(OWN.replace(*change), encoding="utf-8")
+    with pytest.raises(PolicyError, match=why) as caught:
+        laws_of(tmp_path)
+    assert caught.value.file == "own.toml"

@@ -34,7 +34,7 @@ def command(
 
     study = load_study(file)
     day = as_of.date() if as_of else today()
-    laws = study_laws(study, [file.parent])
+    laws = study_laws(study, [file.parent], file=file.name)
     decisions = decisions_of(study, laws, day)
     changes = changes_of(study, laws, day)
     screen.answer(_answer(decisions, changes, laws))

@@ -11,6 +11,8 @@ import typer
 from huizhen.cli.screen import Screen, screen_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from huizhen.data.transfer.law import Law
 
 __all__ = ["command"]
@@ -32,7 +34,7 @@ def command(
         _facts(screen)
         return
     day = as_of.date() if as_of else today()
-    laws = [law for law in laws_of(folder) if not place or place.upper() in law.places]
+    laws = _of_place(laws_of(folder), place)
     screen.answer({"as_of": str(day), "laws": [law.model_dump(mode="json") for law in laws]})
     language = screen.language.value
     for law in laws:
@@ -45,8 +47,35 @@ def command(
     screen.say("transfer.no_advice")
 
 
+def _of_place(laws: Sequence[Law], place: str) -> list[Law]:
+    """Return the laws that speak for senders in `place`, all without one. Raises `InvalidInputError`."""
+    from huizhen.core.jurisdictions import CODES, meant_by
+    from huizhen.errors import InvalidInputError
+
+    code = place.strip().upper()
+    if not code:
+        return list(laws)
+    known = sorted({one for law in laws for one in law.places})
+    if code not in CODES:
+        meant = meant_by(code)
+        raise InvalidInputError(
+            f"{place[:40]!r} is no ISO 3166 code of two letters",
+            remedy=f"did you mean {meant}?" if meant else f"there are rules for: {', '.join(known)}",
+            field="place",
+        )
+    if code not in known:
+        raise InvalidInputError(
+            f"there are no rules for senders in {code}",
+            remedy=f"there are rules for: {', '.join(known)}",
+            field="place",
+        )
+    return [law for law in laws if code in law.places]
+
+
 def _rules(screen: Screen, law: Law, gate: str, day: date) -> None:
     """Print the rules of a gate; those that aren't in force say from when to when they are."""
+    from huizhen.data.transfer.explain import condition_text
+
     for rule in law.rule:
         if rule.gate != gate:
             continue
@@ -55,8 +84,11 @@ def _rules(screen: Screen, law: Law, gate: str, day: date) -> None:
         said = screen.text(f"transfer.decision.{rule.decision}")
         needs = f" [{', '.join(rule.documents)}]" if rule.documents else ""
         marks = f"{screen.text(f'transfer.verified.{rule.verified}')}; {span}{force}"
-        screen.plain(f"    {rule.id}  {said}: {'; '.join(rule.when)}{needs}")
-        screen.plain(f"      {getattr(rule.basis, screen.language.value)} ({rule.source}) [{marks}]")
+        language = screen.language
+        when = "; ".join(condition_text(one, language) for one in rule.conditions)
+        screen.plain(f"    {rule.id}  {said}: {when}{needs}")
+        source = getattr(rule.source, language.value)
+        screen.plain(f"      {getattr(rule.basis, language.value)} ({source}) [{marks}]")
 
 
 def _facts(screen: Screen) -> None:

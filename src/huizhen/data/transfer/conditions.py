@@ -18,7 +18,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from huizhen.data.transfer.facts import Value, known_facts
+from huizhen.core.jurisdictions import CODES, meant_by
+from huizhen.core.study_wording import nearest
+from huizhen.data.transfer.facts import Fact, Value, known_facts
 from huizhen.errors import InvalidInputError
 
 __all__ = ["Condition", "Facts", "all_hold", "parse_condition"]
@@ -87,10 +89,22 @@ def parse_condition(text: str, lists: Mapping[str, Sequence[str]]) -> Condition:
         case "day", _ if op in _COMPARE and re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
             return Condition(text=text, fact=name, op=op, value=date.fromisoformat(value))
         case (("word" | "place"), "in" | "not in"):
-            return Condition(text=text, fact=name, op=op, value=_words(text, value, lists))
+            return Condition(
+                text=text, fact=name, op=op, value=_known(text, fact, _words(text, value, lists))
+            )
         case (("word" | "place"), "is") if re.fullmatch(r"[A-Za-z0-9_]+", value):
-            return Condition(text=text, fact=name, op="in", value=frozenset({value}))
+            return Condition(text=text, fact=name, op="in", value=_known(text, fact, frozenset({value})))
     raise _unclear(text, f"{name} is a {fact.type}: compare it with one")
+
+
+def _known(text: str, fact: Fact, words: frozenset[str]) -> frozenset[str]:
+    """Return words, each of which the fact may be: a rule about a place that isn't there forbids nothing."""
+    may = CODES if fact.type == "place" else frozenset(fact.choices)
+    if may and (unknown := sorted(words - may)):
+        meant = meant_by(unknown[0]) if fact.type == "place" else nearest(unknown[0], sorted(may))
+        remedy = f"did you mean {meant}?" if meant else f"{fact.name} is never {unknown[0]}"
+        raise _unclear(text, remedy)
+    return words
 
 
 def _words(text: str, value: str, lists: Mapping[str, Sequence[str]]) -> frozenset[str]:

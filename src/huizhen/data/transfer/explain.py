@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from huizhen.core.words import Language, word
+from huizhen.data.transfer.conditions import Condition
 from huizhen.data.transfer.decide import Decision, GateFinding, Outcome, RuleFinding
 from huizhen.data.transfer.documents import document_titles
 from huizhen.data.transfer.facts import known_facts
 
-__all__ = ["decision_lines"]
+__all__ = ["condition_text", "decision_lines"]
 
 _ROOM = "huizhen.data.transfer"
 
@@ -52,7 +53,8 @@ def _gate_lines(gate: GateFinding, language: Language) -> Iterator[str]:
         if gate.reason != "law_scope":
             rule = one.rule
             mark = "" if rule.verified == "source" else f" [{say(f'verified.{rule.verified}')}]"
-            yield f"  {rule.id}: {getattr(rule.basis, language.value)} ({rule.source}){mark}"
+            basis, source = (getattr(one, language.value) for one in (rule.basis, rule.source))
+            yield f"  {rule.id}: {basis} ({source}){mark}"
         for line in _missing(one, gate.outcome, language):
             yield f"    {line}"
 
@@ -75,3 +77,35 @@ def _missing(one: RuleFinding, outcome: Outcome, language: Language) -> Iterator
         yield say("held", id=number)
     if one.rule.ask is not None:
         yield say("ask", ask=getattr(one.rule.ask, language.value))
+
+
+def condition_text(condition: Condition, language: Language) -> str:
+    """Return a condition in words; in English as the file has it, which is what one writes there.
+
+    >>> from huizhen.data.transfer.conditions import parse_condition
+    >>> found = parse_condition("sensitive_persons >= 10000", {})
+    >>> condition_text(found, Language.ZH)
+    '当年累计敏感个人信息人数（sensitive_persons）≥ 10,000'
+    """
+    if language is Language.EN:
+        return condition.text
+    fact = known_facts()[condition.fact]
+    called = word(_ROOM, language, "condition.fact", called=fact.called[language.value], name=fact.name)
+    match condition.value:
+        case bool():
+            return word(_ROOM, language, f"condition.{'yes' if condition.value else 'no'}", called=called)
+        case frozenset():
+            among = "not_among" if condition.op == "not in" else "among"
+            named = "、".join(_named(fact.name, one, language) for one in sorted(condition.value))
+            return word(_ROOM, language, f"condition.{among}", called=called, named=named)
+        case int():
+            return f"{called}{_SIGNS.get(condition.op, condition.op)} {condition.value:,}"
+    return f"{called}{_SIGNS.get(condition.op, condition.op)} {condition.value}"
+
+
+_SIGNS = {">=": "≥", "<=": "≤", "!=": "≠"}
+
+
+def _named(fact: str, value: str, language: Language) -> str:
+    """Return a word of a fact; kinds of what crosses have names of their own."""
+    return word(_ROOM, language, f"kind.{value}") if fact == "kind" else value

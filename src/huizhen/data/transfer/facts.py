@@ -10,6 +10,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal
 
+from huizhen.core.study_wording import nearest
 from huizhen.errors import InvalidInputError
 
 __all__ = ["Fact", "FactType", "Value", "checked_value", "known_facts"]
@@ -20,11 +21,14 @@ Value = bool | int | date | str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """A fact: its `name`, its type, and the question to a person by language."""
+    """A fact: its `name`, its type, what it is called and the question to a person, both by language."""
 
     name: str
     type: FactType
+    called: Mapping[str, str]
     ask: Mapping[str, str]
+    choices: tuple[str, ...] = ()
+    """The words that it may be; empty: any."""
     derived: bool = False
     """Told by the study file and the flow; people don't tell it."""
 
@@ -37,7 +41,10 @@ def known_facts() -> Mapping[str, Fact]:
     'number'
     """
     text = (files("huizhen.data.transfer") / "facts.toml").read_text(encoding="utf-8")
-    return {name: Fact(name=name, **found) for name, found in tomllib.loads(text).items()}
+    return {
+        name: Fact(name=name, **{**found, "choices": tuple(found.get("choices", ()))})
+        for name, found in tomllib.loads(text).items()
+    }
 
 
 def checked_value(name: str, value: object) -> Value:
@@ -48,12 +55,23 @@ def checked_value(name: str, value: object) -> Value:
     """
     fact = known_facts().get(name)
     if fact is None or fact.derived:
+        told = [one.name for one in known_facts().values() if not one.derived]
+        close = nearest(name, told) if fact is None else None
         raise InvalidInputError(
             f"{name[:60]} is no fact that people tell"
             if fact is None
             else f"{name} is told by the study itself",
-            remedy="huizhen transfer rules --facts lists those that they do",
+            remedy=f"did you mean {close}?"
+            if close
+            else "huizhen transfer rules --facts lists those that they do",
             field=name[:60],
+        )
+    if fact.choices and isinstance(value, str) and value not in fact.choices:
+        close = nearest(value, list(fact.choices))
+        raise InvalidInputError(
+            f"can't be {value[:64]!r}",
+            remedy=f"did you mean {close}?" if close else f"choose one of: {', '.join(fact.choices)}",
+            field=name,
         )
     match fact.type, value:
         case "truth", bool():

@@ -7,19 +7,30 @@ its gate; one that exempts opens it.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import date
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from huizhen.core.digests import Digest, digest_value
+from huizhen.core.jurisdictions import CODES
+from huizhen.core.toml_file import read_toml
+from huizhen.core.toml_problem import problem_in
 from huizhen.data.transfer.conditions import Condition, parse_condition
 from huizhen.data.transfer.documents import document_titles
-from huizhen.errors import HuizhenError, PolicyError
+from huizhen.errors import PolicyError
 
 __all__ = ["Gate", "Law", "Rule", "Texts", "laws_of"]
 
@@ -49,7 +60,8 @@ class Rule(BaseModel):
     model_config = _STRICT
     id: Annotated[str, Field(pattern=r"^[A-Z0-9][A-Za-z0-9()._-]*$")]
     gate: str
-    source: Annotated[str, Field(min_length=1)]
+    source: Texts
+    """The law and its article; a file of one's own may give one text for both languages."""
     since: date
     until: date | None = None
     when: tuple[str, ...]
@@ -61,6 +73,11 @@ class Rule(BaseModel):
     verified: Literal["source", "memory", "choice"]
     """source: checked in a published source; memory: not checked; choice: of whoever wrote the file."""
     _conditions: tuple[Condition, ...] = PrivateAttr(default=())
+
+    @field_validator("source", mode="before")
+    @classmethod
+    def _in_both(cls, given: Any) -> Any:
+        return {"en": given, "zh": given} if isinstance(given, str) else given
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -92,8 +109,18 @@ class Law(BaseModel):
     _scope: tuple[Condition, ...] = PrivateAttr(default=())
     _replaces: bool = PrivateAttr(default=False)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _at_the_top(cls, given: Any) -> Any:
+        """Put the keys of the file's [law] beside its other tables."""
+        if not isinstance(given, Mapping) or not isinstance(given.get("law"), Mapping):
+            return given
+        return {**given["law"], **{name: found for name, found in given.items() if name != "law"}}
+
     @model_validator(mode="after")
     def _is_understood(self) -> Self:
+        if unknown := sorted(set(self.places) - CODES):
+            raise ValueError(f"{unknown[0]} is no ISO 3166 code of two capital letters")
         gates = [one.id for one in self.gate]
         ids = [one.id for one in self.rule]
         if twice := sorted({name for name in (*gates, *ids) if (*gates, *ids).count(name) > 1}):
@@ -139,10 +166,10 @@ def laws_of(folder: Path | None = None) -> tuple[Law, ...]:
     found: dict[str, Law] = {}
     for entry in sorted(carried.iterdir(), key=lambda one: one.name):
         if entry.name.endswith(".toml"):
-            law = _law(entry.read_text(encoding="utf-8"), entry.name)
+            law = _law(entry)
             found[law.id] = law
     for path in _own_files(folder):
-        law = _own(_law(_text(path), path.name))
+        law = _own(_law(path))
         law._replaces = law.id in found
         found[law.id] = law
     _refuse_twice(list(found.values()))
@@ -176,38 +203,17 @@ def _own_files(folder: Path | None) -> Sequence[Path]:
     return found
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise PolicyError(
-            "can't be read as TOML", remedy="check that the file is there and is TOML", file=path.name
-        ) from error
+def _law(path: Path | Traversable) -> Law:
+    def wrong(error: ValidationError) -> PolicyError:
+        told = problem_in(error, Law, remedy="correct it; docs/how-to/check-a-transfer.md shows the form")
+        return PolicyError(
+            f"is no file of rules ({told.reason})",
+            remedy=told.remedy,
+            field=told.field or None,
+            file=path.name,
+        )
 
-
-def _law(text: str, name: str) -> Law:
-    try:
-        return Law.model_validate(_flat(tomllib.loads(text)))
-    except HuizhenError as error:
-        raise PolicyError(error.message, remedy=error.remedy, field=error.field, file=name) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise PolicyError(
-            f"is no file of rules ({first['msg']})",
-            remedy="correct it; docs/how-to/check-a-transfer.md shows the form",
-            field=".".join(map(str, first["loc"])) or None,
-            file=name,
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise PolicyError(
-            "can't be read as TOML", remedy="check that the file is there and is TOML", file=name
-        ) from error
-
-
-def _flat(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the file's tables with those of [law] at the top."""
-    head = found.get("law", {})
-    return {**(head if isinstance(head, Mapping) else {}), **{k: v for k, v in found.items() if k != "law"}}
+    return read_toml(path, Law, wrong=wrong)
 
 
 def _refuse_twice(laws: Sequence[Law]) -> None:

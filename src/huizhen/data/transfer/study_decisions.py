@@ -14,6 +14,7 @@ from huizhen.data.readers.paths import find_path
 from huizhen.data.transfer.decide import Decision, Outcome, decide
 from huizhen.data.transfer.flows import facts_of, flows_of
 from huizhen.data.transfer.law import Law, laws_of
+from huizhen.data.transfer.plan_checks import check_plan
 from huizhen.errors import DataError, PolicyError
 
 __all__ = [
@@ -43,15 +44,19 @@ def today() -> date:
     return datetime.now(UTC).date()
 
 
-def study_laws(study: Study, roots: Sequence[Path]) -> tuple[Law, ...]:
-    """Return the laws for a study: those that huizhen carries, and its own folder's. Raises `PolicyError`."""
+def study_laws(study: Study, roots: Sequence[Path], *, file: str | None = None) -> tuple[Law, ...]:
+    """Return the laws for a study: those that huizhen carries, and its own folder's.
+
+    Raises `PolicyError` for a folder or file of rules that can't be used, and for a name in [transfer] that
+    none of them knows; `file`: the study's, for messages.
+    """
     own = study.transfer.rules if study.transfer else None
-    if own is None:
-        return laws_of()
     try:
-        return laws_of(find_path(own, roots, field="transfer.rules"))
+        found = laws_of(find_path(own, roots, field="transfer.rules")) if own is not None else laws_of()
     except DataError as error:
         raise PolicyError(error.message, remedy=error.remedy, field="transfer.rules", file=own) from error
+    check_plan(study, found, file=file)
+    return found
 
 
 def decisions_of(study: Study, laws: Sequence[Law], day: date) -> tuple[Decision, ...]:

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from huizhen.core.files import private_folder, write_json, write_text
+from huizhen.core.jurisdictions import CODES, meant_by
 from huizhen.core.study_base import Name
 from huizhen.core.toml_file import read_toml
 from huizhen.core.toml_problem import problem_in
-from huizhen.errors import PolicyError, StorageError
+from huizhen.errors import InvalidInputError, PolicyError, StorageError
 from huizhen.federate.policy import POLICY, SitePolicy, load_policy
 from huizhen.ledger.signing import PublicKey, SigningKey
 
@@ -36,6 +37,19 @@ class SiteFile(BaseModel):
     jurisdiction: str = ""
     data: Annotated[str, Field(min_length=1)]
     """The folder that a study's paths are relative to; relative to this folder unless absolute."""
+
+    @field_validator("jurisdiction")
+    @classmethod
+    def _is_a_place(cls, given: str) -> str:
+        code = given.strip().upper()
+        if code and code not in CODES:
+            meant = meant_by(code)
+            raise InvalidInputError(
+                f"{given[:40]!r} is no ISO 3166 code of two letters",
+                remedy=f"did you mean {meant}?" if meant else "write it as CN, DE or US",
+                field="jurisdiction",
+            )
+        return code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +74,15 @@ class SiteFolder:
             raise StorageError(
                 "there is a site in this folder already", remedy="choose another folder", file=str(path)
             )
-        SiteFile(name=name, jurisdiction=jurisdiction, data=str(data))
+        try:
+            made = SiteFile(name=name, jurisdiction=jurisdiction, data=str(data))
+        except ValidationError as error:
+            told = problem_in(error, SiteFile, remedy="correct it")
+            raise InvalidInputError(told.reason, remedy=told.remedy, field=told.field) from error
         private_folder(path)
         SigningKey.create_or_load(path / KEY)
         write_text(path / POLICY, policy_toml(policy or SitePolicy()))
-        write_text(path / SITE, _toml({"name": name, "jurisdiction": jurisdiction, "data": str(data)}))
+        write_text(path / SITE, _toml(made.model_dump()))
         return cls.open(path)
 
     @classmethod
