@@ -17,8 +17,9 @@ from huizhen.dossier.citations import (
     span,
 )
 from huizhen.dossier.labels import column_name, label_of, metric_short
+from huizhen.dossier.reasons import reason_text
 from huizhen.dossier.record import Measured
-from huizhen.dossier.wording import Text, join, say, say_or
+from huizhen.dossier.wording import Text, join, say
 
 DASH = Text.both("–")
 STACK = ("estimate", "low", "high")
@@ -123,8 +124,7 @@ def reason_of(measured: Measured) -> Cited:
         paths.append("/detail/reason_zh")
 
     def show(reason: Scalar, translated: Scalar = None) -> Text:
-        known_reason = say_or(f"reason.{reason}", str(reason))
-        return Text(str(reason), str(translated or known_reason.zh))
+        return Text(str(reason), str(translated or reason_text(str(reason)).zh))
 
     return cite(measured.entry, label_of(measured), *paths, show=show, phantom=measured.evidence.phantom)
 
