@@ -42,7 +42,8 @@ def test_from_waiting_to_released_to_audited(invoke, raw: Path, site: Path, tmp_
     assert "1 wait" in invoke(*prepare).output
     shown = invoke("site", "review", site)
     assert "1 items wait for somebody to look" in shown.output
-    review = json.loads((site / STATE / PAGES / REVIEW).read_text())
+    (asked,) = (site / STATE / PAGES).iterdir()
+    review = json.loads((asked / REVIEW).read_text())
     answer = {"item": 1, "verdict": "blacken", "boxes": [[0, 5, 0, 30]]}
     saved = tmp_path / "d.json"
     saved.write_text(json.dumps({"review": review["review"], "decisions": [answer]}))

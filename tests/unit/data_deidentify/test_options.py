@@ -138,7 +138,7 @@ def test_a_name_where_none_belongs_goes(make: Make, under: Under) -> None:
     data.ConvolutionKernel = "B30f"
     under(data)
     assert data.ManufacturerModelName == "REMOVED"
-    assert "BodyPartExamined" not in data
+    assert not data.BodyPartExamined
     assert data.ConvolutionKernel == "B30f"
 
 

@@ -29,6 +29,7 @@ from huizhen.data.deidentify.regions import Region
 from huizhen.data.deidentify.report import evidence_of, report_of, write_report
 from huizhen.data.deidentify.review import audit_review, waiting_review
 from huizhen.data.deidentify.review_entry import enter
+from huizhen.data.deidentify.review_folders import open_reviews
 from huizhen.data.deidentify.review_page import PAGES, REVIEW, write_pages
 from huizhen.errors import DataError, InvalidInputError, StorageError
 
@@ -71,9 +72,14 @@ def scan(make: Make, write: Write) -> Callable[..., Path]:
     return scan
 
 
+def last_review(state: Path) -> Path:
+    """Return the folder of the review that was written last."""
+    return max((state / PAGES).iterdir(), key=lambda folder: (folder / REVIEW).stat().st_mtime_ns)
+
+
 def saved(state: Path, path: Path, *answers: dict[str, object], of: str = "") -> Path:
     """Write a decisions file as the page does."""
-    review = json.loads((state / PAGES / REVIEW).read_text())["review"]
+    review = last_review(state).name
     path.write_text(json.dumps({"review": of or review, "decisions": list(answers)}))
     return path
 
@@ -150,7 +156,7 @@ def test_heads_are_decided_by_series_and_their_text_is_still_looked_at(
     assert (item.about, len(item.files), len(item.shown)) == (About.HEAD, 4, 3)
     write_pages(review, state / PAGES, Language.ZH)
     wrong = saved(state, tmp_path / "w.json", {"item": 1, "verdict": "blacken", "boxes": [BOX]})
-    with pytest.raises(DataError, match="no decisions of this review"):
+    with pytest.raises(DataError, match="no decisions of a review"):
         enter(state, [wrong], reader="x")
     enter(state, [saved(state, tmp_path / "d.json", {"item": 1, "verdict": "release"})], reader="x")
     made = run()
@@ -168,17 +174,17 @@ def test_pages_hold_everything_and_are_their_owners_alone(
     review = waiting_review(state)
     page = write_pages(review, state / PAGES, Language.EN)
     assert page.name == "page-1.html"
-    text = page.read_text() + (state / PAGES / "page-2.html").read_text()
+    text = page.read_text() + page.with_name("page-2.html").read_text()
     assert "!&lt;b&gt;0.dcm" in text
     assert "<b>0" not in text
     assert text.count("data:image/jpeg") >= 30
     assert not re.findall(r"(?:src|href)=\"(?!data:|page-)", text)
     assert "default-src 'none'" in text
     assert text.count("can&#39;t be shown") == 1
-    for path in (state / PAGES).iterdir():
+    for path in (*page.parent.iterdir(), page.parent):
         assert path.stat().st_mode & 0o077 == 0
     assert (state / PAGES).stat().st_mode & 0o077 == 0
-    assert ".dcm" not in (state / PAGES / REVIEW).read_text()
+    assert ".dcm" not in page.with_name(REVIEW).read_text()
 
 
 DRAWS = """
@@ -254,7 +260,7 @@ def test_what_is_no_decision(
     scan("a.dcm", 1, Modality="US")
     run()
     asked(state)
-    with pytest.raises(DataError, match="no decisions of this review"):
+    with pytest.raises(DataError, match="no decisions of a review"):
         enter(state, [saved(state, tmp_path / "d.json", answer)], reader="x")
     assert not (state / DECISIONS).exists()
 
@@ -264,13 +270,14 @@ def test_decisions_of_nobody_of_another_review_or_twice(
 ) -> None:
     scan("a.dcm", 1, Modality="US")
     run()
-    with pytest.raises(StorageError, match="no review"):
+    (tmp_path / "d.json").write_text('{"review": "../../x", "decisions": []}')
+    with pytest.raises(DataError, match="no review of this site"):
         enter(state, [tmp_path / "d.json"], reader="x")
     asked(state)
     good = {"item": 1, "verdict": "release"}
     with pytest.raises(DataError, match="nobody is named"):
         enter(state, [saved(state, tmp_path / "d.json", good)], reader=" ")
-    with pytest.raises(DataError, match="another review"):
+    with pytest.raises(DataError, match="no review of this site"):
         enter(state, [saved(state, tmp_path / "d.json", good, of="1" * 16)], reader="x")
     file = saved(state, tmp_path / "d.json", good)
     with pytest.raises(DataError, match="decided twice"):
@@ -322,6 +329,53 @@ def test_an_audit(
     assert "of 9 released images 4 were drawn at random and looked at by a person; 1 still had text" in page
     assert "Reader" not in page + json.dumps(report_of(made))
     assert "抽查" in write_report(made, tmp_path / "out", Language.ZH).read_text()
+
+
+def test_no_review_is_written_over_another(
+    scan: Callable[..., Path], run: Run, state: Path, tmp_path: Path, who: Pseudonymiser
+) -> None:
+    for i in range(3):
+        scan(f"{i}.dcm", i, **({"Modality": "US"} if i < 2 else {}))
+    run()
+    items = asked(state)
+    first = last_review(state)
+    before = {path.name: path.read_bytes() for path in first.iterdir()}
+    mine = saved(state, tmp_path / "d.json", {"item": items["0.dcm"], "verdict": "release"})
+    audit = write_pages(audit_review(state, who=who, images=1), state / PAGES, Language.EN)
+    assert audit.parent != first
+    assert {path.name: path.read_bytes() for path in first.iterdir()} == before
+    scan("later.dcm", 9, Modality="US")
+    run()
+    asked(state)
+    assert open_reviews(state, but=last_review(state).name) == sorted([first, audit.parent])
+    enter(state, [mine], reader="x")
+    assert DecisionLog(path=state / DECISIONS).last()
+    assert (first / "page-1.html").exists(), "one of its items is open"
+    answer = {"review": first.name, "decisions": [{"item": items["1.dcm"], "verdict": "refuse"}]}
+    mine.write_text(json.dumps(answer))
+    enter(state, [mine], reader="x")
+    assert not (first / "page-1.html").exists(), "pages of what is decided show patients for nothing"
+    (first / REVIEW).write_text("{}")
+    with pytest.raises(StorageError, match="damaged"):
+        enter(state, [mine], reader="x")
+
+
+def test_an_audit_after_an_audit_draws_anew(
+    scan: Callable[..., Path], run: Run, state: Path, tmp_path: Path, who: Pseudonymiser
+) -> None:
+    for i in range(30):
+        scan(f"{i}.dcm", i)
+    run()
+    drawn = []
+    for _ in range(2):
+        review = audit_review(state, who=who, images=5)
+        page = write_pages(review, state / PAGES, Language.EN)
+        answers = [{"item": one.number, "verdict": "release"} for one in review.items]
+        (tmp_path / "d.json").write_text(json.dumps({"review": review.name, "decisions": answers}))
+        enter(state, [tmp_path / "d.json"], reader="x")
+        assert not page.exists()
+        drawn.append({one.label for one in review.items})
+    assert drawn[0] != drawn[1], "else the images that the first audit put right would stand for the rest"
 
 
 def test_an_audit_of_nothing(scan: Callable[..., Path], run: Run, state: Path, who: Pseudonymiser) -> None:

@@ -37,6 +37,7 @@ def _write(screen: Screen, home: Path, audit: int) -> None:
     """Write the pages, and say where."""
     from huizhen.data.deidentify.key import Pseudonymiser, open_secret
     from huizhen.data.deidentify.review import audit_review, waiting_review
+    from huizhen.data.deidentify.review_folders import clear_decided, open_reviews
     from huizhen.data.deidentify.review_page import PAGES, write_pages
 
     state = home / STATE
@@ -44,10 +45,16 @@ def _write(screen: Screen, home: Path, audit: int) -> None:
         review = audit_review(state, who=Pseudonymiser(secret=open_secret(home)), images=audit)
     else:
         review = waiting_review(state)
+    clear_decided(state)
     page = write_pages(review, state / PAGES, screen.language)
+    others = open_reviews(state, but=review.name)
     said = {"items": len(review.items), "left": review.left, "population": review.population}
-    screen.answer({"review": review.name, "audit": review.audit, "page": str(page), **said})
+    screen.answer(
+        {"review": review.name, "audit": review.audit, "page": str(page), **said, "open": len(others)}
+    )
     screen.say("site.review_sample" if audit else "site.review", page=page, **said)
+    if others:
+        screen.say("site.review_open", n=len(others), folder=state / PAGES)
 
 
 def _enter(screen: Screen, home: Path, decisions: list[Path], reader: str) -> None:

@@ -17,7 +17,8 @@ from huizhen.data.deidentify.dates import shifted
 from huizhen.data.deidentify.descriptors import cleaned, is_descriptive
 from huizhen.data.deidentify.dummies import dummy_document, dummy_of
 from huizhen.data.deidentify.elements import TEXTS, texts_of
-from huizhen.data.deidentify.legal import is_legal, is_zone
+from huizhen.data.deidentify.finding import names_somebody
+from huizhen.data.deidentify.legal import STRUCTURAL, is_legal, is_zone
 from huizhen.data.deidentify.options import Option
 
 __all__ = ["clean_value", "empty", "put_dummy", "put_pseudonym", "replace_uids", "shift_value"]
@@ -27,20 +28,6 @@ _DOCUMENT, _MIME, _LENGTH = 0x00420011, 0x00420012, 0x00420015
 _ZONE = 0x00080201
 _MANY = frozenset({"LO", "SH", "UC"})
 """Texts of which an attribute may have several."""
-
-_ENUMERATED: dict[int, frozenset[str]] = {
-    0x0040A010: frozenset(
-        {"CONTAINS", "HAS OBS CONTEXT", "HAS CONCEPT MOD", "HAS PROPERTIES", "INFERRED FROM"}
-    ),
-    0x0040A040: frozenset(
-        {"TEXT", "CODE", "NUM", "CONTAINER", "PNAME", "DATE", "TIME", "DATETIME", "UIDREF"}
-    ),
-    0x00700003: frozenset({"PIXEL", "DISPLAY"}),
-    0x00700004: frozenset({"PIXEL", "DISPLAY"}),
-    0x00700005: frozenset({"PIXEL", "DISPLAY", "MATRIX"}),
-    0x00700023: frozenset({"POINT", "POLYLINE", "INTERPOLATED", "CIRCLE", "ELLIPSE"}),
-}
-"""Codes that stay in a sequence of dummies, since they say only what kind of dummy follows."""
 
 
 def put(dataset: Dataset, tag: BaseTag, vr: str, value: Any) -> None:
@@ -90,8 +77,8 @@ def _dummies(item: Dataset, context: Context) -> Dataset:
             continue
         if tag.is_private or tag.element == 0 or " " in vr or vr == "NONE":
             continue
-        said = "".join(texts_of(item, tag)) if tag in _ENUMERATED else ""
-        if said in _ENUMERATED.get(tag, ()):
+        said = "".join(texts_of(item, tag)) if tag in STRUCTURAL else ""
+        if said in STRUCTURAL.get(tag, ()):
             put(made, tag, vr, said)
             continue
         if vr in ("SQ", "UI"):
@@ -127,12 +114,12 @@ def clean_value(dataset: Dataset, tag: BaseTag, vr: str, context: Context) -> bo
     texts = texts_of(dataset, tag)
     if tag == _ZONE:
         return len(texts) == 1 and is_zone(texts[0])
+    if vr != "SQ" and vr not in TEXTS and names_somebody(dataset, tag, vr, context):
+        return False
     if vr == "CS":
         return bool(texts) and all(all(map(is_descriptive, one.lower().split())) for one in texts)
     if vr in ("AS", "DS", "IS"):
-        return bool(texts) and all(
-            is_legal(one, vr) and not context.identifiers.found_in(one) for one in texts
-        )
+        return bool(texts) and all(is_legal(one, vr) for one in texts)
     if vr in TEXTS:
         return _put_cleaned(dataset, tag, vr, context)
     return vr in ("FD", "FL", "SL", "SS", "UL", "US")

@@ -15,7 +15,7 @@ from typing import Any
 from huizhen.core.files import open_private, private_folder, storage_error
 from huizhen.errors import InvalidInputError, StorageError
 
-__all__ = ["AUDITS", "Audit", "enter_audit", "last_audit", "upper_bound"]
+__all__ = ["AUDITS", "Audit", "audits_of", "enter_audit", "last_audit", "upper_bound"]
 
 AUDITS = "audits.jsonl"
 """What the audits found: stays at the site; their counts are in the report."""
@@ -80,8 +80,17 @@ def enter_audit(path: Path, audit: Audit) -> None:
 
 def last_audit(path: Path, journal: str) -> Audit | None:
     """Return the last audit of what a journal's run released. Raises `StorageError` if damaged."""
+    return next(reversed(_entered(path, journal)), None)
+
+
+def audits_of(path: Path, journal: str) -> int:
+    """Return how many audits of a journal's run were entered. Raises `StorageError` if damaged."""
+    return len(_entered(path, journal))
+
+
+def _entered(path: Path, journal: str) -> list[Audit]:
     if not path.exists():
-        return None
+        return []
     try:
         found = [_audit(json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
     except OSError as error:
@@ -92,7 +101,7 @@ def last_audit(path: Path, journal: str) -> Audit | None:
             remedy="restore it from a backup, or move it away and audit again",
             file=path.name,
         ) from error
-    return next((one for one in reversed(found) if one.journal == journal), None)
+    return [one for one in found if one.journal == journal]
 
 
 def _audit(record: Mapping[str, Any]) -> Audit:

@@ -18,7 +18,7 @@ from importlib.resources import files
 
 __all__ = ["cleaned", "is_descriptive"]
 
-_TOKEN = re.compile(r"[A-Za-z0-9]+(?:\.[0-9]+)?|[㐀-鿿豈-﫿]+|\S")
+_TOKEN = re.compile(r"[^\W_㐀-鿿豈-﫿]+(?:\.[0-9]+)?|[㐀-鿿豈-﫿]+|\S")
 _HAN = re.compile(r"[㐀-鿿豈-﫿]")
 _MEASURE = re.compile(r"\d{1,2}(?:\.\d{1,2})?(?:mm|cm|kv|kvp|phase|d|t)")
 _TITLES = frozenset(["dr", "mrs", "ms", "miss", "prof", "doctor", "sir", "rn", "md"])

@@ -13,6 +13,7 @@ from itertools import product
 
 from pydicom.dataset import Dataset
 
+from huizhen.data.deidentify.birth_days import figures_of, written
 from huizhen.data.deidentify.elements import texts_of, vr_of
 from huizhen.data.deidentify_text.folding import bare, fold
 from huizhen.data.deidentify_text.pinyin import readings
@@ -33,11 +34,16 @@ _NUMBERS = frozenset(
     }
 )
 _BIRTH, _PHONE = 0x00100030, 0x00102154
+_OWN = frozenset({0x00100020, 0x00101000})
+"""Ids that a patient has in all files: accession and order numbers differ."""
 _LONG, _JOINED = 5, 6
 """Letters from which on a name is looked for within words, and across the signs between them."""
 
-_WHOLE = 6
-"""Figures from which on a number is looked for in values that are numbers themselves."""
+_WITHIN = 6
+"""Figures from which on a number is looked for within values that are numbers themselves."""
+_WHOLE, _COMPONENT = 5, 4
+"""Figures from which on a number is looked for as a whole number, and as a whole component of a UID: shorter
+ones are there by chance, and a series' one image without its number would tell the id."""
 
 _DECIMAL = re.compile(r"[+-]?\d*\.?\d*(?:e[+-]?\d+)?")
 _BETWEEN = re.compile(r"[\W_]+")
@@ -54,11 +60,15 @@ _HAN = re.compile(r"[㐀-鿿豈-﫿]")
 class Identifiers:
     """Lower-case `names` (words of names of persons; two words for short ones) and `numbers` of one file.
 
-    Numbers are ids, days of birth and telephone numbers, without what stands between their figures.
+    Numbers are ids, days of birth and telephone numbers, without what stands between their figures; `own` are
+    those that the patient has in every file, `short` ids of one to three characters, `born` days (YYYYMMDD).
     """
 
     names: frozenset[str]
     numbers: frozenset[str]
+    own: frozenset[str] = frozenset()
+    short: frozenset[str] = frozenset()
+    born: frozenset[str] = frozenset()
 
     def found_in(self, text: str) -> bool:
         """Tell whether a name or a number stands in `text`: short names as a word only, all else anywhere.
@@ -75,21 +85,59 @@ class Identifiers:
         joined = "" if _DECIMAL.fullmatch(lower.strip()) else _BETWEEN.sub("", lower)
         if any(number in lower or (len(number) >= _LONG and number in joined) for number in self.numbers):
             return True
+        if lower.strip() in self.short or any(written(lower, day) for day in self.born):
+            return True
         words = _PARTS.split(lower)
         return not self.names.isdisjoint(words) or any(
             _stands(name, lower, joined, f" {' '.join(words)} ") for name in self.names
         )
 
     def found_in_number(self, text: str) -> bool:
-        """Tell whether a number of six figures or more stands in a whole part of a number or a UID.
+        """Tell whether a number of six figures or more stands in a whole number, or one of five is all of it.
 
-        >>> who = Identifiers(names=frozenset(), numbers=frozenset({"4711882", "0512"}))
-        >>> [who.found_in_number(text) for text in ("4711882", "4711882.0", "1.2.4711882", "0.471188", "512")]
-        [True, True, True, False, False]
+        One with leading zeros is found from four on, if it is written as the id is.
+
+        >>> who = Identifiers(names=frozenset(), numbers=frozenset({"4711882", "0512", "20815"}))
+        >>> [who.found_in_number(text) for text in ("4711882.0", "0.471188", "512", "0512", "20815")]
+        [True, False, False, True, True]
         """
-        parts = text.split(".") if text.count(".") > 1 else text.split(".")[:1]
-        figures = [one for number in self.numbers if len(one := number.lstrip("0")) >= _WHOLE]
-        return any(one in part for part in parts for one in figures)
+        whole = text.strip().split(".")[0].lstrip("+-")
+        return any(
+            one in whole
+            if len(one := number.lstrip("0")) >= _WITHIN
+            else whole == number and len(number) >= (_WHOLE if one == number else _COMPONENT)
+            for number in self.numbers
+        )
+
+    def found_in_uid(self, uid: str, *, own: bool) -> bool:
+        """Tell whether a number stands in a UID: from four figures on as a component, from six on within one.
+
+        `own` looks only for what the patient has in all files, so that a UID is mapped in all or none.
+
+        >>> who = Identifiers(names=frozenset(), numbers=frozenset({"4711", "ACC123456"}))
+        >>> [who.found_in_uid(uid, own=False) for uid in ("1.2.4711.3", "1.2.47113")]
+        [True, False]
+        """
+        parts = uid.strip("\0 ").split(".")
+        looked_for = [one for number in (self.own if own else self.numbers) if (one := number.lstrip("0"))]
+        return any(
+            one in parts if len(one) < _WITHIN else any(one in part for part in parts)
+            for one in looked_for
+            if len(one) >= _COMPONENT
+        )
+
+    def found_in_bytes(self, data: bytes) -> bool:
+        """Tell whether a longer name or number stands in bytes, in UTF-8, UTF-16 or GB 18030, in any case.
+
+        >>> who = Identifiers(names=frozenset({"weber"}), numbers=frozenset())
+        >>> who.found_in_bytes("Weber".encode("utf-16-le")), who.found_in_bytes(bytes(range(256)))
+        (True, False)
+        """
+        lower = data.lower()
+        longer = [one for one in (*self.names, *self.numbers) if len(one.encode()) >= _JOINED - 1]
+        codings = ("utf-8", "utf-16-le", "utf-16-be", "gb18030")
+        patterns = {one.encode(coding) for one in longer for coding in codings}
+        return any(len(one) >= _JOINED - 1 and one in lower for one in patterns)
 
 
 def _stands(name: str, lower: str, joined: str, words: str) -> bool:
@@ -116,18 +164,27 @@ def identifiers_of(dataset: Dataset) -> Identifiers:
     with a digit on. Chinese names count in pinyin too.
     """
     names: set[str] = set()
-    numbers: set[str] = set()
+    numbers: dict[str, bool] = {}
+    born: set[str] = set()
     for tag, text in _said(dataset):
         if tag == _BIRTH:
-            numbers.update(_days(text))
+            born |= {text} if figures_of(text) else set()
+            numbers |= dict.fromkeys(figures_of(text), True)
         elif tag in _NUMBERS:
             number = _BETWEEN.sub("", _read(text))
             number = number[-9:] if tag == _PHONE and number.isdigit() else number
-            if len(number) >= 4 and any(char.isdigit() for char in number):
-                numbers.add(number)
+            if any(char.isdigit() for char in number):
+                numbers[number] = numbers.get(number, False) or tag in _OWN
         else:
             names.update(_names(text))
-    return Identifiers(names=frozenset(names), numbers=frozenset(numbers))
+    long = {number: own for number, own in numbers.items() if len(number) >= 4}
+    return Identifiers(
+        names=frozenset(names),
+        numbers=frozenset(long),
+        own=frozenset(number for number, own in long.items() if own),
+        short=frozenset(number for number, own in numbers.items() if own and len(number) < 4),
+        born=frozenset(born),
+    )
 
 
 def _said(dataset: Dataset) -> Iterator[tuple[int, str]]:
@@ -140,13 +197,6 @@ def _said(dataset: Dataset) -> Iterator[tuple[int, str]]:
         elif vr == "PN" or tag in _NUMBERS or tag == _BIRTH:
             named = int(tag) if tag in _NUMBERS or tag == _BIRTH else 0
             yield from ((named, text.strip()) for text in texts_of(dataset, tag))
-
-
-def _days(text: str) -> Iterator[str]:
-    """Yield a day of birth in the orders in use."""
-    if re.fullmatch(r"[12]\d{7}", text):
-        year, month, day = text[:4], text[4:6], text[6:]
-        yield from (text, day + month + year, month + day + year)
 
 
 def _names(text: str) -> Iterator[str]:

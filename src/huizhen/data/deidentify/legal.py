@@ -10,7 +10,33 @@ import re
 
 from pydicom.charset import python_encoding
 
-__all__ = ["is_charset", "is_legal", "is_zone"]
+__all__ = ["STRUCTURAL", "is_charset", "is_legal", "is_zone"]
+
+STRUCTURAL: dict[int, frozenset[str]] = {
+    0x00280004: frozenset(
+        {
+            "MONOCHROME1",
+            "MONOCHROME2",
+            "PALETTE COLOR",
+            "RGB",
+            "YBR_FULL",
+            "YBR_FULL_422",
+            "YBR_ICT",
+            "YBR_RCT",
+        }
+    ),
+    0x0040A010: frozenset(
+        {"CONTAINS", "HAS OBS CONTEXT", "HAS CONCEPT MOD", "HAS PROPERTIES", "INFERRED FROM"}
+    ),
+    0x0040A040: frozenset(
+        {"TEXT", "CODE", "NUM", "CONTAINER", "PNAME", "DATE", "TIME", "DATETIME", "UIDREF"}
+    ),
+    0x00700003: frozenset({"PIXEL", "DISPLAY"}),
+    0x00700004: frozenset({"PIXEL", "DISPLAY"}),
+    0x00700005: frozenset({"PIXEL", "DISPLAY", "MATRIX"}),
+    0x00700023: frozenset({"POINT", "POLYLINE", "INTERPOLATED", "CIRCLE", "ELLIPSE"}),
+}
+"""Codes that say only how an object is built: they stay, among dummies and of a patient called Text."""
 
 _FORMS = {
     "AS": re.compile(r"\d{1,3}[DWMY]"),

@@ -75,6 +75,8 @@ class DeidPolicy(BaseModel):
     )
     most_shift_days: Annotated[int, Field(ge=30, le=36500)] = 3650
     """Dates go back by one number of days a patient, drawn between 1 and this by the site's key."""
+    most_age_years: Annotated[int, Field(ge=1, le=999)] = 89
+    """Ages above it are written as one year more: "90 years" is then 90 or over; 999 leaves all ages."""
     largest_mib: Annotated[int, Field(ge=1, le=1 << 20)] = 4096
     """Larger files are refused."""
     seconds_per_file: Annotated[int, Field(ge=1, le=86400)] = 600

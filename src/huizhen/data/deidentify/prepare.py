@@ -66,7 +66,7 @@ LAST = "last.json"
 
 _LEAST_FILES = {"none": 200, "ocr": 4}
 """Files that are worth a process of their own, which takes a second to start, without and with OCR."""
-_VERSION = "deid-2"
+_VERSION = "deid-3"
 
 
 def policy_digest(policy: DeidPolicy, who: Pseudonymiser) -> Digest:

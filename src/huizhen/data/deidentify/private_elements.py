@@ -101,4 +101,6 @@ def _holds(dataset: Dataset, tag: BaseTag, vr: str, context: Context) -> bool:
     if vr != dataset[tag].VR:
         return False
     values = value if isinstance(value, list) or hasattr(value, "append") else [value]
-    return all(is_legal(str(one), vr) and not context.identifiers.found_in(str(one)) for one in values)
+    who = context.identifiers
+    gives_away = who.found_in if vr == "CS" else who.found_in_number
+    return all(is_legal(str(one), vr) and not gives_away(str(one)) for one in values)

@@ -18,6 +18,7 @@ from typing import Any
 
 from huizhen.core.digests import Digest, digest_file, digest_value
 from huizhen.core.streams import stream
+from huizhen.data.deidentify.audits import AUDITS, audits_of
 from huizhen.data.deidentify.decisions import About
 from huizhen.data.deidentify.journal import Entry, Journal
 from huizhen.data.deidentify.key import Pseudonymiser
@@ -196,8 +197,9 @@ def _digest(path: Path) -> Digest | None:
 def audit_review(state: Path, *, who: Pseudonymiser, images: int) -> Review:
     """Return a random sample of `images` released files with an image, as they were released.
 
-    The draw is by the site's key and the number of files, so that nobody chooses. Raises `DataError` where
-    nothing was prepared, or nothing with an image was released.
+    The draw is by the site's key, the number of files and the audits before, so that nobody chooses, and none
+    looks again at what the last one had put right. Raises `DataError` where nothing was prepared, or nothing
+    with an image was released.
     """
     last = _last(state)
     released = [one for one in _released(last.journal) if (last.out / IMAGES / one.outcome.place).is_file()]
@@ -207,7 +209,8 @@ def audit_review(state: Path, *, who: Pseudonymiser, images: int) -> Review:
         raise DataError(
             "no image of the export was released", remedy="run huizhen site prepare first", file=LAST
         )
-    seed = int.from_bytes(who.digest("audit", f"{last.journal.name} {len(known)}")[:6], "big")
+    drawn_of = f"{last.journal.name} {len(known)} {audits_of(state / AUDITS, last.journal.name)}"
+    seed = int.from_bytes(who.digest("audit", drawn_of)[:6], "big")
     drawn = stream(seed, "audit").permutation(len(known))[:images]
     return Review(
         audit=True,

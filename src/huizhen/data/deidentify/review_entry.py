@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +14,8 @@ from huizhen.core.digests import Digest
 from huizhen.data.deidentify.audits import AUDITS, Audit, enter_audit
 from huizhen.data.deidentify.decisions import DECISIONS, About, Decision, DecisionLog, Verdict
 from huizhen.data.deidentify.regions import Region, merged, region_of
-from huizhen.data.deidentify.review_page import PAGES, REVIEW
-from huizhen.errors import DataError, HuizhenError, StorageError
+from huizhen.data.deidentify.review_folders import clear_decided, review_of
+from huizhen.errors import DataError, HuizhenError
 
 __all__ = ["Entered", "enter"]
 
@@ -47,75 +47,85 @@ class _Answer:
 
 
 def enter(state: Path, saved: Sequence[Path], *, reader: str, now: datetime | None = None) -> Entered:
-    """Enter the decisions in `saved` files, made by `reader`, of the review that was written last.
+    """Enter the decisions in `saved` files, made by `reader`, of whichever reviews' pages saved them.
 
     An audit is entered whole: its share means nothing if somebody chose what to leave out. What it found is
-    blackened, or refused, by the next preparation. Raises `DataError` on a file of another review, an
-    unknown item, verdict or box, an item decided twice, an audit that isn't complete, or nobody's name; and
-    `StorageError` where there is no review, or the log can't be written.
+    blackened, or refused, by the next preparation. The pages of a review that is decided wholly go. Raises
+    `DataError` on a file of a review that isn't here, an unknown item, verdict or box, an item decided twice,
+    an audit that isn't complete, or nobody's name; and `StorageError` where a review is damaged, or the log
+    can't be written.
     """
     if not reader.strip():
         raise DataError("nobody is named who decided", remedy="name the person: --reader NAME")
-    review = _review(state)
-    answers = [answer for path in saved for answer in _answers(path, review)]
-    _check(answers, review)
+    found: dict[str, list[_Answer]] = {}
+    reviews: dict[str, Mapping[str, Any]] = {}
+    for path in saved:
+        name, given = _saved(path)
+        reviews.setdefault(name, review_of(state, name, file=path.name))
+        found.setdefault(name, []).extend(_answers(path, given, reviews[name]))
+    for name, answers in found.items():
+        _check(answers, reviews[name])
     time = (now or datetime.now(UTC)).isoformat(timespec="seconds")
     decisions = [
-        Decision(
-            file=name,
-            about=About(answer.item["about"]),
-            verdict=answer.verdict,
-            regions=answer.regions if review["audit"] else answer.boxes,
-            digest=Digest(digest),
-            reader=reader.strip(),
-            time=time,
-            review=str(review["review"]),
-        )
-        for answer in answers
-        for name, digest in answer.item["files"]
-        if not (review["audit"] and answer.verdict is Verdict.RELEASE)
+        decision
+        for name, answers in found.items()
+        for decision in _decisions(reviews[name], answers, reader.strip(), time)
     ]
-    audit = _audit(review, answers, reader.strip(), time) if review["audit"] else None
+    audits = [
+        _audit(reviews[name], answers, reader.strip(), time)
+        for name, answers in found.items()
+        if reviews[name]["audit"]
+    ]
     DecisionLog(path=state / DECISIONS).append(decisions)
-    if audit is not None:
+    for audit in audits:
         enter_audit(state / AUDITS, audit)
-    counts = Counter(answer.verdict for answer in answers)
-    return Entered(items=counts, files=len(decisions), audit=audit)
+    clear_decided(state, audited=[name for name in found if reviews[name]["audit"]])
+    counts = Counter(answer.verdict for answers in found.values() for answer in answers)
+    return Entered(items=counts, files=len(decisions), audit=audits[-1] if audits else None)
 
 
-def _review(state: Path) -> Mapping[str, Any]:
-    """Return the last review. Raises `StorageError` where there is none."""
-    try:
-        found = json.loads((state / PAGES / REVIEW).read_text(encoding="utf-8"))
-        if not isinstance(found, dict) or not isinstance(found["items"], list):
-            raise ValueError
-    except (OSError, ValueError, KeyError) as error:
-        raise StorageError(
-            "there is no review to enter decisions of", remedy="run huizhen site review first", file=REVIEW
-        ) from error
-    return found
+def _decisions(
+    review: Mapping[str, Any], answers: Sequence[_Answer], reader: str, time: str
+) -> Iterator[Decision]:
+    """Yield a decision for each file of what was answered; in an audit, of what was found only."""
+    for answer in answers:
+        if review["audit"] and answer.verdict is Verdict.RELEASE:
+            continue
+        for name, digest in answer.item["files"]:
+            yield Decision(
+                file=name,
+                about=About(answer.item["about"]),
+                verdict=answer.verdict,
+                regions=answer.regions if review["audit"] else answer.boxes,
+                digest=Digest(digest),
+                reader=reader,
+                time=time,
+                review=str(review["review"]),
+            )
 
 
-def _answers(path: Path, review: Mapping[str, Any]) -> list[_Answer]:
-    """Return the answers in a saved file. Raises `DataError` on one that no page of this review saved."""
-    items = {one["number"]: one for one in review["items"]}
+def _saved(path: Path) -> tuple[str, list[Mapping[str, Any]]]:
+    """Return the review that a file's decisions are of, and these. Raises `DataError` on another file."""
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise ValueError
         found = json.loads(path.read_text(encoding="utf-8"))
-        of, decisions = found["review"], found["decisions"]
-        answers = [_answer(items, one) for one in decisions]
-    except (OSError, ValueError, KeyError, TypeError, HuizhenError, RecursionError) as error:
-        raise DataError(
-            "holds no decisions of this review",
-            remedy="save it by the page's button, and enter it before the next review is made",
-            file=path.name,
-        ) from error
-    if of != review["review"]:
-        raise DataError(
-            "is of another review", remedy="decide on the pages of the last review", file=path.name
-        )
-    return answers
+        return str(found["review"]), list(found["decisions"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _no_decisions(path) from error
+
+
+def _no_decisions(path: Path) -> DataError:
+    return DataError("holds no decisions of a review", remedy="save it by the page's button", file=path.name)
+
+
+def _answers(path: Path, given: Sequence[Mapping[str, Any]], review: Mapping[str, Any]) -> Iterator[_Answer]:
+    """Yield the answers in a saved file. Raises `DataError` on one that no page of the review saved."""
+    items = {one["number"]: one for one in review["items"]}
+    try:
+        yield from [_answer(items, one) for one in given]
+    except (ValueError, KeyError, TypeError, HuizhenError) as error:
+        raise _no_decisions(path) from error
 
 
 def _answer(items: Mapping[object, Mapping[str, Any]], given: Mapping[str, Any]) -> _Answer:

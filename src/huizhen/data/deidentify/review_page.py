@@ -30,9 +30,9 @@ from huizhen.errors import visible
 __all__ = ["PAGES", "REVIEW", "write_pages"]
 
 PAGES = "review"
-"""Folder within the state for the pages."""
+"""Folder within the state for the reviews, each in a folder of its own name: none is written over another."""
 REVIEW = "review.json"
-"""What the pages ask, to enter what is decided."""
+"""What a review's pages ask, to enter what is decided: it stays when they are gone."""
 
 _ROOM = "huizhen.data.deidentify"
 _ITEMS = 25
@@ -42,12 +42,11 @@ _MOST_BYTES = 1 << 40
 
 
 def write_pages(review: Review, folder: Path, language: Language) -> Path:
-    """Write the pages of a review into `folder`, for their owner alone, and return the first.
+    """Write the pages of a review into a folder of its name in `folder`, for their owner; return the first.
 
-    What an earlier review left there goes. Raises `StorageError`.
+    The same review is written again as it was; another one's pages stay as they are. Raises `StorageError`.
     """
-    for old in folder.glob("page-*.html"):
-        old.unlink(missing_ok=True)
+    folder = folder / review.name
     write_json(folder / REVIEW, review.to_json())
     parts = [review.items[i : i + _ITEMS] for i in range(0, len(review.items), _ITEMS)] or [()]
     for number, items in enumerate(parts, start=1):

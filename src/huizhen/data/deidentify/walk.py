@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from pydicom._uid_dict import UID_dictionary
-from pydicom.datadict import dictionary_VR, keyword_for_tag
+from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
@@ -38,6 +38,7 @@ from huizhen.data.deidentify.elements import (
     texts_of,
     vr_of,
 )
+from huizhen.data.deidentify.finding import cap_age, is_class, names_somebody
 from huizhen.data.deidentify.legal import is_charset, is_legal, is_zone
 from huizhen.data.deidentify.options import Option
 from huizhen.data.deidentify.private_elements import sweep_private
@@ -63,19 +64,6 @@ _OPAQUE = frozenset(
         0x04000520,
     }
 )
-_CLASSES = (
-    "ClassUID",
-    "ClassesIn",
-    "ClassesSupported",
-    "TransferSyntaxUID",
-    "CodingSchemeUID",
-    "MappingResourceUID",
-)
-_LARGE = frozenset({"FD", "FL", "SL", "SV", "UL", "UV"})
-"""Numbers in binary that can be as long as an id or a day of birth."""
-
-_CLASS_LIKE = frozenset({0x00080117})
-"""UI attributes that name a class, syntax or table, not an instance: by keyword, and Context UID."""
 
 
 def clean_dataset(
@@ -118,6 +106,12 @@ def _remove(dataset: Dataset, tag: BaseTag, context: Context, where: str, rule: 
     context.note(where, Action.REMOVE, rule)
 
 
+def _empty(dataset: Dataset, tag: BaseTag, vr: str, context: Context, where: str) -> None:
+    """Take out a value that names somebody; the attribute stays, since its object may have to have it."""
+    empty(dataset, tag, vr)
+    context.note(where, Action.ZERO, Rule.IDENTIFIER)
+
+
 def _act(
     dataset: Dataset, tag: BaseTag, action: Action, context: Context, where: str, parent: int | None
 ) -> None:
@@ -128,9 +122,14 @@ def _act(
             context.note(where, action, Rule.TABLE)
             return
         action = basic_action(tag, context.iod, parent)
+    rule = Rule.TABLE
     undone = action is Action.CLEAN and not clean_value(dataset, tag, vr, context)
     if undone or (action is Action.KEEP and not _may_stay(dataset, tag, vr)):
         action = basic_action(tag, context.iod, parent)
+    elif action is Action.KEEP and names_somebody(dataset, tag, vr, context):
+        action, rule = basic_action(tag, context.iod, parent), Rule.IDENTIFIER
+    elif action is Action.KEEP and cap_age(dataset, tag, vr, context):
+        action = Action.CLEAN
     if action is Action.REMOVE:
         del dataset[tag]
     elif action is Action.ZERO and not put_pseudonym(dataset, tag, vr, context):
@@ -139,7 +138,7 @@ def _act(
         put_dummy(dataset, tag, vr, context)
     elif action is Action.UID:
         replace_uids(dataset, tag, vr, context)
-    context.note(where, action, Rule.TABLE)
+    context.note(where, action, rule)
 
 
 def _may_stay(dataset: Dataset, tag: BaseTag, vr: str) -> bool:
@@ -197,8 +196,8 @@ def _clean_unlisted(dataset: Dataset, tag: BaseTag, context: Context, where: str
         _clean_text(dataset, tag, vr, context, where, inside=inside)
     elif vr in ("AE", "AS", "CS", "DS", "IS"):
         _check(dataset, tag, vr, context, where)
-    elif vr in _LARGE and any(map(context.identifiers.found_in_number, texts_of(dataset, tag))):
-        _remove(dataset, tag, context, where, Rule.IDENTIFIER)
+    elif names_somebody(dataset, tag, vr, context):
+        _empty(dataset, tag, vr, context, where)
     else:
         context.note(where, Action.KEEP, Rule.UNLISTED)
 
@@ -216,15 +215,13 @@ def _clean_moment(dataset: Dataset, tag: BaseTag, vr: str, context: Context, whe
 def _clean_uid(dataset: Dataset, tag: BaseTag, context: Context, where: str) -> None:
     """Keep what names a class; map what names an instance, so that references to it still fit."""
     texts = texts_of(dataset, tag)
-    keyword = keyword_for_tag(tag)
     if any(not is_legal(text, "UI") for text in texts):
         _remove(dataset, tag, context, where, Rule.ILLEGAL)
-    elif any(_gives_away(text.strip("\0 "), context) for text in texts):
+    elif names_somebody(dataset, tag, "UI", context):
         replace_uids(dataset, tag, "UI", context)
         context.note(where, Action.UID, Rule.IDENTIFIER)
     elif (
-        tag in _CLASS_LIKE
-        or any(part in keyword for part in _CLASSES)
+        is_class(tag)
         or context.policy.has(Option.UIDS)
         or all(not text.strip("\0 ") or text.strip("\0 ") in UID_dictionary for text in texts)
     ):
@@ -232,11 +229,6 @@ def _clean_uid(dataset: Dataset, tag: BaseTag, context: Context, where: str) -> 
     else:
         replace_uids(dataset, tag, "UI", context)
         context.note(where, Action.UID, Rule.UNLISTED)
-
-
-def _gives_away(uid: str, context: Context) -> bool:
-    """Tell whether a UID that the standard doesn't register holds a number of the file's own patient."""
-    return uid not in UID_dictionary and context.identifiers.found_in_number(uid)
 
 
 def _clean_text(
@@ -261,11 +253,7 @@ def _check(dataset: Dataset, tag: BaseTag, vr: str, context: Context, where: str
     texts = texts_of(dataset, tag) if vr in ("AE", "CS") else raw_texts_of(dataset, tag)
     if any(not is_legal(text, vr) for text in texts):
         _remove(dataset, tag, context, where, Rule.ILLEGAL)
-    elif any(
-        map(
-            context.identifiers.found_in if vr in ("AE", "CS") else context.identifiers.found_in_number, texts
-        )
-    ):
-        _remove(dataset, tag, context, where, Rule.IDENTIFIER)
+    elif names_somebody(dataset, tag, vr, context):
+        _empty(dataset, tag, vr, context, where)
     else:
         context.note(where, Action.KEEP, Rule.UNLISTED)
