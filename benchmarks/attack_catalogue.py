@@ -133,7 +133,7 @@ def tellers(index: Index) -> dict[str, Callable[[], Teller]]:
             value = judgement.value
             if judgement.kind is Kind.NEW:
                 value = float(mask.sum())
-                held.take(judgement, mask, value)
+                held.take(mask, value)
             return rounded(value, POLICY).value
 
         return tell

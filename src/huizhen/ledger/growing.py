@@ -65,6 +65,17 @@ class GrowingFile:
                 return
             self._grown = self._length
 
+    def as_long(self) -> bool:
+        """Tell whether the file is as long as it was settled; False of one that isn't there."""
+        try:
+            return self._path.stat().st_size == self._length
+        except OSError:
+            return False
+
+    def opened_again(self) -> GrowingFile:
+        """Return the same file open once more. Raises `StorageError`."""
+        return GrowingFile(self._path, self._length)
+
     def close(self) -> None:
         """Release the file."""
         if self._handle is not None:

@@ -8,6 +8,7 @@ moves such a rest into a file beside (`entries.jsonl.torn-<n>`) and never counts
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,7 +46,7 @@ class Log:
 
     def __init__(self, folder: Path, key: SigningKey, lock: WriterLock, clock: Clock) -> None:
         """Verify and take over what is in `folder`, which `lock` guards. Use `Log.open`."""
-        self._key, self._lock, self._clock = key, lock, clock
+        self._key, self._lock, self._clock, self._folder = key, lock, clock, folder
         self._pending: list[Entry] = []
         self._lines: list[bytes] = []
         with located(folder):
@@ -166,6 +167,49 @@ class Log:
         self._entries_file.close()
         self._heads_file.close()
         self._lock.release()
+
+    def rest(self) -> None:
+        """Let other writers have the log, and keep what was verified, for `wake`.
+
+        Raises `LedgerError` when there are entries that were not committed, or the log is closed.
+        """
+        self._check_open()
+        if self._pending:
+            raise LedgerError("entries were not committed", remedy="call commit() first")
+        self.close()
+
+    def wake(self) -> bool:
+        """Go on writing after `rest`; return False where the log is another by now: then open it anew.
+
+        What was verified isn't verified again: that nothing was added is told by the files' lengths and the
+        last head. Who alters what lies before is found out by the next verification, since the heads to come
+        sign what this object read. Raises `LedgerError` when another writer has the log open.
+        """
+        if self._lock.held:
+            return True
+        lock = WriterLock(self._folder / LOCK_FILE)
+        try:
+            if not self._as_left():
+                lock.release()
+                return False
+            self._entries_file = self._entries_file.opened_again()
+            self._heads_file = self._heads_file.opened_again()
+        except BaseException:
+            lock.release()
+            raise
+        self._lock = lock
+        return True
+
+    def _as_left(self) -> bool:
+        """Whether both files end where this object left them, with its last head."""
+        if not (self._entries_file.as_long() and self._heads_file.as_long()):
+            return False
+        if not self._heads:
+            return True
+        last = self._heads[-1].line() + b"\n"
+        with (self._folder / HEADS_FILE).open("rb") as stream:
+            stream.seek(-len(last), os.SEEK_END)
+            return stream.read() == last
 
     def __enter__(self) -> Self:
         return self

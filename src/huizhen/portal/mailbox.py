@@ -31,7 +31,7 @@ class Mailbox:
         self._change = asyncio.Condition()
         self._waiting: dict[str, list[Question]] = {}
         self._answers: dict[str, bytes] = {}
-        self._expected: set[str] = set()
+        self._expected: dict[str, str] = {}
         self._open: Counter[str] = Counter()
         self._polls: Counter[str] = Counter()
 
@@ -67,23 +67,24 @@ class Mailbox:
         queue = self._waiting.get(site)
         return queue.pop(0) if queue else None
 
-    async def put(self, question: str, answer: bytes) -> bool:
-        """Keep the answer to a question that somebody still waits for; return whether anybody does."""
-        if question not in self._expected:
+    async def put(self, question: str, answer: bytes, *, site: str) -> bool:
+        """Keep `site`'s answer to a question to it that somebody waits for; return whether anybody does."""
+        if self._expected.get(question) != site or question in self._answers:
             return False
         self._answers[question] = answer
         await self._tell()
         return True
 
     async def _put_up(self, questions: Mapping[str, Question], digests: Mapping[str, str]) -> None:
-        self._expected |= set(digests.values())
+        self._expected |= {digest: site for site, digest in digests.items()}
         for site, question in questions.items():
             self._waiting.setdefault(site, []).append(question)
         await self._tell()
 
     def _taken_down(self, questions: Mapping[str, Question], digests: Mapping[str, str]) -> dict[str, bytes]:
         """Forget questions; return the answers that came."""
-        self._expected -= set(digests.values())
+        for digest in digests.values():
+            self._expected.pop(digest, None)
         for site, question in questions.items():
             if question in (queue := self._waiting.get(site, [])):
                 queue.remove(question)

@@ -19,8 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from huizhen.core.digests import canonical_json
 from huizhen.errors import FederationError, HuizhenError, InvalidInputError
 from huizhen.federate.catalogue.asking import at_site
-from huizhen.federate.catalogue.desk import Desk
 from huizhen.federate.catalogue.envelopes import Question
+from huizhen.federate.catalogue.standing import Standing
 from huizhen.federate.messages import Hex32, Name, Signature
 from huizhen.federate.site.folder import SiteFolder
 from huizhen.ledger.signing import PublicKey
@@ -86,7 +86,7 @@ def answer_waiting(site: SiteFolder, address: str, *, once: bool = False, wait_s
 
     A portal that can't be reached is tried again. Raises `FederationError` with `once`.
     """
-    count = 0
+    count, standing = 0, Standing(site)
     with _client(address) as client:
         while True:
             try:
@@ -94,7 +94,7 @@ def answer_waiting(site: SiteFolder, address: str, *, once: bool = False, wait_s
                     client, NEXT, poll_of(site, wait_s=0.0 if once else wait_s).model_dump(mode="json")
                 )
                 if data:
-                    answer = at_site(data, site, lambda: Desk.open(site))
+                    answer = at_site(data, site, standing.lend)
                     if answer is not None:
                         _posted(client, PUT, json.loads(answer))
                         count += 1

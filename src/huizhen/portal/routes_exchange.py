@@ -29,8 +29,7 @@ async def following(visit: Visiting, body: AtHome) -> Response:
     poll = parse(Poll, body)
     poll.verify(_key(visit.office, poll.site))
     _check_time(poll.time)
-    if not visit.office.seen.once(poll.number):
-        raise MessageError("the request came before", remedy="sign each request anew")
+    _check_first(visit.office, poll.number)
     question = await visit.office.mailbox.fetch(poll.site, wait_s=poll.wait_s)
     if question is None:
         return Response(status_code=204)
@@ -42,7 +41,7 @@ async def answered(visit: Visiting, body: AtHome) -> Response:
     """Take a site's answer to a question that is open."""
     answer = parse(Answer, body)
     _key(visit.office, answer.site).verify(ANSWER, answer.payload(), answer.signature)
-    await visit.office.mailbox.put(answer.question, body)
+    await visit.office.mailbox.put(answer.question, body, site=answer.site)
     return Response(status_code=204)
 
 
@@ -68,7 +67,15 @@ def _questions(office: Office, body: bytes) -> tuple[str, dict[str, Question]]:
         if lead not in ("", question.lead):
             raise MessageError("the questions are of several leads", remedy="send those of one lead")
         lead, questions[question.site] = question.lead, question
+    for question in questions.values():
+        _check_first(office, question.number)
     return lead, questions
+
+
+def _check_first(office: Office, number: str) -> None:
+    """Refuse what was sent before, by whoever it was sent this time."""
+    if not office.seen.once(number):
+        raise MessageError("the request came before", remedy="sign each request anew")
 
 
 def _several(body: bytes) -> list[object]:

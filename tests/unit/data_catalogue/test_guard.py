@@ -29,7 +29,7 @@ def asked(guard: Guard, mask: Mask) -> tuple[Kind, float]:
     value = judgement.value
     if judgement.kind is Kind.NEW:
         value = float(mask.sum())
-        guard.take(judgement, mask, value)
+        guard.take(mask, value)
     return judgement.kind, value
 
 
@@ -99,7 +99,7 @@ def test_the_subjects_behind_series_count_not_the_series() -> None:
 def test_noise_stays_the_same_in_what_follows() -> None:
     guard = people(60)
     mask = mask_of(60, *range(30))
-    guard.take(guard.judge(mask), mask, 33.5)
+    guard.take(mask, 33.5)
     assert asked(guard, mask_of(60, *range(28))) == (Kind.KNOWN, 33.5)
     kind, value = asked(guard, ~mask)
     assert kind is Kind.KNOWN

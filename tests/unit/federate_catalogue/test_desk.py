@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from site_at_work import make_site, write_series
 
+from huizhen.core.digests import Digest
 from huizhen.data.catalogue.building import Sources, build_index
 from huizhen.data.catalogue.criteria import Query, parse_query
 from huizhen.data.catalogue.matching import match
 from huizhen.data.catalogue.record import load_catalogue
 from huizhen.errors import DataError, LedgerError, PolicyError, PrivacyError, StorageError
+from huizhen.federate.catalogue.current import answered_from
 from huizhen.federate.catalogue.desk import Desk
 from huizhen.federate.catalogue.publishing import changed, publish, renew_index
 from huizhen.federate.site.folder import SiteFolder, policy_toml
@@ -153,6 +155,55 @@ def test_each_answer_is_in_the_signed_ledger(published: MakeSite) -> None:
     assert entry.body["reply"] == reply.to_json()
 
 
+def test_what_is_refused_is_in_the_ledger_and_counts(published: MakeSite) -> None:
+    site = published(age_step=10, most_a_day=30)
+    odd = question(("age", (51, 59)))
+    with Desk.open(site) as desk:
+        for _ in range(33):
+            with pytest.raises(PolicyError):
+                desk.answer(odd, asker=ASKER)
+    refused = [e for e in read_log(site.path / "catalogue/ledger").entries if e.kind == "catalogue_refusal"]
+    assert [(e.body["code"], e.body["field"]) for e in refused[-2:]] == [
+        ("HZ92", "age"),
+        ("HZ92", "most_a_day"),
+    ]
+    assert len(refused) == 31  # of those over the day's number the first is entered
+    with Desk.open(site) as desk, pytest.raises(PolicyError, match="30 questions"):
+        desk.answer(question(("modality", "MR")), asker=ASKER)
+
+
+def test_a_refused_question_leaves_the_guards_as_they_were(published: MakeSite) -> None:
+    """Else a second question would be answered by a count that the ledger knows nothing of."""
+    site = published(most_questions=12)
+    with Desk.open(site) as desk:
+        refused = []
+        for year in range(2015, 2025):
+            before = [guard.told for guard in desk._guards.values()]
+            try:
+                desk.answer(question(("year", (year, year))), asker=ASKER)
+            except PolicyError:
+                refused.append(year)
+                assert [guard.told for guard in desk._guards.values()] == before
+        told = {name: guard._values for name, guard in desk._guards.items()}
+    assert refused
+    with Desk.open(site) as desk:
+        assert {name: guard._values for name, guard in desk._guards.items()} == told
+
+
+def test_the_same_message_again_is_neither_entered_nor_counted(published: MakeSite) -> None:
+    site, asked = published(most_a_day=30), question(("modality", "MR"))
+    path = site.path / "catalogue/ledger/entries.jsonl"
+    with Desk.open(site) as desk:
+        first = desk.answer(asked, asker=ASKER, message=Digest("1" * 64))
+        size = path.stat().st_size
+        assert all(desk.answer(asked, asker=ASKER, message=Digest("1" * 64)) == first for _ in range(40))
+    with Desk.open(site) as desk:
+        assert desk.answer(asked, asker=ASKER, message=Digest("1" * 64)) == first
+        assert path.stat().st_size == size
+        desk.answer(asked, asker=ASKER, message=Digest("2" * 64))
+        assert path.stat().st_size > size
+
+
 def test_an_edited_ledger_is_refused(published: MakeSite) -> None:
     site = published()
     path = site.path / "catalogue/ledger/entries.jsonl"
@@ -267,6 +318,25 @@ def test_an_index_is_replaced_only_when_enough_subjects_differ(published: MakeSi
     with Desk.open(site) as desk:
         assert changed(old, desk.index) == 40
         assert desk.answer(asked, asker=ASKER).index != before.index
+
+
+def test_no_index_differs_by_few_from_any_that_was_answered_from(published: MakeSite) -> None:
+    """A way round: many come and go again, and of the first index's patients one is left out."""
+    site, asked = published(), question(("modality", "MR"))
+    path = site.path / "series.csv"
+    told = path.read_text()
+    write_series(path, 1040)
+    assert not publish(site).kept
+    with Desk.open(site) as desk:
+        before = desk.answer(asked, asker=ASKER)
+    head, *lines = told.splitlines()
+    path.write_text("\n".join([head, *(line for line in lines if not line.startswith("p00000,"))]))
+    assert publish(site).kept
+    with Desk.open(site) as desk:
+        assert desk.answer(asked, asker=ASKER) == before
+    path.write_text(told)
+    assert not publish(site).kept  # the very index of before, with its guard's memory
+    assert len(answered_from(site.path)) == 2
 
 
 def test_a_change_of_what_is_said_of_a_subject_counts(published: MakeSite) -> None:

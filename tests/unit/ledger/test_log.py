@@ -185,3 +185,52 @@ def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path: Path, scribe:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError):
         Log.open(tmp_path / "file" / "log", scribe.key)
+
+
+def test_a_log_at_rest_is_written_on_where_nobody_else_wrote(tmp_path: Path, scribe: Scribe) -> None:
+    log = scribe.open(tmp_path)
+    log.append("evidence", {"n": 0})
+    with pytest.raises(LedgerError, match="not committed"):
+        log.rest()
+    log.commit()
+    log.rest()
+    with pytest.raises(LedgerError, match="closed"):
+        log.append("evidence", {"n": 1})
+    assert log.wake()
+    assert log.wake()
+    with pytest.raises(LedgerError, match="another writer"):
+        scribe.open(tmp_path)
+    log.append("evidence", {"n": 1})
+    log.commit()
+    log.close()
+    assert [entry.body["n"] for entry in read_log(tmp_path).entries] == [0, 1]
+
+
+def test_a_log_at_rest_in_which_another_wrote_is_not_written_on(tmp_path: Path, scribe: Scribe) -> None:
+    log = scribe.open(tmp_path)
+    log.append("evidence", {"n": 0})
+    log.commit()
+    log.rest()
+    with scribe.open(tmp_path) as other:
+        other.append("evidence", {"n": 1})
+        other.commit()
+        with pytest.raises(LedgerError, match="another writer"):
+            log.wake()
+    assert not log.wake()
+    scribe.open(tmp_path).close()  # nobody holds the lock
+
+
+@pytest.mark.parametrize("name", [ENTRIES_FILE, HEADS_FILE])
+def test_a_log_at_rest_whose_end_was_changed_is_not_written_on(
+    tmp_path: Path, scribe: Scribe, name: str
+) -> None:
+    log = scribe.open(tmp_path)
+    log.append("evidence", {"n": 0})
+    log.commit()
+    log.rest()
+    held = (tmp_path / name).read_bytes()
+    changed = held + b"x" if name == ENTRIES_FILE else held[:-4] + b"0" + held[-3:]
+    (tmp_path / name).write_bytes(changed)
+    assert not log.wake()
+    (tmp_path / name).unlink()
+    assert not log.wake()

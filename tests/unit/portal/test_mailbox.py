@@ -32,13 +32,13 @@ def questions() -> dict[str, Question]:
 def test_nothing_is_kept_that_nobody_waits_for() -> None:
     async def run() -> None:
         mailbox = Mailbox()
-        assert not await mailbox.put("unknown", b"x")
+        assert not await mailbox.put("unknown", b"x", site="north")
         assert await mailbox.fetch("north", wait_s=0.0) is None
         assert await mailbox.ask({}, asker="a", wait_s=0.0) == {}
         assert await mailbox.ask(questions(), asker="a", wait_s=0.01) == {}
         assert mailbox._answers == {}
         assert mailbox._waiting == {"north": []}
-        assert (mailbox._expected, mailbox._open.total(), mailbox._polls.total()) == (set(), 0, 0)
+        assert (mailbox._expected, mailbox._open.total(), mailbox._polls.total()) == ({}, 0, 0)
 
     asyncio.run(run())
 
@@ -49,7 +49,21 @@ def test_an_answer_comes_to_who_asked() -> None:
         waits = asyncio.create_task(mailbox.fetch("north", wait_s=5.0))
         search = asyncio.create_task(mailbox.ask(asked, asker="a", wait_s=5.0))
         assert await waits == asked["north"]
-        assert await mailbox.put(str(asked["north"].digest()), b"answer")
+        assert await mailbox.put(str(asked["north"].digest()), b"answer", site="north")
+        assert await search == {"north": b"answer"}
+
+    asyncio.run(run())
+
+
+def test_another_sites_answer_is_none_and_the_first_stands() -> None:
+    async def run() -> None:
+        mailbox, asked = Mailbox(), questions()
+        digest = str(asked["north"].digest())
+        search = asyncio.create_task(mailbox.ask(asked, asker="a", wait_s=5.0))
+        await asyncio.sleep(0)
+        assert not await mailbox.put(digest, b"of another", site="south")
+        assert await mailbox.put(digest, b"answer", site="north")
+        assert not await mailbox.put(digest, b"again", site="north")
         assert await search == {"north": b"answer"}
 
     asyncio.run(run())
@@ -79,7 +93,7 @@ def test_a_search_given_up_frees_its_place() -> None:
         search.cancel()
         with pytest.raises(asyncio.CancelledError):
             await search
-        assert (mailbox._open.total(), mailbox._expected, mailbox._waiting) == (0, set(), {"north": []})
+        assert (mailbox._open.total(), mailbox._expected, mailbox._waiting) == (0, {}, {"north": []})
 
     asyncio.run(run())
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -74,7 +74,7 @@ def opened(
 def at_site(
     data: bytes,
     site: SiteFolder,
-    open_desk: Callable[[], Desk],
+    open_desk: Callable[[], AbstractContextManager[Desk]],
     *,
     untold: Callable[[HuizhenError], None] | None = None,
 ) -> bytes | None:

@@ -12,34 +12,36 @@ patient stands in it.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from huizhen.core.digests import Digest
 from huizhen.data.catalogue.criteria import Query, parse_query
 from huizhen.data.catalogue.disclosure import Disclosure, Told, rounded
-from huizhen.data.catalogue.guard import Guard, Kind
+from huizhen.data.catalogue.guard import Guard, Judgement, Kind
 from huizhen.data.catalogue.index import Index, open_index
 from huizhen.data.catalogue.matching import match
 from huizhen.data.catalogue.record import CATALOGUE, load_catalogue
-from huizhen.errors import PolicyError, StorageError
+from huizhen.errors import LedgerError, PolicyError, PrivacyError, VerificationError
+from huizhen.federate.catalogue.current import STATE, current_index
 from huizhen.federate.catalogue.noise import Noise, PaidNoise
 from huizhen.federate.site.folder import SiteFolder
 from huizhen.ledger.log import Log, utc_now
 
-__all__ = ["CURRENT", "STATE", "Desk", "Reply"]
+__all__ = ["Desk", "Reply"]
 
-STATE = "catalogue"
-CURRENT = "current.json"
 LEDGER = "ledger"
 ENTRY = "catalogue_answer"
+REFUSAL = "catalogue_refusal"
+TRY_S = 0.05
 MEASURES = ("subjects", "studies", "series")
 
 
@@ -61,6 +63,24 @@ class Reply:
         return {**told, "index": self.index, "smallest": self.smallest, "rounding": self.rounding}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Step:
+    """One count told for the first time: `fresh` is what the ledger keeps of it, 0 of one without noise."""
+
+    mask: NDArray[np.bool_]
+    judgement: Judgement
+    value: float
+    fresh: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """A reply, and what the guards take once it stands in the ledger."""
+
+    reply: Reply
+    steps: Mapping[str, _Step] = field(default_factory=dict)
+
+
 class Desk:
     """One site's open desk; one process at a time. Make one by `open`."""
 
@@ -75,12 +95,15 @@ class Desk:
             name: Guard(owned, smallest=policy.smallest) for name, owned in zip(MEASURES, owners, strict=True)
         }
         self._told: dict[Digest, Reply] = {}
-        self._asked: dict[tuple[str, str], int] = {}
+        self._asked: Counter[tuple[str, str]] = Counter()
+        self._messages: set[Digest] = set()
         self._remember()
 
     @classmethod
-    def open(cls, site: SiteFolder, *, clock: Callable[[], datetime] = utc_now) -> Desk:
-        """Open the desk of a site that has an index.
+    def open(
+        cls, site: SiteFolder, *, patience_s: float = 0.0, clock: Callable[[], datetime] = utc_now
+    ) -> Desk:
+        """Open the desk of a site that has an index, waiting for another process at it.
 
         Raises `DataError` on a wrong `catalogue.toml`, `StorageError` without an index, `LedgerError` when
         another process has the desk open or its ledger was altered.
@@ -88,7 +111,7 @@ class Desk:
         policy = load_catalogue(site.path / CATALOGUE).disclosure
         index = open_index(current_index(site.path))
         noise = PaidNoise(site=site, index=index.digest, deviation=policy.noise) if policy.noise else None
-        log = Log.open(site.path / STATE / LEDGER, site.key, clock=clock)
+        log = _ledger(site, patience_s, clock)
         try:
             return cls(index, policy, log, noise)
         except BaseException:
@@ -107,6 +130,14 @@ class Desk:
         """Let another process open the desk."""
         self._log.close()
 
+    def rest(self) -> None:
+        """Let another process open the desk, and keep what is remembered, for `wake`."""
+        self._log.rest()
+
+    def wake(self) -> bool:
+        """Go on after `rest`; False where somebody else was at the desk. Raises `LedgerError` if they are."""
+        return self._log.wake()
+
     @property
     def index(self) -> Index:
         """The index that is answered from."""
@@ -117,51 +148,73 @@ class Desk:
         """How counts are told."""
         return self._policy
 
-    def answer(self, query: Query, *, asker: str) -> Reply:
+    def answer(self, query: Query, *, asker: str, message: Digest | None = None) -> Reply:
         """Return what may be told of `query`, and enter it in the ledger first.
 
-        `asker` stands for a person, as the lead knows them. The same question has the same answer. Raises
-        `PolicyError`: asked too often today, ages by finer bands than the policy's, or nothing more may be
-        told of this index; `PrivacyError` when noise can't be paid for any more.
+        `asker` stands for a person, as the lead knows them. The same question has the same answer; the same
+        `message` (the digest of a signed question) once more is not counted again. What is refused is entered
+        too, and counts as asked. Raises `PolicyError`: asked too often today, ages by finer bands than the
+        policy's, or nothing more may be told of this index; `PrivacyError` when noise can't be paid for.
         """
         day = datetime.now(UTC).date().isoformat()
-        self._check_rate(asker, day)
-        self._check_bands(query)
         known = self._told.get(query.digest)
-        fresh: dict[str, float] = {}
-        reply = known or self._worked_out(query, fresh)
-        body = {"question": query.plain(), "asker": asker, "reply": reply.to_json(), "fresh": fresh}
-        self._log.append(ENTRY, {**body, "policy": self._policy.model_dump(mode="json")})
-        self._log.commit()
+        if known is not None and message in self._messages:
+            return known
+        try:
+            self._check_rate(asker, day)
+            self._check_bands(query)
+            plan = _Plan(reply=known) if known else self._planned(query)
+        except (PolicyError, PrivacyError) as error:
+            if self._asked[asker, day] <= self._policy.most_a_day:  # of too many the first is entered
+                refused = {"code": error.code, "field": error.field, "message": message}
+                self._enter(REFUSAL, query, asker, day, refused)
+            raise
+        reply, fresh = plan.reply, {name: step.fresh for name, step in plan.steps.items()}
+        policy = self._policy.model_dump(mode="json")
+        told = {"reply": reply.to_json(), "fresh": fresh, "policy": policy, "message": message}
+        self._enter(ENTRY, query, asker, day, told)
+        for name, step in plan.steps.items():
+            self._guards[name].take(step.mask, step.value, step.judgement)
         self._told[query.digest] = reply
-        self._asked[asker, day] = self._asked.get((asker, day), 0) + 1
+        if message is not None:
+            self._messages.add(message)
         return reply
 
-    def _worked_out(self, query: Query, fresh: dict[str, float]) -> Reply:
-        """Return the reply to a new question; `fresh` gets the values that are told for the first time."""
+    def _enter(self, kind: str, query: Query, asker: str, day: str, more: Mapping[str, Any]) -> None:
+        """Write a question down, durably, and count it."""
+        self._log.append(kind, {"question": query.plain(), "asker": asker, **more})
+        self._log.commit()
+        self._asked[asker, day] += 1
+
+    def _planned(self, query: Query) -> _Plan:
+        """Return the reply to a new question, and what guards have to take once it is written down."""
         masks = match(self._index, query)
-        counts: dict[str, Told | None] = {}
-        for name in MEASURES if self._noise is None else MEASURES[:1]:
-            guard, mask = self._guards[name], getattr(masks, name)
-            judgement = guard.judge(mask)
-            value = judgement.value
-            if judgement.kind is Kind.NEW:
-                self._check_room(guard)
-                value = float(np.count_nonzero(mask))
-                if self._noise is not None:
-                    value += self._noise.of(query.digest)
-                guard.take(judgement, mask, value)
-                fresh[name] = value if self._noise is not None else 0.0
-            exact = name == "subjects" and self._noise is None
-            told = rounded(value, self._policy, bounded=exact)
-            counts[name] = None if judgement.kind is Kind.EXHAUSTED else told
-        if not any(counts.values()):
+        names = MEASURES if self._noise is None else MEASURES[:1]
+        judged = {name: self._guards[name].judge(getattr(masks, name)) for name in names}
+        if all(one.kind is Kind.EXHAUSTED for one in judged.values()):
             raise PolicyError(
                 "nothing more may be told of so few patients",
                 remedy="ask by coarser criteria, or ask again when the site has renewed its index",
                 field="most_questions",
             )
-        return self._reply(counts)
+        fresh = [name for name, one in judged.items() if one.kind is Kind.NEW]
+        for name in fresh:
+            self._check_room(self._guards[name])
+        steps = {name: self._step(query, getattr(masks, name), judged[name]) for name in fresh}
+        counts: dict[str, Told | None] = {}
+        for name, one in judged.items():
+            value = steps[name].value if name in steps else one.value
+            told = rounded(value, self._policy, bounded=name == "subjects" and self._noise is None)
+            counts[name] = None if one.kind is Kind.EXHAUSTED else told
+        return _Plan(reply=self._reply(counts), steps=steps)
+
+    def _step(self, query: Query, mask: NDArray[np.bool_], judgement: Judgement) -> _Step:
+        """Return what is told of a mask for the first time."""
+        value = float(np.count_nonzero(mask))
+        if self._noise is None:
+            return _Step(mask=mask, judgement=judgement, value=value, fresh=0.0)
+        value += self._noise.of(query.digest)
+        return _Step(mask=mask, judgement=judgement, value=value, fresh=value)
 
     def _reply(self, counts: dict[str, Told | None]) -> Reply:
         return Reply(
@@ -172,7 +225,7 @@ class Desk:
         )
 
     def _check_rate(self, asker: str, day: str) -> None:
-        if self._asked.get((asker, day), 0) >= self._policy.most_a_day:
+        if self._asked[asker, day] >= self._policy.most_a_day:
             raise PolicyError(
                 f"one asker may ask {self._policy.most_a_day} questions a day",
                 remedy="ask on another day, or have the site's officer raise most_a_day",
@@ -203,11 +256,12 @@ class Desk:
         """Make the guards' memory anew from the ledger: what was told of this index under this policy."""
         policy = self._policy.model_dump(mode="json")
         for entry in self._log.entries:
-            if entry.kind != ENTRY:
+            if entry.kind not in (ENTRY, REFUSAL):
                 continue
             body, day = entry.body, entry.time[:10]
-            self._asked[body["asker"], day] = self._asked.get((body["asker"], day), 0) + 1
-            if body["reply"]["index"] != self._index.digest:
+            self._asked[body["asker"], day] += 1
+            self._messages |= {body["message"]} if entry.kind == ENTRY and body.get("message") else set()
+            if entry.kind == REFUSAL or body["reply"]["index"] != self._index.digest:
                 continue
             query = parse_query(body["question"])
             if body["fresh"]:
@@ -219,22 +273,21 @@ class Desk:
         masks = match(self._index, query)
         for name, value in fresh.items():
             guard, mask = self._guards[name], getattr(masks, name)
-            guard.take(guard.judge(mask), mask, value or float(np.count_nonzero(mask)))
+            guard.take(mask, value or float(np.count_nonzero(mask)))
 
 
-def current_index(home: Path) -> Path:
-    """Return the folder of the index that a site answers from. Raises `StorageError` when there is none."""
-    try:
-        name = json.loads((home / STATE / CURRENT).read_bytes())["index"]
-        if not isinstance(name, str) or "/" in name or not name.startswith("index-"):
-            raise ValueError("no name of an index")
-        return home / STATE / name
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise StorageError(
-            "the site has no index of its catalogue yet",
-            remedy="run: huizhen catalogue publish FOLDER --out record.jsonld",
-            file=str(home / STATE),
-        ) from error
+def _ledger(site: SiteFolder, patience_s: float, clock: Callable[[], datetime]) -> Log:
+    """Return the desk's ledger open, waiting for another process that has it."""
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return Log.open(site.path / STATE / LEDGER, site.key, clock=clock)
+        except VerificationError:
+            raise
+        except LedgerError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(TRY_S)
 
 
 def _reply_of(record: dict[str, Any]) -> Reply:

@@ -155,7 +155,8 @@ def answer_question(question: Question, desk: Desk, *, site: str, key: SigningKe
     """Return the site's signed answer, which may be a refusal."""
     counts, refused = None, None
     try:
-        reply: Reply = desk.answer(parse_query(question.question), asker=question.asker)
+        query = parse_query(question.question)
+        reply: Reply = desk.answer(query, asker=question.asker, message=question.digest())
         counts = Counts.model_validate(reply.to_json())
     except HuizhenError as error:
         refused = _reason(error)

@@ -1,7 +1,7 @@
 """A site's record made: its index renewed, what may be told of it asked at its own desk, signed.
 
-An index is replaced only by one in which at least as many subjects differ as the policy's smallest count:
-else the answers before and after would tell of these few.
+An index is replaced only by one in which at least as many subjects differ as the policy's smallest count,
+from each index that was ever answered from: else the answers of both would tell of these few.
 """
 
 from __future__ import annotations
@@ -12,21 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huizhen.core.digests import digest_bytes
-from huizhen.core.files import write_json
 from huizhen.core.progress import Progress
 from huizhen.data.catalogue.building import Sources, build_index
 from huizhen.data.catalogue.criteria import ALL, Combined, Criterion, Operand, Query
 from huizhen.data.catalogue.index import Index, open_index
 from huizhen.data.catalogue.jsonld import record_bytes
 from huizhen.data.catalogue.record import CATALOGUE, Catalogue, Facts, load_catalogue
-from huizhen.errors import DataError, PolicyError, StorageError
-from huizhen.federate.catalogue.desk import CURRENT, STATE, Desk, current_index
+from huizhen.errors import DataError, PolicyError
+from huizhen.federate.catalogue.current import STATE, answered_from, make_current
+from huizhen.federate.catalogue.desk import Desk
 from huizhen.federate.site.folder import SiteFolder
 
 __all__ = ["Published", "facts_of", "publish", "renew_index"]
 
 OWN = "record"
 """Who asks when a site makes its own record."""
+PATIENCE_S = 10.0
+"""How long a publisher waits for whoever answers a question just now."""
 NAMED = {"sex": "sexes", "modality": "modalities", "manufacturer": "manufacturers", "body_part": "body_parts"}
 
 
@@ -46,7 +48,7 @@ def publish(site: SiteFolder, *, progress: Progress | None = None) -> Published:
     """
     catalogue = load_catalogue(site.path / CATALOGUE)
     kept = renew_index(site, catalogue, progress=progress)
-    with Desk.open(site) as desk:
+    with Desk.open(site, patience_s=PATIENCE_S) as desk:
         facts = facts_of(desk)
     return Published(data=record_bytes(site.name, catalogue.record, facts, site.key), facts=facts, kept=kept)
 
@@ -54,7 +56,7 @@ def publish(site: SiteFolder, *, progress: Progress | None = None) -> Published:
 def renew_index(site: SiteFolder, catalogue: Catalogue, *, progress: Progress | None = None) -> bool:
     """Build the index and answer from it from now on; return True where the one before has to stay.
 
-    Raises what `build_index` does.
+    Raises what `build_index` does, and `StorageError` when an index answered from is gone or damaged.
     """
     state, paths = site.path / STATE, catalogue.index
     sources = Sources(
@@ -66,14 +68,11 @@ def renew_index(site: SiteFolder, catalogue: Catalogue, *, progress: Progress | 
     fresh = build_index(
         sources, state, secret=site.key.derive_secret("catalogue-patients"), progress=progress
     )
-    try:
-        before = open_index(current_index(site.path))
-    except StorageError:
-        before = None
-    another = before is not None and before.digest != fresh.digest
-    if before is not None and another and changed(before, fresh) < catalogue.disclosure.smallest:
-        return True
-    write_json(state / CURRENT, {"index": f"index-{fresh.source[:16]}"})
+    former = [open_index(folder) for folder in answered_from(site.path)]
+    few = catalogue.disclosure.smallest
+    if former and any(one.digest != fresh.digest and changed(one, fresh) < few for one in former):
+        return former[-1].digest != fresh.digest
+    make_current(site.path, f"index-{fresh.source[:16]}")
     return False
 
 
