@@ -136,6 +136,24 @@ def readable(value: Scalar) -> Text:
     return say_or(f"value.{value}", value) if isinstance(value, str) else plainly(value)
 
 
+_NAMES = (
+    "site sites sender receiver column columns modality modalities name names title title_zh scanner group "
+    "grouping patient outcome path labels folder file lead signed_by key_id digest"
+)
+NAMES = frozenset(_NAMES.split())
+"""Fields that hold what somebody named: shown as it is, whatever our words mean by the same letters."""
+
+
+def shown_under(*steps: object) -> Callable[[Scalar], Text]:
+    """Return how a scalar is shown that stands at the `steps` of a body: what users named, as they did.
+
+    >>> shown_under("detail", "site")("test").zh, shown_under("detail", "part")("test").zh
+    ('test', '内部测试')
+    """
+    named = [step for step in steps if isinstance(step, str)]
+    return plainly if named and named[-1] in NAMES else readable
+
+
 def _compact(value: float) -> str:
     """Three decimals, none for whole numbers, powers of ten where three decimals would show nothing."""
     if value.is_integer() and abs(value) < 1e15:
@@ -143,19 +161,23 @@ def _compact(value: float) -> str:
     return decimal(value) if abs(value) >= 0.0005 else f"{value:.1e}".replace("-", "−")
 
 
-def size_of(n: int | None, events: int | None, unit: str) -> Text | None:
-    """Return the n behind a number, with its events, or None.
+def size_of(n: int | None, events: int | None, unit: str, *, people: int | None = None) -> Text | None:
+    """Return the n behind a number, with its events and, of other units, the `people` they are of, or None.
 
     >>> size_of(213, 71, "patient").en, size_of(1, None, "image").en
     ('n=213 patients (71 events)', 'n=1 image')
+    >>> size_of(299, 107, "row", people=150).en
+    'n=299 rows (107 events) of 150 patients'
     """
     if n is None:
         return None
     key = f"size.{unit}{'_one' if n == 1 else ''}"
     size = say(key, n=f"{n:,}") if known(key) else say("size.other", n=f"{n:,}", unit=unit)
-    if events is None:
+    if events is not None:
+        size = say("size.events_one" if events == 1 else "size.events", size=size, events=f"{events:,}")
+    if people is None or unit == "patient":
         return size
-    return say("size.events_one" if events == 1 else "size.events", size=size, events=f"{events:,}")
+    return say("size.of_one" if people == 1 else "size.of_people", size=size, people=f"{people:,}")
 
 
 def when(time: str) -> Text:

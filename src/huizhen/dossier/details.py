@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from huizhen.dossier.blocks import Cell, Facts, Inline, Mark, Row, Table
-from huizhen.dossier.citations import Cited, Scalar, cite, pointer, readable
+from huizhen.dossier.citations import Cited, Scalar, cite, pointer, shown_under
 from huizhen.dossier.estimates import estimate_of, reason_of
 from huizhen.dossier.labels import column_name, label_of
 from huizhen.dossier.record import Measured
@@ -46,14 +46,14 @@ def cite_leaf(
     """Return the citation of a scalar, or of a list of scalars joined (its first dozen)."""
     named = label or Text.both(" ".join(str(step) for step in steps))
     if not isinstance(value, list):
-        return cite(entry, named, pointer(*steps), show=readable, phantom=phantom)
+        return cite(entry, named, pointer(*steps), show=shown_under(*steps), phantom=phantom)
     paths = [pointer(*steps, k) for k in range(min(len(value), 12))]
-    return cite(entry, named, *paths, show=_listing(len(value)), phantom=phantom)
+    return cite(entry, named, *paths, show=_listing(len(value), shown_under(*steps)), phantom=phantom)
 
 
-def _listing(total: int) -> Any:
+def _listing(total: int, one: Callable[[Scalar], Text]) -> Any:
     def show(*values: Scalar) -> Text:
-        shown = join(*map(readable, values), by=Text.both(", "))
+        shown = join(*map(one, values), by=Text.both(", "))
         return shown if total <= len(values) else say("detail.more", shown=shown, more=total - len(values))
 
     return show

@@ -12,7 +12,7 @@ from huizhen.dossier.citations import (
     decimal,
     p_value,
     plainly,
-    readable,
+    shown_under,
     size_of,
     span,
 )
@@ -38,6 +38,7 @@ def estimate_of(measured: Measured, *, with_size: bool = True) -> Cited | None:
         shown += ["/interval/low", "/interval/high", "/interval/level"]
     shown += [f"/{name}" for name in ("n", "n_events") if getattr(evidence, name) is not None]
     shown += [f"/detail/{name}" for name in ("count", "of")] if _is_share(measured) else []
+    shown += ["/detail/patients"] if _people(measured) is not None else []
     return cite(
         measured.entry,
         label_of(measured),
@@ -76,10 +77,11 @@ def cite_all_sizes(measured: Measured) -> Cited:
     """Return patients and events behind an evidence as one citation: "n=213 patients (71 events)"."""
     evidence, paths = measured.evidence, ["/n"]
     paths += ["/n_events"] if evidence.n_events is not None else []
+    paths += ["/detail/patients"] if _people(measured) is not None else []
     label = join(label_of(measured), column_name("n"), by=Text.both(" · "))
 
-    def show(n: int, events: int | None = None) -> Text:
-        return size_of(n, events, evidence.unit) or Text.both("")
+    def show(n: int, *_: Scalar) -> Text:
+        return size_of(n, evidence.n_events, evidence.unit, people=_people(measured)) or Text.both("")
 
     return cite(measured.entry, label, *paths, show=show, phantom=evidence.phantom)
 
@@ -93,7 +95,13 @@ def _size(measured: Measured) -> Text | None:
     evidence = measured.evidence
     if _is_share(measured):
         return Text.both(f"{evidence.detail['count']:,}/{evidence.detail['of']:,}")
-    return size_of(evidence.n, evidence.n_events, evidence.unit)
+    return size_of(evidence.n, evidence.n_events, evidence.unit, people=_people(measured))
+
+
+def _people(measured: Measured) -> int | None:
+    """Return how many patients an estimate over rows, lesions or images is of, where that is told."""
+    found = measured.evidence.detail.get("patients")
+    return found if measured.evidence.unit != "patient" and type(found) is int else None
 
 
 def _with_interval(estimate: float, low: float, high: float, level: float, *_: Scalar) -> Text:
@@ -164,7 +172,7 @@ def detail_of(measured: Measured, field: str, *, p: bool = False) -> Cited | Non
     if not isinstance(measured.evidence.detail.get(field), int | float | str | bool):
         return None
     label = join(label_of(measured), column_name(field), by=Text.both(" · "))
-    show = p_value if p else readable
+    show = p_value if p else shown_under(field)
     return cite(measured.entry, label, f"/detail/{field}", show=show, phantom=measured.evidence.phantom)
 
 

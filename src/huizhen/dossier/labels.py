@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.wording import Text, join, known, say, say_or
@@ -108,16 +108,17 @@ def label_of(measured: Measured) -> Text:
     family, metric = measured.family, measured.evidence.metric
     if family in OF_GROUPS:
         model, cohort, *names = (*measured.parts, "", "")
-        parts = [part_name(model), part_name(cohort), *(Text.both(unquoted(n)) for n in names if n)]
+        named = (part_name(one, measured.own) for one in (model, cohort))
+        parts = [*named, *(Text.both(unquoted(n)) for n in names if n)]
         return join(metric_name(family), *parts, by=Text(", ", "，"))
     if family == "triage":
         policy, cohort = measured.parts[0], measured.parts[-1]
         name = say(READINGS[policy]) if policy in READINGS else Text.both(policy)
-        return join(metric_name(metric), name, part_name(cohort), by=Text(", ", "，"))
-    if known(f"metric.{family}"):
-        return join(metric_name(family), *map(part_name, measured.parts), by=Text(", ", "，"))
-    rest = [part for part in measured.parts if part != metric]
-    return join(metric_name(metric), *map(part_name, rest), by=Text(", ", "，"))
+        return join(metric_name(metric), name, part_name(cohort, measured.own), by=Text(", ", "，"))
+    called = family if known(f"metric.{family}") else metric
+    rest = measured.parts if called == family else [part for part in measured.parts if part != metric]
+    named = (part_name(part, measured.own) for part in rest)
+    return join(metric_name(called), *named, by=Text(", ", "，"))
 
 
 def unquoted(part: str) -> str:
@@ -129,8 +130,14 @@ def unquoted(part: str) -> str:
     return part.replace("%2F", "/").replace("%25", "%")
 
 
-def part_name(part: str) -> Text:
-    """Return a piece of an evidence's key readably: a model, a cohort, a site, a fold, a comparison."""
+def part_name(part: str, own: Collection[str] = ()) -> Text:
+    """Return a piece of an evidence's key readably: a model, a cohort, a site, a fold, a comparison.
+
+    `own`: names that people gave, which are shown as they are.
+
+    >>> part_name("test").zh, part_name("test", {"test"}).zh
+    ('内部测试', 'test')
+    """
     if "~" in part:
         first, second = split_difference(part)
         return say("model.versus", first=model_name(first), second=model_name(second))
@@ -138,6 +145,8 @@ def part_name(part: str) -> Text:
         return cohort_name(part)
     if part == "all":
         return site_name(part)
+    if part in own:
+        return Text.both(part)
     for numbered in ("fold", "member", "query"):
         if part.startswith(numbered) and part.removeprefix(numbered).isdigit():
             return say(f"column.{numbered}_of", number=part.removeprefix(numbered))

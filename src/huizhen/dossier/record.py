@@ -8,7 +8,7 @@ from typing import Any
 
 from huizhen.core.digests import digest_value
 from huizhen.core.evidence import Evidence
-from huizhen.dossier.citations import Cited, cite, readable
+from huizhen.dossier.citations import Cited, cite, shown_under
 from huizhen.dossier.wording import Text
 from huizhen.errors import DossierError, InvalidInputError
 from huizhen.ledger.records import Entry
@@ -20,6 +20,8 @@ class Measured:
 
     entry: Entry
     evidence: Evidence
+    own: frozenset[str] = frozenset()
+    """Names that the study's people gave: of sites, modalities and columns. They are shown as they are."""
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -53,8 +55,9 @@ class Record:
         studies = [entry for entry in entries if entry.kind == "study"]
         if not studies:
             raise DossierError("the ledger holds no study", remedy="sign the study before anything else")
-        newest, older = _newest([_measured(entry) for entry in entries if entry.kind == "evidence"])
         study = _checked_study(studies[-1])
+        own = own_names(study)
+        newest, older = _newest([_measured(entry, own) for entry in entries if entry.kind == "evidence"])
         phantom = bool(study.get("phantom")) or any(m.evidence.phantom for m in newest)
         return cls(
             entries=tuple(entries),
@@ -114,7 +117,7 @@ class Record:
         if node in (None, "") or isinstance(node, Mapping | list):
             return None
         path = "/study/" + "/".join(steps)
-        return cite(self.study_entry, Text.both(" ".join(steps)), path, show=readable)
+        return cite(self.study_entry, Text.both(" ".join(steps)), path, show=shown_under(*steps))
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
@@ -139,9 +142,24 @@ def _checked_study(entry: Entry) -> Mapping[str, Any]:
     return study
 
 
-def _measured(entry: Entry) -> Measured:
+def own_names(study: Mapping[str, Any]) -> frozenset[str]:
+    """Return the names that a study's people gave to sites, modalities and columns.
+
+    >>> sorted(own_names({"site": [{"name": "test"}], "modality": [{"name": "CT", "numeric": ["age"]}]}))
+    ['CT', 'age', 'test']
+    """
+    found: set[str] = set()
+    for part in ("site", "modality"):
+        for one in study.get(part) or []:
+            if isinstance(one, Mapping):
+                columns = [*(one.get("numeric") or []), *(one.get("categorical") or [])]
+                found |= {str(one.get("name", "")), *map(str, columns)}
+    return frozenset(found - {""})
+
+
+def _measured(entry: Entry, own: frozenset[str]) -> Measured:
     try:
-        return Measured(entry=entry, evidence=Evidence.from_json(entry.body))
+        return Measured(entry=entry, evidence=Evidence.from_json(entry.body), own=own)
     except InvalidInputError as error:
         raise _broken(entry, f"holds no evidence: {error.message}") from error
 

@@ -15,6 +15,7 @@ from huizhen.dossier.citations import Cited, Scalar, cite, pointer
 from huizhen.dossier.evidence_items import Item
 from huizhen.dossier.item_states import GivenForm, given_form
 from huizhen.dossier.labels import modality_names
+from huizhen.dossier.reasons import reason_text
 from huizhen.dossier.record import Record
 from huizhen.dossier.sections.order import cite_time
 from huizhen.dossier.sheet_figures import (
@@ -26,7 +27,7 @@ from huizhen.dossier.sheet_figures import (
     thresholds,
     wrong_cases,
 )
-from huizhen.dossier.wording import Text, say, say_or
+from huizhen.dossier.wording import Text, say
 
 __all__ = ["Line", "Sheet", "SheetPart", "sheet_of"]
 
@@ -232,7 +233,7 @@ def _monitoring(record: Record) -> SheetPart:
 
 
 def _reason(reason: Scalar) -> Text:
-    return say_or(f"reason.{reason}", str(reason))
+    return reason_text(str(reason))
 
 
 def _origin(record: Record, given: GivenForm | None) -> SheetPart:

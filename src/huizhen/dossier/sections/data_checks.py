@@ -49,7 +49,7 @@ def label_audit(record: Record) -> list[Block]:
 def _rows(measured: Measured, field: str) -> Table | None:
     """Return a list of an evidence as a table, captioned by its kind and what it is about."""
     metric = measured.evidence.metric
-    about = [part_name(part) for part in measured.parts if part != metric]
+    about = [part_name(part, measured.own) for part in measured.parts if part != metric]
     name = say(f"table.{metric if field == 'rows' else f'{AUDIT}_{field}'}")
     caption = join(name, *about, by=Text(", ", "，"))
     place = "-".join(["table", *measured.evidence.key.replace("_", "-").split("/"), field])

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from huizhen.dossier.blocks import Block, Facts, Fold, Heading, Row, Section, Table
-from huizhen.dossier.citations import Cited, cite, pointer, readable
+from huizhen.dossier.citations import Cited, cite, pointer, shown_under
 from huizhen.dossier.details import cite_leaf, detail_facts, leaves
 from huizhen.dossier.labels import column_name, metric_name, model_name
 from huizhen.dossier.record import Record
@@ -83,13 +83,14 @@ def _signature(record: Record) -> list[tuple[Text, tuple[Cited, ...]]]:
 
 
 def _cell(
-    record: Record, steps: tuple[str | int, ...], value: Any, show: Any = readable
+    record: Record, steps: tuple[str | int, ...], value: Any, show: Any = None
 ) -> tuple[Cited | Text, ...]:
     if value in (None, "", [], {}):
         return (Text.both("–"),)
     if isinstance(value, list):
         return (cite_leaf(record.study_entry, ("study", *steps), value),)
-    return (cite(record.study_entry, column_name(str(steps[-1])), pointer("study", *steps), show=show),)
+    shown = show or shown_under(*steps)
+    return (cite(record.study_entry, column_name(str(steps[-1])), pointer("study", *steps), show=shown),)
 
 
 def _endpoints(record: Record) -> list[Block]:
@@ -102,9 +103,7 @@ def _endpoints(record: Record) -> list[Block]:
     }
 
     def row(index: int, endpoint: Mapping[str, Any]) -> Row:
-        cells = tuple(
-            _cell(record, ("endpoint", index, c), endpoint.get(c), shows.get(c, readable)) for c in columns
-        )
+        cells = tuple(_cell(record, ("endpoint", index, c), endpoint.get(c), shows.get(c)) for c in columns)
         return Row(cells=cells, phantom=record.phantom)
 
     if not endpoints:
