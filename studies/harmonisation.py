@@ -17,6 +17,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +40,25 @@ from huizhen.core.files import write_json
 from huizhen.core.streams import stream
 from huizhen.data.harmonise import combat, pooled
 from huizhen.data.harmonise.bias_field import without_bias
+from huizhen.data.harmonise.components import fitted_reduction
 from huizhen.data.harmonise.landmarks import fit_landmarks
 from huizhen.data.harmonise.ultrasound import centre_square, flat_gain, inside_borders, without_overlays
 from huizhen.data.preprocess import letterbox
 from huizhen.train.fit import rank_auc
+from huizhen.train.harmony import Components, Harmony, with_found_site
 from huizhen.validate.discrimination import auc_interval, paired_difference
 
 RESAMPLES, COMPONENTS, SEED = 400, 3, 5
-NAMES = ("none", "shift", "combat", "combat+outcome", "combat+covariances", "components", "components+combat")
+NAMES = (
+    "none",
+    "shift",
+    "combat",
+    "combat+outcome",
+    "combat+covariances",
+    "components",
+    "components+combat",
+    "components as in huizhen run",
+)
 COUNTS = (5, 10, 20, 40, 80, 160)
 
 
@@ -131,11 +143,49 @@ def component_step(labelled: Patients) -> Callable[[Floats, NDArray[np.str_]], F
     return step
 
 
+def run_step(sources: Patients, others: Patients | None) -> Callable[[Floats, NDArray[np.str_]], Floats]:
+    """Fit what [harmonisation] components fits in huizhen run; of `others` no outcome is looked at."""
+    nothing, known = np.zeros(0, bool), np.zeros((len(sources), 0))
+    batch = np.unique(sources.site, return_inverse=True)[1]
+
+    def pooled_part(features: Floats) -> pooled.Pooled:
+        sums = pooled.sums_of(features, batch=batch)
+        slopes = np.zeros((0, features.shape[1]))
+        return pooled.pooled_of(sums, slopes, *pooled.squares_of(features, None, slopes, batch=batch))
+
+    def with_sites(harmony: Harmony, patients: Patients) -> Harmony:
+        for name in np.unique(patients.site).tolist():
+            rows = patients.features[patients.site == name]
+            harmony = with_found_site(
+                rows, harmony, np.zeros((len(rows), 0)), prior=combat.Prior.PARAMETRIC, mean_only=False,
+                site=name, training=False,
+            )  # fmt: skip
+        return harmony
+
+    def step(harmony: Harmony, features: Floats, site: NDArray[np.str_], *, reduce: bool) -> Floats:
+        move = harmony.moved if reduce else harmony.shifted
+        parts = {n: move(features[site == n], str(n), known[:0]) for n in np.unique(site)}
+        found = np.empty((len(site), next(iter(parts.values())).shape[1]))
+        for name, part in parts.items():
+            found[site == name] = part
+        return found
+
+    whole = Harmony(pooled=pooled_part(sources.features), shifts={}, unknown=nothing)
+    moved = step(with_sites(whole, sources), sources.features, sources.site, reduce=False)
+    few = fitted_reduction(moved, sources.outcome.astype(float), whole.pooled, COMPONENTS)
+    aligned = Harmony(pooled=pooled_part(few.of(moved)), shifts={}, unknown=nothing)
+    reduced = replace(whole, components=Components(reduction=few, aligned=aligned))
+    reduced = with_sites(with_sites(reduced, sources), others) if others else with_sites(reduced, sources)
+    return partial(step, reduced, reduce=True)
+
+
 def fitted(arm: str, sources: Patients, others: Patients | None = None) -> Fitted:
     """Fit an arm on `sources`, of whom outcomes are known, and `others`, of whom they aren't."""
     steps: list[Callable[[Floats, NDArray[np.str_]], Floats]] = []
     if arm in ("none", "components"):
         return Fitted(steps=(component_step(sources),) if arm == "components" else ())
+    if arm == "components as in huizhen run":
+        return Fitted(steps=(run_step(sources, others),))
     outcome, mean_only = arm == "combat+outcome", arm == "shift"
     steps.append(combat_step(sources, others, outcome=outcome, mean_only=mean_only))
     moved = Fitted(steps=tuple(steps))

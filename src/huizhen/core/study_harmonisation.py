@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from huizhen.core.study_base import Frozen, Name
 
@@ -34,6 +36,15 @@ class Harmonisation(Frozen):
     """What a site's own means and variances are drawn towards: none takes them as they are."""
     mean_only: bool = False
     """Whether features are shifted only, and not scaled."""
+    components: Annotated[int, Field(ge=1, le=20)] | None = None
+    """To how many components features are reduced after ComBat: those that go with the training patients'
+    outcomes (partial least squares), aligned between sites once more. None keeps all features."""
+
+    @model_serializer(mode="wrap")
+    def _said(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave components out where there are none, so that older studies' signatures hold."""
+        found: dict[str, Any] = handler(self)
+        return {k: v for k, v in found.items() if k != "components" or v is not None}
 
 
 def harmonisation_problems(study: Study) -> list[str]:

@@ -70,6 +70,12 @@ def _fusion(
             assert_never(variant)
 
 
+def _depth(modality: ImageModality, study: Study) -> int:
+    """Return the width of the tokens that the network sees: the encoder's, or harmonised components."""
+    reduced = study.harmonisation.components if study.harmonisation else None
+    return reduced or ENCODER_CHANNELS[modality.encoder.value]
+
+
 def _tokenizer(
     modality: ImageModality | TableModality,
     study: Study,
@@ -82,7 +88,7 @@ def _tokenizer(
         return TableTokenizer(slices[modality.name], width, dropout)
     encoder: Encoder | None = None if frozen else make_encoder(modality)
     return ImageTokenizer(
-        ENCODER_CHANNELS[modality.encoder.value],
+        _depth(modality, study),
         width,
         encoder,
         dropout,

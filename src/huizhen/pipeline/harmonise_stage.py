@@ -18,35 +18,30 @@ from huizhen.core.evidence import Evidence
 from huizhen.core.files import write_bytes
 from huizhen.core.study import Study
 from huizhen.core.study_harmonisation import Harmonisation
-from huizhen.data.harmonise.combat import FEWEST_SHIFT, Prior, SiteShift
-from huizhen.data.harmonise.pooled import pooled_of, slopes_of, squares_of, sums_of
 from huizhen.data.tables import TableEncoding
 from huizhen.errors import StageError
 from huizhen.pipeline.cohort_stage import OpenCohort
-from huizhen.pipeline.covariates import Covariates, covariates_of
+from huizhen.pipeline.covariates import covariates_of
+from huizhen.pipeline.harmonise_fit import fitted_harmonies, with_new_site
+from huizhen.pipeline.harmonise_told import Shown, told_of
 from huizhen.pipeline.material import Columns, Material, encodings_of
 from huizhen.pipeline.stage import Made, Run, Stage, study_part
 from huizhen.train.arrays import CaseData
-from huizhen.train.harmony import Harmony, found_shift, harmony_from, patient_means
+from huizhen.train.harmony import Harmony, harmony_from, patient_means
 from huizhen.validate.assessments.harmonisation import Told, site_told_around
 
-__all__ = ["fitted_harmonies", "harmonise_stage", "harmonised_tests", "prior_of", "read_harmonies"]
+__all__ = ["components_detail", "harmonise_stage", "harmonised_tests", "read_harmonies"]
 
 ARRAYS, STAGE = "harmony.safetensors", "harmonise"
 Harmonies = Mapping[str, Harmony]
 """Modality -> its ComBat in one fold."""
-Floats = NDArray[np.float64]
-
-
-def prior_of(plan: Harmonisation) -> Prior:
-    """Return what a study's shifts are drawn towards."""
-    return Prior(plan.prior)
 
 
 def harmonise_stage(run: Run, cohort: OpenCohort) -> Stage | None:
     """Fit ComBat in each fold on its training patients; None in a study without [harmonisation].
 
-    Raises `DataError` where a site has too few training patients, or a covariate can't be told from the site.
+    Raises `DataError` where a site has too few training patients, or one outcome alone and components are
+    asked for, or a covariate can't be told from the site.
     """
     plan = run.study.harmonisation
     if plan is None:
@@ -68,53 +63,6 @@ def harmonise_stage(run: Run, cohort: OpenCohort) -> Stage | None:
     inputs = [run.study.model_dump(mode="json", include=set(keys)), cohort.stage.digest]
     made_from = {**study_part(run.study, *keys), "cohort": cohort.stage.digest}
     return run.stage(STAGE, inputs, body, made_from=made_from)
-
-
-def fitted_harmonies(
-    study: Study,
-    data: CaseData,
-    sites: Sequence[str],
-    train: NDArray[np.bool_],
-    encodings: Mapping[str, TableEncoding],
-) -> dict[str, Harmony]:
-    """Return each image modality's ComBat with every site's shift, from the rows `train` (n,) of `data`."""
-    kept = covariates_of(study, data, encodings)
-    where = np.array(sites)
-    found: dict[str, Harmony] = {}
-    for modality in study.image_modalities:
-        rows = np.flatnonzero(train & (np.diff(data.images[modality.name].offsets) > 0))
-        features = patient_means(data.images[modality.name], rows)
-        found[modality.name] = _fitted(study, features, where[rows], kept, rows)
-    return found
-
-
-def _fitted(
-    study: Study, features: Floats, sites: NDArray[Any], kept: Covariates, rows: NDArray[np.int64]
-) -> Harmony:
-    """Return ComBat of one modality's training patients."""
-    plan = study.harmonisation or Harmonisation()
-    names, batch = np.unique(sites, return_inverse=True)
-    reference = None
-    if plan.reference is not None:
-        reference = int(np.flatnonzero(names == plan.reference)[0]) if plan.reference in names else -1
-    covariates = kept.values[rows]
-    sums = sums_of(features, covariates, batch=batch, reference=reference)
-    slopes = slopes_of(sums, kept.names)
-    squares = squares_of(features, covariates, slopes, batch=batch, reference=reference)
-    harmony = Harmony(pooled=pooled_of(sums, slopes, *squares), shifts={}, unknown=kept.unknown)
-    for place, name in enumerate(names):
-        here = batch == place
-        shift = found_shift(
-            features[here],
-            harmony,
-            covariates[here],
-            prior=prior_of(plan),
-            mean_only=plan.mean_only,
-            site=str(name),
-            training=True,
-        )
-        harmony = harmony.with_site(str(name), shift.resting() if place == reference else shift)
-    return harmony
 
 
 def write_harmonies(path: Path, folds: Sequence[Harmonies]) -> None:
@@ -167,10 +115,20 @@ def fitted_evidence(run: Run, found: Harmonies) -> list[Evidence]:
                 "shifted_only": sorted(name for name, s in harmony.shifts.items() if s.mean_only),
                 "keep": list(plan.keep),
                 "prior": plan.prior,
+                **components_detail(harmony),
             },
         )
         for modality, harmony in found.items()
     ]
+
+
+def components_detail(harmony: Harmony) -> dict[str, Any]:
+    """Return how many components features were reduced to, for evidence; nothing where they weren't.
+
+    How strongly each goes with the outcome stays out: that is of training patients.
+    """
+    few = harmony.components
+    return {} if few is None else {"components": few.reduction.constant.size}
 
 
 def harmonised_tests(run: Run, cohort: OpenCohort, fitted: Stage | None) -> Stage | None:
@@ -197,10 +155,19 @@ def harmonised_tests(run: Run, cohort: OpenCohort, fitted: Stage | None) -> Stag
                 run.study, read_harmonies(fitted, fold.index), data, cases, cohort, encodings
             )
             found.append(own)
+            if plan.components is not None and fold.index > 0:
+                continue  # another fold's components are other axes: their numbers don't belong together
             tested = np.array([fold.parts.get(c.pseudonym) is Part.TEST for c in cases], bool)
             outside = np.array([fold.parts.get(c.pseudonym) is Part.EXTERNAL for c in cases], bool)
-            shown = tested | outside if fold.index == 0 else tested
-            _add(told, run.study, own, data, cases, shown, outside, encodings)
+            told_here = Shown(
+                data=data,
+                sites=np.array([case.site for case in cases]),
+                shown=tested | outside if fold.index == 0 else tested,
+                outside=outside,
+                covariates=covariates_of(run.study, data, encodings).values,
+            )
+            for name, mine in told_of(run.study, own, told_here).items():
+                told[name] = told[name].joined(mine) if name in told else mine
         write_harmonies(folder / ARRAYS, found)
         return Made(evidence=_measured(run, told))
 
@@ -227,59 +194,8 @@ def _with_external(
         for site in sorted(set(sites[there].tolist())):
             rows = np.flatnonzero(there & (sites == site))
             features = patient_means(data.images[name], rows)
-            harmony = harmony.with_site(site, new_shift(study, features, harmony, kept[rows], site))
+            harmony = with_new_site(study, features, harmony, kept[rows], site)
         found[name] = harmony
-    return found
-
-
-def new_shift(study: Study, features: Floats, harmony: Harmony, covariates: Floats, site: str) -> SiteShift:
-    """Return the shift of a site that wasn't trained at, without outcomes."""
-    plan = study.harmonisation or Harmonisation()
-    return found_shift(
-        features,
-        harmony,
-        covariates,
-        prior=prior_of(plan),
-        mean_only=plan.mean_only,
-        site=site,
-        training=False,
-    )
-
-
-def _add(
-    told: dict[str, Told],
-    study: Study,
-    harmonies: Harmonies,
-    data: CaseData,
-    cases: Sequence[Case],
-    shown: NDArray[np.bool_],
-    outside: NDArray[np.bool_],
-    encodings: Mapping[str, TableEncoding],
-) -> None:
-    """Add a fold's tested patients, before and after: an external patient by a shift that others gave."""
-    kept = covariates_of(study, data, encodings).values
-    sites = np.array([case.site for case in cases])
-    for name, harmony in harmonies.items():
-        rows = np.flatnonzero(shown & (np.diff(data.images[name].offsets) > 0))
-        features = patient_means(data.images[name], rows)
-        after = np.empty_like(features)
-        for site in sorted(set(sites[rows].tolist())):
-            here = np.flatnonzero(sites[rows] == site)
-            if outside[rows[here]].any():
-                after[here] = _crossed(study, features[here], harmony, kept[rows[here]], site)
-            else:
-                after[here] = harmony.moved(features[here], site, kept[rows[here]])
-        mine = Told(site=sites[rows], before=features, after=after)
-        told[name] = told[name].joined(mine) if name in told else mine
-
-
-def _crossed(study: Study, features: Floats, harmony: Harmony, kept: Floats, site: str) -> Floats:
-    """Return an external site's features, each half moved by the other half's shift where that can be."""
-    found, half = np.empty_like(features), np.arange(len(features)) % 2 == 0
-    for shown, others in ((half, ~half), (~half, half)):
-        enough = others if others.sum() >= FEWEST_SHIFT else np.ones_like(half)
-        own = new_shift(study, features[enough], harmony, kept[enough], site)
-        found[shown] = harmony.with_site(site, own).moved(features[shown], site, kept[shown])
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +92,7 @@ def harmony_tensors(folds: Mapping[int, Mapping[str, Harmony]]) -> dict[str, Any
         )
         for fold, found in folds.items()
         for modality, harmony in found.items()
-        for name, value in replace(harmony, shifts={}).to_arrays().items()
+        for name, value in harmony.shared().to_arrays().items()
     }
 
 

@@ -21,7 +21,7 @@ from huizhen.data.tables import TableEncoding
 from huizhen.errors import ModelError
 from huizhen.models.bundle import Bundle
 from huizhen.pipeline.covariates import covariates_of
-from huizhen.pipeline.harmonise_stage import new_shift
+from huizhen.pipeline.harmonise_fit import with_new_site
 from huizhen.pipeline.material import table_column
 from huizhen.pipeline.model_bundle import HARMONY
 from huizhen.train.arrays import CaseData, ImageColumn
@@ -115,8 +115,7 @@ def _with_sites(
             features.setdefault(chunk.cases[row].site, []).append(mean)
             covariates.setdefault(chunk.cases[row].site, []).append(kept[row])
     for site, found in features.items():
-        shift = new_shift(study, np.stack(found), harmony, np.stack(covariates[site]), site)
-        harmony = harmony.with_site(site, shift)
+        harmony = with_new_site(study, np.stack(found), harmony, np.stack(covariates[site]), site)
     return harmony
 
 

@@ -17,13 +17,14 @@ from huizhen.core.study import Study
 from huizhen.core.study_harmonisation import Harmonisation
 from huizhen.errors import FederationError
 from huizhen.federate.statistics.combat import Combat, Features, features_of
+from huizhen.federate.statistics.components import Components
 from huizhen.pipeline.cohort_stage import OpenCohort
 from huizhen.pipeline.federated_harmony import combat_of
-from huizhen.pipeline.harmonise_stage import prior_of
+from huizhen.pipeline.harmonise_fit import prior_of
 from huizhen.pipeline.learned_from import How
 from huizhen.pipeline.material import Material
 from huizhen.pipeline.site_tables import SiteTables
-from huizhen.train.harmony import Harmony, found_shift, patient_means
+from huizhen.train.harmony import Harmony, patient_means, with_found_site
 
 __all__ = ["SiteHarmony"]
 
@@ -46,7 +47,7 @@ class SiteHarmony:
     note: Callable[[How, str, Sequence[Case]], None]
     _found: dict[int, dict[str, Harmony]] = field(default_factory=dict)
 
-    def features(self, subject: str, *, hidden: bool) -> tuple[Combat, Features]:
+    def features(self, subject: str, *, hidden: bool) -> tuple[Combat | Components, Features]:
         """Return the statistic of "FOLD/MODALITY" and the training patients' features.
 
         `hidden`: for a secure sum; otherwise `FederationError`, since these would be the site's own means,
@@ -70,7 +71,13 @@ class SiteHarmony:
         material = self.development()
         rows = self._trained(material, int(number), name)
         self.note(How.TRAINED, name, [material.cases[row] for row in rows])
-        return combat_of(self.study, name), features_of(*self._of(material, name, rows))
+        outcome = self._outcome(material, rows)
+        return combat_of(self.study, name), features_of(*self._of(material, name, rows), outcome=outcome)
+
+    def _outcome(self, material: Material, rows: NDArray[np.int64]) -> Floats:
+        """Return the outcome (n,) of some patients, NaN where it isn't known."""
+        known = [material.cases[row].outcome for row in rows]
+        return np.array([np.nan if outcome is None else float(outcome) for outcome in known], np.float64)
 
     def _trained(self, material: Material, fold: int, modality: str) -> NDArray[np.int64]:
         """Return the rows of a fold's training patients who have a modality and may be used."""
@@ -85,8 +92,7 @@ class SiteHarmony:
         """Return features (n, D) and covariates (n, q) of some patients; an unknown outcome is NaN."""
         keep = (self.study.harmonisation or Harmonisation()).keep
         column, _ = material.columns.made[modality]
-        outcome = [np.nan if (o := material.cases[row].outcome) is None else float(o) for row in rows]
-        covariates = np.array(outcome, np.float64).reshape(-1, 1) if keep else np.zeros((len(rows), 0))
+        covariates = self._outcome(material, rows).reshape(-1, 1) if keep else np.zeros((len(rows), 0))
         return patient_means(column, rows), covariates
 
     def harmonies(self, fold: int, material: Material) -> dict[str, Harmony]:
@@ -114,7 +120,7 @@ class SiteHarmony:
         if not rows.size:
             return harmony
         y, c = self._of(material, modality, rows)
-        shift = found_shift(
+        return with_found_site(
             y,
             harmony,
             c,
@@ -123,4 +129,3 @@ class SiteHarmony:
             site=self.tables.site,
             training=training,
         )
-        return harmony.with_site(self.tables.site, shift)

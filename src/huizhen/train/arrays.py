@@ -10,16 +10,47 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from huizhen.models.batch import Bag, CaseBatch, Lesions, Moved, Row
+from huizhen.models.batch import Bag, CaseBatch, Lesions, Moved, Reduced, Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Harmonised:
-    """What features of n cases become: case i's times `factor[row[i]]` (k, D), plus `offset[row[i]]`."""
+    """What features of n cases become: case i's times `factor[row[i]]` (k, D), plus `offset[row[i]]`.
+
+    `reduced`: then they become components, where the study asks for these.
+    """
 
     factor: NDArray[np.float32]
     offset: NDArray[np.float32]
     row: NDArray[np.int64]
+    reduced: HarmonisedComponents | None = None
+
+    def of(self, case: NDArray[np.int64]) -> Moved:
+        """Return what each image's features are moved by, from the case (n,) that it is of."""
+        kept, row = np.unique(self.row[case], return_inverse=True)
+        return Moved(
+            factor=torch.from_numpy(self.factor[kept]),
+            offset=torch.from_numpy(self.offset[kept]),
+            row=torch.from_numpy(row.astype(np.int64)),
+            reduced=None if self.reduced is None else self.reduced.of(case),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HarmonisedComponents:
+    """Components of moved features: times `axes` (D, K), plus `constant` (K,), and then `moved` once more."""
+
+    axes: NDArray[np.float32]
+    constant: NDArray[np.float32]
+    moved: Harmonised
+
+    def of(self, case: NDArray[np.int64]) -> Reduced:
+        """Return what makes components of each image's features, from the case (n,) that it is of."""
+        return Reduced(
+            axes=torch.from_numpy(self.axes),
+            constant=torch.from_numpy(self.constant),
+            moved=self.moved.of(case),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,18 +95,7 @@ class ImageColumn:
             slot=torch.from_numpy(slot),
             width=int(slot.max(initial=0)) + 1,
             lesions=None if rng is None or self.features else self._lesions(rows),
-            moved=self._moved(cases[position]),
-        )
-
-    def _moved(self, case: NDArray[np.int64]) -> Moved | None:
-        """Return what each image's features are moved by, from the case (n,) that it is of."""
-        if self.harmonised is None:
-            return None
-        kept, row = np.unique(self.harmonised.row[case], return_inverse=True)
-        return Moved(
-            factor=torch.from_numpy(self.harmonised.factor[kept]),
-            offset=torch.from_numpy(self.harmonised.offset[kept]),
-            row=torch.from_numpy(row.astype(np.int64)),
+            moved=None if self.harmonised is None else self.harmonised.of(cases[position]),
         )
 
     def _lesions(self, rows: NDArray[np.int64]) -> Lesions | None:

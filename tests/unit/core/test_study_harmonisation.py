@@ -32,6 +32,20 @@ def test_defaults() -> None:
     assert found.harmonisation == Harmonisation(keep=("clinic.age", "outcome"))
 
 
+def test_a_study_without_components_is_signed_as_before_there_were_any() -> None:
+    plain = Study.model_validate({**PLAIN, "harmonisation": {"keep": ["outcome"]}})
+    assert "components" not in plain.model_dump(mode="json")["harmonisation"]
+    few = Study.model_validate({**PLAIN, "harmonisation": {"keep": ["outcome"], "components": 3}})
+    assert few.model_dump(mode="json")["harmonisation"]["components"] == 3
+    assert few.digest != plain.digest
+
+
+@pytest.mark.parametrize("wrong", [0, -1, 21, 2.5])
+def test_components_are_a_few(wrong: float) -> None:
+    with pytest.raises(ValueError, match="components"):
+        Study.model_validate({**PLAIN, "harmonisation": {"components": wrong}})
+
+
 @pytest.mark.parametrize(
     ("changes", "why"),
     [

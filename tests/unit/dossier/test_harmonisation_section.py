@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from huizhen.core.digests import digest_value
@@ -66,6 +67,15 @@ def test_before_and_after_stand_side_by_side() -> None:
     assert "0.600" in shown[1]
     assert all(len(row.cells) == len(t.head) for t in (first, second) for row in t.rows)
     assert {head.zh for head in second.head} >= {"协调前 AUC", "协调后 AUC"}
+
+
+def test_components_are_told_and_a_dash_where_there_are_none() -> None:
+    few = replace(fitted(), detail={**fitted().detail, "components": 3})
+    for one, shown in ((few, "3"), (fitted(), "–")):
+        [table] = [b for b in harmonisation(record(one)) if isinstance(b, Table)]
+        place = [head.en for head in table.head].index("Components")
+        assert shown in str(table.rows[0].cells[place])
+        assert len(table.rows[0].cells) == len(table.head)
 
 
 def test_why_nothing_was_measured_is_said() -> None:

@@ -13,6 +13,7 @@ from huizhen.errors import InvalidInputError, MessageError
 from huizhen.federate.statistics.batch import Batch, Fold, Folded
 from huizhen.federate.statistics.calibration import Recalibration
 from huizhen.federate.statistics.combat import Combat, features_of
+from huizhen.federate.statistics.components import Components
 from huizhen.federate.statistics.counts import Categories, Histogram
 from huizhen.federate.statistics.cox import Cox
 from huizhen.federate.statistics.cox_likelihood import CoxLikelihood
@@ -80,7 +81,8 @@ STATISTICS: list[tuple[Any, str]] = [
 ]
 STRATIFIED = (StratifiedCox(columns=COLUMNS), "survival")
 COMBAT = (Combat(features=2, covariates=("c",)), "features")
-BY_SITE = [STRATIFIED, COMBAT]
+COMPONENTS = (Components(features=2, components=1, covariates=("c",)), "features")
+BY_SITE = [STRATIFIED, COMBAT, COMPONENTS]
 """Statistics that go by what varies within sites: the pooled patients as one site give another result."""
 IDS = [f"{place}-{type(item).__name__}" for place, (item, _) in enumerate(STATISTICS)]
 
@@ -108,7 +110,9 @@ def test_sites_together_give_what_the_pooled_patients_give(statistic: Any, kind:
     assert_same(apart.result, pooled.result)
 
 
-@pytest.mark.parametrize(("statistic", "kind"), [*STATISTICS, *BY_SITE], ids=[*IDS, "stratified", "combat"])
+@pytest.mark.parametrize(
+    ("statistic", "kind"), [*STATISTICS, *BY_SITE], ids=[*IDS, "stratified", "combat", "components"]
+)
 def test_a_statistic_travels_as_json(statistic: Any, kind: str) -> None:
     text = json.dumps(to_specification(statistic), allow_nan=False)
     assert from_specification(json.loads(text)) == statistic

@@ -7,8 +7,8 @@ import pytest
 
 from huizhen.core.evidence import Verdict
 from huizhen.errors import NotEstimableError
-from huizhen.validate.assessments.harmonisation import Told, site_told_around
-from huizhen.validate.shortcuts import told_by_neighbours, told_from_features
+from huizhen.validate.assessments.harmonisation import BOTH, TELLERS, Told, site_told_around
+from huizhen.validate.shortcuts import told_by_neighbours, told_by_trees, told_from_features
 
 RNG = np.random.default_rng(3)
 
@@ -18,15 +18,16 @@ def told(sites: tuple[str, ...] = ("a", "b"), n: int = 80) -> Told:
     site = np.repeat(sites, n)
     after = RNG.normal(size=(len(site), 8))
     apart = np.searchsorted(np.unique(site), site)[:, None] * 3.0
-    return Told(site=site, before=after + apart, after=after)
+    return Told(site=site, before=after + apart, after=after, half=np.full(len(site), BOTH))
 
 
 def test_two_sites_are_told_before_and_not_after() -> None:
     found = {e.key: e for e in site_told_around(told(), modality="US", phantom=False, seed=1)}
     assert set(found) == {
-        f"harmonisation/US/a/{when}/{how}" for when in ("before", "after") for how in ("linear", "neighbours")
+        f"harmonisation/US/a/{when}/{how}" for when in ("before", "after") for how in TELLERS
     }
-    for how in ("linear", "neighbours"):
+    assert set(TELLERS) == {"linear", "neighbours", "trees"}
+    for how in TELLERS:
         before, after = (found[f"harmonisation/US/a/{when}/{how}"] for when in ("before", "after"))
         assert (before.estimate or 0) > 0.95
         assert abs((after.estimate or 0) - 0.5) < 0.15
@@ -36,7 +37,7 @@ def test_two_sites_are_told_before_and_not_after() -> None:
 
 def test_three_sites_are_told_each_from_the_others() -> None:
     found = site_told_around(told(("a", "b", "c")), modality="US", phantom=False, seed=1)
-    assert len(found) == 12
+    assert len(found) == 18
 
 
 def test_one_site_and_few_patients_are_not_assessed() -> None:
@@ -65,3 +66,32 @@ def test_neighbours_refuse_too_few() -> None:
 def test_parts_join() -> None:
     both = told().joined(told(("c", "d")))
     assert len(both.site) == len(both.before) == len(both.after) == 320
+
+
+def halved(error: float) -> Told:
+    """Return two sites alike but that each half of the second is off by what the other half's shift erred."""
+    site, half = np.repeat(["a", "b"], 200), np.concatenate([np.full(200, BOTH), np.arange(200) % 2])
+    off = np.array([0.0, error, -error])[half + 1]
+    features = RNG.normal(size=(400, 6))
+    after = features + off[:, None] * np.array([1.0, 0, 0, 0, 0, 0])
+    return Told(site=site, before=features, after=after, half=half)
+
+
+def test_what_one_half_s_shift_errs_by_is_not_hidden_by_the_other_s() -> None:
+    """Shown together, the halves err in opposite directions, and no line finds either."""
+    mine = halved(1.2)
+    found = {e.key: e for e in site_told_around(mine, modality="US", phantom=False, seed=1)}
+    linear = found["harmonisation/US/a/after/linear"]
+    assert (linear.estimate or 0) > 0.7
+    assert (linear.n, linear.detail["showings"]) == (400, 2)
+    together = Told(site=mine.site, before=mine.before, after=mine.after, half=np.full(400, BOTH))
+    hidden = {e.key: e for e in site_told_around(together, modality="US", phantom=False, seed=1)}
+    assert (hidden["harmonisation/US/a/after/linear"].estimate or 0) < 0.6
+
+
+def test_trees_see_corners() -> None:
+    rows = RNG.normal(size=(300, 3))
+    corners = rows[:, 0] * rows[:, 1] > 0
+    score = told_by_trees(rows, corners, seed=2)
+    assert (score[corners][:, None] > score[~corners]).mean() > 0.85
+    assert np.array_equal(score, told_by_trees(rows, corners, seed=2))

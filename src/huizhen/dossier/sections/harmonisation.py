@@ -10,6 +10,8 @@ from huizhen.dossier.wording import Text, say
 
 FAMILY = "harmonisation"
 FITTED, SITES = "fitted", "sites"
+NUMBERS = ("patients", "features", "constant", "components")
+"""What a row of the first table tells of the fit, as its evidence names it."""
 
 
 def harmonisation(record: Record) -> list[Block]:
@@ -28,7 +30,15 @@ def harmonisation(record: Record) -> list[Block]:
 
 def _fitted(record: Record, found: list[Measured]) -> Table:
     """Return a row for each modality: patients, features, sites that were only shifted."""
-    names = ("modality", "n", "features", "constant", "kept_covariates", "shifted_only")
+    names = (
+        "modality",
+        "n",
+        "features",
+        "constant",
+        "harmonised_components",
+        "kept_covariates",
+        "shifted_only",
+    )
     return Table(
         id="table-harmonisation",
         caption=say("table.harmonisation"),
@@ -37,7 +47,7 @@ def _fitted(record: Record, found: list[Measured]) -> Table:
             Row(
                 cells=(
                     (modality_name(record, m.parts[0]),),
-                    *((detail_of(m, name) or DASH,) for name in ("patients", "features", "constant")),
+                    *((detail_of(m, name) or DASH,) for name in NUMBERS),
                     _named(m, "keep"),
                     _named(m, "shifted_only"),
                 ),

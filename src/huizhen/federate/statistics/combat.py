@@ -27,11 +27,15 @@ TOLERANCE = 1e-9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Features:
-    """A site's patients: features `y` (n, p), covariates `c` (n, q), and whether it is the `reference`."""
+    """A site's patients: features `y` (n, p), covariates `c` (n, q), and whether it is the `reference`.
+
+    `outcome` (n,) of 0 and 1, where components that go with it are looked for.
+    """
 
     y: Floats
     c: Floats
     reference: bool = False
+    outcome: Floats | None = None
 
     @property
     def n(self) -> int:
@@ -39,14 +43,16 @@ class Features:
         return len(self.y)
 
 
-def features_of(y: Floats, c: Floats | None = None, *, reference: bool = False) -> Features:
+def features_of(
+    y: Floats, c: Floats | None = None, *, reference: bool = False, outcome: Floats | None = None
+) -> Features:
     """Return a site's features. Raises `DataError` on values that aren't finite.
 
     >>> features_of(np.zeros((3, 2))).c.shape
     (3, 0)
     """
     kept, known = checked(y, c)
-    return Features(y=kept, c=known, reference=reference)
+    return Features(y=kept, c=known, reference=reference, outcome=outcome)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from huizhen.errors import InvalidInputError, MessageError
 from huizhen.federate.statistics.batch import Batch, Fold
 from huizhen.federate.statistics.calibration import Recalibration
 from huizhen.federate.statistics.combat import Combat
+from huizhen.federate.statistics.components import Components
 from huizhen.federate.statistics.counts import Categories, Histogram
 from huizhen.federate.statistics.cox import Cox
 from huizhen.federate.statistics.cox_likelihood import CoxLikelihood
@@ -38,6 +39,7 @@ KINDS: Mapping[str, type[Any]] = {
         Batch,
         Categories,
         Combat,
+        Components,
         Cox,
         CoxLikelihood,
         DeLong,
