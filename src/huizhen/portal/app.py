@@ -46,8 +46,7 @@ def build(office: Office) -> FastAPI:
     app.exception_handler(LoginNeededError)(_to_login)
     app.exception_handler(HuizhenError)(_told)
     app.exception_handler(HTTPException)(_absent)
-    app.exception_handler(Exception)(_unforeseen)
-    app.add_middleware(Fences, settings=office.settings)
+    app.add_middleware(Fences, settings=office.settings, sorry=_unforeseen)
     return app
 
 
@@ -80,7 +79,6 @@ def _absent(request: Request, error: Exception) -> Response:
     return page(visiting(request), "notice", status=status, plight="absent")
 
 
-def _unforeseen(request: Request, error: Exception) -> Response:
-    """Say nothing of an error that nobody foresaw: its text may hold anything."""
-    _LOG.error("500 unforeseen %s", type(error).__name__)
-    return page(visiting(request), "notice", status=500, plight="unforeseen")
+def _unforeseen(request: Request, number: str) -> Response:
+    """Say nothing of an error that nobody foresaw but its number: its text may hold anything."""
+    return page(visiting(request), "notice", status=500, plight="unforeseen", incident=number)

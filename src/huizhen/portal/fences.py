@@ -1,14 +1,30 @@
-"""What holds for every request: the right host, a bounded body, and headers that keep a browser strict."""
+"""What holds for every request: the right host, a bounded body, and headers that keep a browser strict.
+
+An error that nobody foresaw ends here, so that no server's log gets its text, which may hold anything: what
+is logged is a number, which the page shows too, the error's class, and where in this package it came from.
+"""
 
 from __future__ import annotations
 
+import logging
+import secrets
+import traceback
+from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from huizhen.portal.settings import Settings
 
 __all__ = ["MOST_BYTES", "Fences", "policy_of"]
+
+_LOG = logging.getLogger("huizhen.portal")
+PACKAGE = Path(__file__).parents[1]
+Sorry = Callable[[Request, str], Response]
+"""Makes the page of an incident by its number."""
 
 MOST_BYTES = 131_072
 
@@ -25,8 +41,8 @@ def policy_of(settings: Settings) -> str:
 class Fences:
     """Around the application."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, settings: Settings, sorry: Sorry) -> None:
+        self._app, self._sorry = app, sorry
         self._host = urlsplit(settings.portal.address).netloc.encode().lower()
         headers = {
             "Content-Security-Policy": policy_of(settings),
@@ -55,13 +71,43 @@ class Fences:
         if not length.isdigit() or int(length) > MOST_BYTES or b"transfer-encoding" in given:
             return await self._refuse(send, 413)
 
+        begun = False
+
         async def sending(message: Message) -> None:
+            nonlocal begun
             if message["type"] == "http.response.start":
+                begun = True
                 message = {**message, "headers": [*message.get("headers", []), *self._headers]}
             await send(message)
 
-        return await self._app(scope, receive, sending)
+        try:
+            await self._app(scope, receive, sending)
+        except ClientDisconnect:
+            return None
+        except Exception as error:
+            number = secrets.token_hex(4)
+            _LOG.error("500 incident %s: %s at %s", number, type(error).__name__, _place(error))
+            if not begun:
+                await self._page(scope, number)(scope, receive, sending)
+        return None
+
+    def _page(self, scope: Scope, number: str) -> Response:
+        """Return the page of an incident; some plain words where even that can't be made."""
+        try:
+            return self._sorry(Request(scope), number)
+        except Exception as error:
+            _LOG.error("500 incident %s: no page: %s at %s", number, type(error).__name__, _place(error))
+            return PlainTextResponse(f"incident {number}\n", status_code=500)
 
     async def _refuse(self, send: Send, status: int) -> None:
         await send({"type": "http.response.start", "status": status, "headers": self._headers})
         await send({"type": "http.response.body", "body": b""})
+
+
+def _place(error: BaseException) -> str:
+    """Return the last place of this package that an error went through, as "portal/pages.py:40"."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        if path.is_relative_to(PACKAGE):
+            return f"{path.relative_to(PACKAGE)}:{frame.lineno}"
+    return "elsewhere"

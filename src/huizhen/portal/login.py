@@ -25,6 +25,7 @@ from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
 
 from huizhen.errors import PolicyError, StageError
+from huizhen.portal.patience import away
 from huizhen.portal.sessions import Flow
 from huizhen.portal.settings import ALGORITHMS, Login, local
 
@@ -136,17 +137,10 @@ class Provider:
             answer.raise_for_status()
             found = answer.json() if len(answer.content) <= LONGEST else None
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            raise self._away() from error
+            raise away() from error
         if not isinstance(found, dict):
-            raise self._away()
+            raise away()
         return found
-
-    def _away(self) -> StageError:
-        return StageError(
-            "the login server can't be reached",
-            remedy="try again in some minutes; if it lasts, tell whoever runs the portal",
-            field="login.issuer",
-        )
 
     def _client(self) -> OAuth2Client:
         login = self._login
@@ -171,7 +165,7 @@ class Provider:
                     self._known()["token_endpoint"], code=code, code_verifier=flow.verifier
                 )
         except httpx.HTTPError as error:
-            raise self._away() from error
+            raise away() from error
         except (AuthlibBaseError, ValueError, KeyError, TypeError) as error:
             raise _refused("the provider doesn't take the code") from error
         if not isinstance(token.get("id_token"), str) or not isinstance(token.get("access_token"), str):

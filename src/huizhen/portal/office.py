@@ -11,12 +11,16 @@ from huizhen.ledger.signing import SigningKey
 from huizhen.portal.access import Desk
 from huizhen.portal.login import Provider
 from huizhen.portal.mailbox import Mailbox, Seen
+from huizhen.portal.patience import Patience
+from huizhen.portal.rules import Rules
 from huizhen.portal.sessions import Sessions
 from huizhen.portal.settings import Settings
 from huizhen.portal.shelf import Shelf
 
 __all__ = ["Office", "Told"]
 
+CALLS = 2.0
+"""Times of one answer that a whole login may take."""
 Told = Callable[[str, Language], str]
 """Gives an error's English text in a language."""
 
@@ -34,10 +38,12 @@ class Office:
     mailbox: Mailbox
     seen: Seen
     told: Told
+    rules: Rules
+    patience: Patience
 
     @classmethod
-    def open(cls, settings: Settings, home: Path, *, told: Told) -> Office:
-        """Open a portal whose paths are relative to `home`.
+    def open(cls, settings: Settings, home: Path, *, told: Told, file: Path | None = None) -> Office:
+        """Open a portal whose paths are relative to `home`; `file` holds the settings, to be read again.
 
         Raises `LedgerError` when another process serves it, `StorageError` when its folder can't be written.
         """
@@ -54,7 +60,14 @@ class Office:
             mailbox=Mailbox(),
             seen=Seen(),
             told=told,
+            rules=Rules(settings, file),
+            patience=Patience(CALLS * settings.login.timeout_s),
         )
+
+    def close(self) -> None:
+        """Let another process open the portal."""
+        self.patience.close()
+        self.desk.close()
 
     @property
     def cookie(self) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
 from huizhen.errors import visible
 from huizhen.portal.settings import Settings
 
-__all__ = ["Person", "Right", "person_of"]
+__all__ = ["Person", "Right", "as_of_now", "person_of"]
 
 
 class Right(StrEnum):
@@ -39,6 +39,8 @@ class Person:
     rights: frozenset[Right]
     officer_of: frozenset[str]
     verified: str = ""
+    held: frozenset[str] = frozenset()
+    """The values of the role claim, as the login said them."""
 
     def may(self, right: Right) -> bool:
         """Tell whether something is allowed."""
@@ -47,8 +49,22 @@ class Person:
 
 def person_of(claims: Mapping[str, Any], settings: Settings, *, secret: bytes) -> Person:
     """Return the person of verified claims."""
-    held = _values(claims.get(settings.login.role_claim))
-    roles = settings.roles
+    who = f"{settings.login.issuer}\x1f{claims['sub']}".encode()
+    named = Person(
+        id=hmac.new(secret, who, hashlib.sha256).hexdigest()[:16],
+        name=_plain(claims.get("name")),
+        email=_plain(claims.get("email")) if claims.get("email_verified") is not False else "",
+        rights=frozenset(),
+        officer_of=frozenset(),
+        verified=_plain(claims.get("email")) if claims.get("email_verified") is True else "",
+        held=frozenset(_values(claims.get(settings.login.role_claim))),
+    )
+    return as_of_now(named, settings)
+
+
+def as_of_now(person: Person, settings: Settings) -> Person:
+    """Return a person with what these settings allow them: nothing where they are revoked."""
+    roles, held = settings.roles, person.held if person.id not in settings.roles.revoked else frozenset[str]()
     officer_of = frozenset(site.name for site in settings.site if held & set(site.officers))
     rights: set[Right] = set()
     if held & set(roles.viewer):
@@ -59,15 +75,7 @@ def person_of(claims: Mapping[str, Any], settings: Settings, *, secret: bytes) -
         rights |= {Right.BROWSE, Right.DECIDE}
     if held & set(roles.auditor):
         rights |= {Right.BROWSE, Right.AUDIT}
-    who = f"{settings.login.issuer}\x1f{claims['sub']}".encode()
-    return Person(
-        id=hmac.new(secret, who, hashlib.sha256).hexdigest()[:16],
-        name=_plain(claims.get("name")),
-        email=_plain(claims.get("email")) if claims.get("email_verified") is not False else "",
-        rights=frozenset(rights),
-        officer_of=officer_of,
-        verified=_plain(claims.get("email")) if claims.get("email_verified") is True else "",
-    )
+    return replace(person, rights=frozenset(rights), officer_of=officer_of)
 
 
 def _values(given: object) -> set[str]:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 __all__ = ["serve"]
 
 
-def serve(settings: Settings, home: Path, *, told: Told) -> None:
-    """Serve the portal until it is stopped.
+def serve(settings: Settings, file: Path, *, told: Told) -> None:
+    """Serve the portal whose settings `file` holds, until it is stopped.
 
     Raises `InvalidInputError` without the packages of the extra or TLS for another machine's browsers,
     `StageError` when the address is taken, and what `Office.open` raises.
@@ -34,7 +34,8 @@ def serve(settings: Settings, home: Path, *, told: Told) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # its lines hold whole addresses
     certificate, private = settings.portal.certificate, settings.portal.private_key
-    office = Office.open(settings, home, told=told)
+    home = file.parent
+    office = Office.open(settings, home, told=told, file=file)
     try:
         uvicorn.run(
             build(office),
@@ -52,4 +53,4 @@ def serve(settings: Settings, home: Path, *, told: Told) -> None:
             field="portal.listen",
         ) from error
     finally:
-        office.desk.close()
+        office.close()

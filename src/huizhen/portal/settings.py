@@ -20,7 +20,7 @@ from huizhen.core.toml_file import place_of, read_toml
 from huizhen.errors import InvalidInputError
 from huizhen.federate.messages import Hex32
 
-__all__ = ["Login", "Portal", "Settings", "Site", "load_settings", "local"]
+__all__ = ["Login", "Portal", "Roles", "Settings", "Site", "load_settings", "local"]
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
 _LISTEN = r"^[0-9A-Za-z.:\[\]-]{1,64}:\d{1,5}$"
@@ -97,6 +97,8 @@ class Roles(BaseModel):
     viewer: tuple[Claim, ...] = ()
     researcher: tuple[Claim, ...] = ()
     auditor: tuple[Claim, ...] = ()
+    revoked: tuple[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")], ...] = ()
+    """Persons, as the ledger names them, who may nothing any more, whatever their login says."""
 
 
 class Site(BaseModel):

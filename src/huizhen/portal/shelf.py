@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from huizhen.data.catalogue.jsonld import Record, load_record
@@ -15,6 +15,8 @@ from huizhen.portal.settings import Site
 __all__ = ["Shelf", "Shown"]
 
 MOST = 2000
+Mark = tuple[int, int, int, int]
+"""What tells whether a file was written or replaced."""
 _LOG = logging.getLogger("huizhen.portal")
 
 
@@ -33,10 +35,11 @@ class Shown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shelf:
-    """The folder of records, read anew at each look, and the sites' keys."""
+    """The folder of records, and the sites' keys; a file is verified when it is new or was changed."""
 
     folder: Path
     keys: Mapping[str, PublicKey]
+    _held: dict[Path, tuple[Mark, Shown | None]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, folder: Path, sites: Sequence[Site]) -> Shelf:
@@ -45,15 +48,27 @@ class Shelf:
 
     def all(self) -> list[Shown]:
         """Return the records that hold, by site and title; others are logged and left out."""
-        found: dict[str, Shown] = {}
-        for path in sorted(self.folder.glob("*.jsonld"))[:MOST]:
-            if (shown := self._read(path)) is not None:
-                found[shown.name] = shown
+        paths = sorted(self.folder.glob("*.jsonld"))[:MOST]
+        for gone in set(self._held) - set(paths):
+            self._held.pop(gone, None)
+        found = {shown.name: shown for path in paths if (shown := self._known(path)) is not None}
         return sorted(found.values(), key=lambda one: (one.record.site, one.record.description.title))
 
     def find(self, name: str) -> Shown | None:
         """Return one record."""
         return next((shown for shown in self.all() if shown.name == name), None)
+
+    def _known(self, path: Path) -> Shown | None:
+        """Return a file's record; verified once for as long as the file is the same."""
+        try:
+            status = path.stat()
+        except OSError:
+            return None
+        mark = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        before = self._held.get(path)
+        if before is None or before[0] != mark:
+            self._held[path] = before = (mark, self._read(path))
+        return before[1]
 
     def _read(self, path: Path) -> Shown | None:
         try:

@@ -13,7 +13,7 @@ from fastapi import Depends, Request
 from huizhen.core.words import Language
 from huizhen.errors import InvalidInputError, PolicyError
 from huizhen.portal.office import Office
-from huizhen.portal.roles import Person, Right
+from huizhen.portal.roles import Person, Right, as_of_now
 from huizhen.portal.sessions import Session
 
 __all__ = ["AtHome", "Form", "LoginNeededError", "Visit", "Visiting", "onward_of"]
@@ -36,10 +36,8 @@ class Visit:
     session: Session | None
     language: Language
 
-    @property
-    def person(self) -> Person | None:
-        """Who is logged in."""
-        return self.session.person if self.session is not None else None
+    person: Person | None
+    """Who is logged in, with what they are allowed at this moment."""
 
     def need(self, right: Right) -> Person:
         """Return who is logged in and may do something.
@@ -61,11 +59,14 @@ class Visit:
 def visiting(request: Request) -> Visit:
     """Return the visit of a request."""
     office: Office = request.app.state.office
+    session = office.sessions.find(request.cookies.get(office.cookie))
+    person = session.person if session is not None else None
     return Visit(
         request=request,
         office=office,
-        session=office.sessions.find(request.cookies.get(office.cookie)),
+        session=session,
         language=_language(request),
+        person=as_of_now(person, office.rules.now()) if person is not None else None,
     )
 
 

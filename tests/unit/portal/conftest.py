@@ -28,6 +28,7 @@ def house(standing: House) -> Iterator[House]:
         changed.clear()
     standing.office.provider._metadata = None
     standing.office.provider._keys = None
+    standing.office.patience.open_again()
     yield standing
     while standing.browsers:
         standing.browsers.pop().close()

@@ -267,4 +267,4 @@ def house_in(folder: Path) -> Iterator[House]:
     finally:
         server.should_exit = True
         thread.join(10)
-        office.desk.close()
+        office.close()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -199,6 +201,7 @@ def test_an_unreachable_login_server_is_said_with_what_to_do(house: House) -> No
         page = house.browser().get("/login")
     finally:
         away._login, away._metadata = login, None
+        house.office.patience.open_again()
     assert page.status_code == 503
     assert "login server can" in page.text
     assert "try again in some minutes" in page.text
@@ -209,3 +212,47 @@ def test_nobody_has_rights_that_no_claim_gives(house: House) -> None:
     for told in ([], "admin", ["Researcher"], {"researcher": True}, None, 3):
         house.provider.told["eduperson_entitlement"] = told
         assert house.logged_in("eve").get("/").status_code == 403
+
+
+def test_a_role_taken_away_is_gone_at_the_next_request(house: House) -> None:
+    client, rules = house.logged_in("rita"), house.office.rules
+    assert client.get("/search").status_code == 200
+    began, person = rules._began, house.office.desk.entries()[-1].body["by"]
+    for roles in (
+        began.roles.model_copy(update={"researcher": ()}),
+        began.roles.model_copy(update={"revoked": (person,)}),
+    ):
+        rules._began = began.model_copy(update={"roles": roles})
+        try:
+            assert [client.get(path).status_code for path in ("/search", "/")] == [403, 403]
+        finally:
+            rules._began = began
+    assert client.get("/search").status_code == 200
+
+
+def test_a_silent_login_server_holds_no_page(house: House) -> None:
+    """Forty-five browsers wait for a server that takes a connection and says nothing."""
+    office, provider = house.office, house.office.provider
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(64)
+        issuer = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        login, longest = provider._login, office.patience._longest
+        provider._login = login.model_copy(update={"issuer": issuer, "timeout_s": 1.5})
+        provider._metadata, office.patience._longest = None, 1.5
+        try:
+            with ThreadPoolExecutor(45) as crowd:
+                waiting = [crowd.submit(httpx.get, f"{house.address}/login", timeout=60) for _ in range(45)]
+                time.sleep(0.3)
+                start = time.monotonic()
+                page = httpx.get(f"{house.address}/welcome", timeout=60)
+                spent = time.monotonic() - start
+                statuses = {one.result().status_code for one in waiting}
+        finally:
+            provider._login, provider._metadata, office.patience._longest = login, None, longest
+    assert page.status_code == 200
+    assert spent < 1.2
+    assert statuses == {503}
+    assert house.browser().get("/login").status_code == 503  # a pause, in which nobody is kept waiting
+    office.patience.open_again()
+    assert "Breast imaging" in house.logged_in("rita").get("/").text

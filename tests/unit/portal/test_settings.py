@@ -138,4 +138,4 @@ def test_a_taken_address_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("uvicorn.run", taken)
     monkeypatch.setattr(serving.logging, "basicConfig", lambda **options: None)
     with pytest.raises(StageError, match="can't listen"):
-        serve(Settings.model_validate(GOOD), tmp_path, told=lambda text, language: text)
+        serve(Settings.model_validate(GOOD), tmp_path / "portal.toml", told=lambda text, language: text)

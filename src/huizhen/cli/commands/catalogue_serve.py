@@ -21,4 +21,4 @@ def command(context: typer.Context, config: Annotated[Path, typer.Option("--conf
 
     settings = load_settings(config)
     screen.say("catalogue.serving", address=settings.portal.address)
-    serve(settings, config.parent, told=shown)
+    serve(settings, config, told=shown)
