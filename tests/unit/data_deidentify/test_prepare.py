@@ -34,7 +34,7 @@ from huizhen.data.deidentify.prepare import (
     prepare,
 )
 from huizhen.data.deidentify.profile import Action
-from huizhen.data.deidentify.report import evidence_of, write_report
+from huizhen.data.deidentify.report import evidence_of, report_of, write_report
 from huizhen.data.readers.dicom_intake import find_headers
 from huizhen.data.readers.interface import Located
 from huizhen.errors import DataError, PolicyError, StorageError
@@ -270,11 +270,24 @@ def test_text_in_an_image_is_blackened_by_the_whole_command(
 
 
 def test_the_report(make: Make, write: Write, run: Run, tmp_path: Path) -> None:
-    write(make(), "in/a.dcm")
+    data = make()
+    for creator, group in (("SIEMENS CSA HEADER", 0x0029), ("Clinic of Weber", 0x0031)):
+        block = data.private_block(group, creator, create=True)
+        for i in range(5):
+            block.add_new(i, "LO", f"private {i}")
+    write(data, "in/a.dcm")
     (tmp_path / "in/notes.txt").write_text("Weber")
     made = run()
     page = write_report(made, tmp_path / "out", Language.EN).read_text()
-    assert "1 files of 1 patients are released, 0 wait for a person, 1 are refused" in page
+    assert "1 file of 1 patient may leave." in page
+    assert "1 image left though nobody looked at it" in page
+    assert "OCR missed is not known" not in page, "OCR never ran"
+    assert report_of(made)["private"] == [
+        {"creator": "SIEMENS CSA HEADER", "action": "X", "attributes": 6, "elements": 6},
+        {"creator": "", "action": "X", "attributes": 6, "elements": 6},
+    ]
+    assert "Weber" not in page + (tmp_path / "out/actions.jsonl").read_text()
+    assert "xx10" not in page
     assert "PatientName" in page
     assert "DICOM PS3.15 2024e" in page
     assert "放行" in write_report(made, tmp_path / "out", Language.ZH).read_text()

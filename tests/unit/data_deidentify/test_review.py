@@ -343,6 +343,7 @@ def test_no_review_is_written_over_another(
     mine = saved(state, tmp_path / "d.json", {"item": items["0.dcm"], "verdict": "release"})
     audit = write_pages(audit_review(state, who=who, images=1), state / PAGES, Language.EN)
     assert audit.parent != first
+    assert "Orange" not in audit.read_text() + before["page-1.html"].decode(), "there are no boxes"
     assert {path.name: path.read_bytes() for path in first.iterdir()} == before
     scan("later.dcm", 9, Modality="US")
     run()

@@ -80,7 +80,8 @@ def _print(
     screen.say("catalogue.total", **sums, sites=names)
     subjects = totals["subjects"]
     if subjects.low is not None:
-        screen.say("catalogue.bounds", low=subjects.low, high=subjects.high)
+        said = "catalogue.bounds" if subjects.few else "catalogue.bounds_all"
+        screen.say(said, low=subjects.low, high=subjects.high)
     if subjects.few:
         screen.say("catalogue.few", sites=", ".join(subjects.few))
 

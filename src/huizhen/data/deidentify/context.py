@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -44,11 +45,30 @@ class Rule(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """One action: on the element at `path` ("0040A730.0040A160"), by which rule. No value is in it."""
+    """One action: on the element at `path` ("0040A730.0040A160"), by which rule. No value is in it.
+
+    Of a private element `creator` says whose it was, if that is one that many devices write.
+    """
 
     path: str
     action: Action
     rule: Rule
+    creator: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """Path, action, rule and creator, by which it is counted."""
+        return self.path, self.action.value, self.rule.value, self.creator
+
+    def to_json(self) -> list[str]:
+        """Return path, action and rule, and the creator where there is one."""
+        return [self.path, self.action.value, self.rule.value, *([self.creator] if self.creator else [])]
+
+    @classmethod
+    def from_json(cls, record: Sequence[object]) -> Done:
+        """Return what `to_json` wrote. Raises `ValueError` on another form."""
+        path, action, rule, *creator = (str(one) for one in record)
+        return cls(path=path, action=Action(action), rule=Rule(rule), creator="".join(creator))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -70,9 +90,9 @@ class Context:
         """By how many days this patient's dates go back."""
         return self.who.shift_days(self.patient, most=self.policy.most_shift_days)
 
-    def note(self, path: str, action: Action, rule: Rule) -> None:
+    def note(self, path: str, action: Action, rule: Rule, creator: str = "") -> None:
         """Note an action."""
         if action is Action.KEEP:
             self.kept += 1
         else:
-            self.done.append(Done(path=path, action=action, rule=rule))
+            self.done.append(Done(path=path, action=action, rule=rule, creator=creator))

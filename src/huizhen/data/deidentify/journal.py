@@ -9,14 +9,14 @@ from __future__ import annotations
 import fcntl
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from huizhen.core.files import open_private, private_folder, storage_error
-from huizhen.data.deidentify.context import Done, Rule
+from huizhen.data.deidentify.context import Done
 from huizhen.data.deidentify.outcome import Fate, Outcome, Reason
-from huizhen.data.deidentify.profile import Action
 from huizhen.data.deidentify.regions import region_of
 from huizhen.errors import HuizhenError, StorageError
 
@@ -44,7 +44,7 @@ class Entry:
             "kept": one.kept,
             "how": one.how,
             "regions": [region.to_json() for region in one.regions],
-            "done": [[done.path, done.action.value, done.rule.value] for done in one.done],
+            "done": [done.to_json() for done in one.done],
         }
 
     @classmethod
@@ -58,10 +58,7 @@ class Entry:
             kept=int(record["kept"]),
             how=str(record["how"]),
             regions=tuple(region_of(one) for one in record["regions"]),
-            done=tuple(
-                Done(path=str(path), action=Action(action), rule=Rule(rule))
-                for path, action, rule in record["done"]
-            ),
+            done=tuple(Done.from_json(one) for one in record["done"]),
         )
         return cls(file=str(record["file"]), mark=str(record["mark"]), outcome=outcome)
 
@@ -84,31 +81,52 @@ class Journal:
 
     def entries(self) -> Iterator[Entry]:
         """Yield the entries in the order written; a line cut off by a crash is passed over."""
+        for record in self._records():
+            try:
+                yield Entry.from_json(record)
+            except (ValueError, KeyError, TypeError, HuizhenError):
+                continue
+
+    def _records(self) -> Iterator[Mapping[str, Any]]:
+        """Yield what the lines hold, in the order written; what is no record is passed over."""
         if not self.path.exists():
             return
         with self.path.open(encoding="utf-8", errors="replace") as stream:
             for line in stream:
                 try:
-                    yield Entry.from_json(json.loads(line))
-                except (ValueError, KeyError, TypeError, HuizhenError):
+                    record = json.loads(line)
+                except ValueError:
                     continue
+                if isinstance(record, dict):
+                    yield record
 
     def known(self) -> dict[str, Known]:
         """Return what the last entry of each file says of it, in short."""
-        return {
-            one.file: Known(
-                mark=one.mark, fate=one.outcome.fate, place=one.outcome.place, reason=one.outcome.reason
-            )
-            for one in self.entries()
-        }
+        found: dict[str, Known] = {}
+        for record in self._records():
+            try:
+                found[str(record["file"])] = Known(
+                    mark=str(record["mark"]),
+                    fate=Fate(record["fate"]),
+                    place=str(record["place"]),
+                    reason=Reason(record["reason"]) if record["reason"] else None,
+                )
+            except (ValueError, KeyError):
+                continue
+        return found
 
     def last(self, marks: Mapping[str, str]) -> Iterator[Entry]:
         """Yield the last entry of each file in `marks` (its keyed name to its mark), in the order written."""
-        where = {
-            entry.file: i for i, entry in enumerate(self.entries()) if marks.get(entry.file) == entry.mark
-        }
+        where: dict[str, int] = {}
+        for i, record in enumerate(self._records()):
+            name = str(record.get("file"))
+            if name in marks and marks[name] == record.get("mark"):
+                where[name] = i
         wanted = set(where.values())
-        yield from (entry for i, entry in enumerate(self.entries()) if i in wanted)
+        for i, record in enumerate(self._records()):
+            if i in wanted:
+                with suppress(ValueError, KeyError, TypeError, HuizhenError):
+                    yield Entry.from_json(record)
 
     def appending(self) -> IO[bytes]:
         """Return the file open for appending, on a line of its own. Raises `StorageError`."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from pydicom._private_dict import private_dictionaries
 from pydicom.dataelem import RawDataElement, convert_raw_data_element
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
@@ -56,19 +57,27 @@ def sweep_private(dataset: Dataset, context: Context, path: str) -> None:
 
     A creator stays with what it is needed for, and not otherwise.
     """
-    tags = [tag for tag in dataset.keys() if tag.is_private]  # noqa: SIM118  # iterating a dataset decodes it
+    tags = [tag for tag in dataset.keys() if tag >> 16 & 1]  # noqa: SIM118  # iterating a dataset decodes it
     safe = _safe(context.policy.private) if context.policy.has(Option.SAFE_PRIVATE) else {}
     kept: set[BaseTag] = set()
+    creators = {place: _creator(dataset, place) for place in {_place(tag) for tag in tags}}
     for tag in tags if safe else ():
-        creator = Tag(tag.group, tag.element >> 8)
-        vr = safe.get((_creator(dataset, creator), tag.group, tag.element & 0xFF))
+        creator = _place(tag)
+        vr = safe.get((creators[creator], tag.group, tag.element & 0xFF))
         if vr and tag.element > 0xFF and _holds(dataset, tag, vr, context):
             kept |= {tag, creator}
     for tag in tags:
         action = Action.KEEP if tag in kept else Action.REMOVE
         if action is Action.REMOVE:
             del dataset[tag]
-        context.note(f"{path}{tag.group:04X}xx{tag.element & 0xFF:02X}", action, Rule.PRIVATE)
+        said = creators[_place(tag)]
+        where = f"{path}{tag.group:04X}xx{tag.element & 0xFF:02X}"
+        context.note(where, action, Rule.PRIVATE, said if said in private_dictionaries else "")
+
+
+def _place(tag: BaseTag) -> BaseTag:
+    """Return where a private element's creator stands; of a creator, itself."""
+    return tag if tag.element <= 0xFF else Tag(tag.group, tag.element >> 8)
 
 
 @cache

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,12 @@ from pydicom.datadict import keyword_for_tag
 
 from huizhen.core.evidence import Evidence, Interval
 from huizhen.core.files import write_json, write_text
-from huizhen.core.words import Language, load_words
+from huizhen.core.words import Language
 from huizhen.data.deidentify.audits import Audit
+from huizhen.data.deidentify.context import Rule
 from huizhen.data.deidentify.outcome import Fate
 from huizhen.data.deidentify.tally import Prepared
+from huizhen.data.report_page import page_of
 
 __all__ = ["evidence_of", "report_of", "write_report"]
 
@@ -41,6 +42,7 @@ def report_of(prepared: Prepared) -> dict[str, Any]:
             for (fate, reason), n in sorted(prepared.reasons.items())
         ],
         "actions": _by_tag(prepared.actions),
+        "private": _by_creator(prepared.actions),
     }
 
 
@@ -52,14 +54,31 @@ def _audit(audit: Audit | None) -> dict[str, Any] | None:
     return found | {"upper": round(audit.upper, 6)}
 
 
-def _by_tag(actions: Mapping[tuple[str, str, str], int]) -> list[dict[str, Any]]:
-    """Return counts by tag, action and rule."""
+def _by_tag(actions: Mapping[tuple[str, str, str, str], int]) -> list[dict[str, Any]]:
+    """Return counts by tag, action and rule, private ones left out."""
     counts: Counter[tuple[str, str, str]] = Counter()
-    for (path, action, rule), n in actions.items():
-        counts[path.rpartition(".")[2], action, rule] += n
+    for (path, action, rule, _), n in actions.items():
+        if rule != Rule.PRIVATE.value:
+            counts[path.rpartition(".")[2], action, rule] += n
     return [
         {"tag": f"({tag[:4]},{tag[4:]})", "name": _name(tag), "action": action, "rule": rule, "elements": n}
         for (tag, action, rule), n in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    ]
+
+
+def _by_creator(actions: Mapping[tuple[str, str, str, str], int]) -> list[dict[str, Any]]:
+    """Return counts of private elements by creator and action: how many attributes, and elements in all."""
+    counts: Counter[tuple[str, str]] = Counter()
+    tags: dict[tuple[str, str], set[str]] = {}
+    for (path, action, rule, creator), n in actions.items():
+        if rule == Rule.PRIVATE.value:
+            counts[creator, action] += n
+            tags.setdefault((creator, action), set()).add(path.rpartition(".")[2])
+    return [
+        {"creator": creator, "action": action, "attributes": len(tags[creator, action]), "elements": n}
+        for (creator, action), n in sorted(
+            counts.items(), key=lambda item: (not item[0][0], -item[1], item[0])
+        )
     ]
 
 
@@ -133,17 +152,5 @@ def write_report(prepared: Prepared, out: Path, language: Language) -> Path:
     """Write `report.json`, `evidence.json` and `report.html` below `out`; return the page."""
     write_json(out / "report.json", report_of(prepared))
     write_json(out / "evidence.json", [one.to_json() for one in evidence_of(prepared)])
-    write_text(out / "report.html", _page(report_of(prepared), language))
+    write_text(out / "report.html", page_of(_ROOM, "report.html", language, report=report_of(prepared)))
     return out / "report.html"
-
-
-def _page(report: Mapping[str, Any], language: Language) -> str:
-    """Return the report as one page without scripts or anything from elsewhere."""
-    from jinja2 import Environment, StrictUndefined
-
-    text = (files(_ROOM) / "report.html").read_text(encoding="utf-8")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    words = load_words(_ROOM, language)
-    return environment.from_string(text).render(report=report, w=words, language=language.value) + "\n"

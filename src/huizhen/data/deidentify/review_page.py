@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from huizhen.core.files import write_json, write_text
 from huizhen.core.words import Language, load_words
+from huizhen.data.deidentify.decisions import About
 from huizhen.data.deidentify.frames import passes_of, pictures_of
 from huizhen.data.deidentify.inspecting import with_pixels
 from huizhen.data.deidentify.opening import opened
@@ -66,6 +67,7 @@ def _page(review: Review, items: tuple[Item, ...], language: Language, *, number
     def part(name: str) -> str:
         return (files(_ROOM) / name).read_text(encoding="utf-8").strip()
 
+    shown = [_shown(one) for one in items]
     script, style = part("review.js"), part("review.css")
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -73,7 +75,8 @@ def _page(review: Review, items: tuple[Item, ...], language: Language, *, number
     return (
         environment.from_string(part("review.html")).render(
             review=review,
-            items=[_shown(one) for one in items],
+            items=shown,
+            how=_how(review, shown),
             w=load_words(_ROOM, language),
             language=language.value,
             number=number,
@@ -85,6 +88,16 @@ def _page(review: Review, items: tuple[Item, ...], language: Language, *, number
         )
         + "\n"
     )
+
+
+def _how(review: Review, shown: list[Mapping[str, Any]]) -> str:
+    """Return which words tell how boxes are drawn on a page: by whether it has any, or can."""
+    if review.audit:
+        return "how_audit"
+    if any(one["boxes"] for one in shown):
+        return "how"
+    drawn = any(one["pictures"] and one["about"] != About.HEAD.value for one in shown)
+    return "how_draw" if drawn else ""
 
 
 def _pin(text: str) -> str:

@@ -63,7 +63,7 @@ class PixelCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """What a preparation came to. `actions` counts by (path of tags, action, rule), over released files."""
+    """What a preparation came to. `actions` counts by path, action, rule and creator over released files."""
 
     standard: str
     options: tuple[str, ...]
@@ -72,7 +72,7 @@ class Prepared:
     reasons: Mapping[tuple[Fate, Reason], int]
     patients: int
     kept: int
-    actions: Mapping[tuple[str, str, str], int]
+    actions: Mapping[tuple[str, str, str, str], int]
     known: int
     """Files that an earlier run had done already."""
     pixels: PixelCounts
@@ -94,7 +94,7 @@ class Tally:
     staying: Callable[[object], None]
     counts: Counter[Fate] = field(default_factory=Counter)
     reasons: Counter[tuple[Fate, Reason]] = field(default_factory=Counter)
-    actions: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    actions: Counter[tuple[str, str, str, str]] = field(default_factory=Counter)
     patients: set[str] = field(default_factory=set)
     kept: int = 0
     pixels: PixelCounts = field(default_factory=PixelCounts)
@@ -111,8 +111,10 @@ class Tally:
             self.staying({"file": self.paths[entry.file], "name": entry.file, **said, "boxes": boxes})
             self.leaving({"file": entry.file, **said})
             return
-        done = [(each.path, each.action.value, each.rule.value) for each in one.done]
-        self.actions.update(done)
+        done = [each.to_json() for each in one.done]
+        self.actions.update(
+            (each.path, each.action.value, each.rule.value, each.creator) for each in one.done
+        )
         self.patients.add(one.patient)
         self.kept += one.kept
         self.leaving(

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from huizhen.core.evidence import Evidence
 from huizhen.core.files import write_json, write_text
-from huizhen.core.words import Language, load_words
+from huizhen.core.words import Language
+from huizhen.data import report_page
 from huizhen.data.deidentify.outcome import Fate
 from huizhen.data.deidentify_text.prepare import PreparedTexts
 
@@ -90,11 +90,4 @@ def write_text_report(prepared: PreparedTexts, out: Path, language: Language) ->
 
 def page_of(name: str, language: Language, **values: Any) -> str:
     """Return a page of this room without scripts or anything from elsewhere."""
-    from jinja2 import Environment, StrictUndefined
-
-    text = (files(_ROOM) / name).read_text(encoding="utf-8")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    words = load_words(_ROOM, language)
-    return environment.from_string(text).render(w=words, language=language.value, **values) + "\n"
+    return report_page.page_of(_ROOM, name, language, **values)

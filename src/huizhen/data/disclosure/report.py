@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from huizhen.data.disclosure.assess import Assessment
 from huizhen.data.disclosure.measures import SIZES, Measures
 from huizhen.data.disclosure.policy import Bounds
 from huizhen.data.disclosure.recoding import recoding_toml
+from huizhen.data.report_page import page_of
 
 __all__ = ["disclosure_evidence", "report_of", "shown_count", "shown_counts", "write_report"]
 
@@ -216,6 +216,7 @@ def disclosure_evidence(found: Assessment, *, name: str, phantom: bool = False) 
             "unique": shown_count(found.before.unique, found.policy.smallest),
             "quasi_identifiers": len(found.ground.hierarchies),
             "asked": _asked(bounds),
+            "smallest": found.policy.smallest,
             "bounds_failed": len(failed),
             "recoding_found": found.after is not None,
             **({"recoded_class": found.after.k} if found.after else {}),
@@ -247,17 +248,8 @@ def write_report(
 
 def _page(found: Assessment, report: Mapping[str, Any], language: Language) -> str:
     """Return the report as one page without scripts or anything from elsewhere."""
-    from jinja2 import Environment, StrictUndefined
-
     from huizhen.data.disclosure.figures import loss_figure, sizes_figure
 
-    text = (files(_ROOM) / "report.html").read_text(encoding="utf-8")
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
     words = load_words(_ROOM, language)
     figures = {"sizes": sizes_figure(report, words), "loss": loss_figure(found, words)}
-    return (
-        environment.from_string(text).render(report=report, w=words, language=language.value, figures=figures)
-        + "\n"
-    )
+    return page_of(_ROOM, "report.html", language, report=report, figures=figures)
