@@ -35,6 +35,39 @@ def test_a_name_becomes_the_same_name_in_every_form(who: Pseudonymiser) -> None:
     assert cleaned("Mrs. Weber", who, Known(patient="4712")) != f"Mrs. {last}"
 
 
+def test_a_genitive_keeps_its_s(who: Pseudonymiser) -> None:
+    text = cleaned(
+        "Mrs. Quellhorst's son, O'Brien’s and QUELLHORST'S.", who, Known(patient="1", names=("O'Brien",))
+    )
+    last, other = re.fullmatch(r"Mrs\. (\w+)'s son, (\w'\w+)['’]s and (?:[A-Z]+)'S\.", text).groups()
+    assert last.upper() in text
+    assert "Quellhorst" not in text
+    assert other != "O'Brien"
+    assert cleaned("Mrs. Quellhorst's son", who, all_tags=True) == "Mrs. [NAME]'s son"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "weber.anna@clinic.example.org",
+        "see https://x.example.org/anna/weber?q=1",
+        "a4711@x.org",
+        "@anna_weber",
+    ],
+)
+def test_an_address_that_holds_a_known_name_is_replaced_as_a_whole(who: Pseudonymiser, text: str) -> None:
+    done = clean(f"mail {text} now", who=who, known=ANN, policy=TextPolicy())
+    assert len(done.actions) == 1
+    assert done.text.count("@") == text.count("@")
+    assert not {"weber", "anna", "4711"} & set(re.split(r"\W", done.text.lower()))
+
+
+def test_words_broken_at_the_end_of_a_line_are_replaced_as_a_whole(who: Pseudonymiser) -> None:
+    assert cleaned("Seen by Dr. Okon-\n  kwo. No peri-\nportal oedema.", who, all_tags=True) == (
+        "Seen by Dr. [NAME]. No peri-\nportal oedema."
+    )
+
+
 def test_text_and_dicom_agree(who: Pseudonymiser) -> None:
     text = cleaned("MRN: 4711. Accession: A77001. CT of 2026-03-05.", who)
     days = who.shift_days("4711", most=TextPolicy().most_shift_days)

@@ -94,6 +94,39 @@ def test_a_table_without_a_header_is_refused_without_its_values(tmp_path: Path) 
     assert "ZHANG" not in str(caught.value)
 
 
+def test_a_day_of_birth_that_cant_be_read_is_refused_without_its_value(tmp_path: Path) -> None:
+    table = tmp_path / "known.csv"
+    table.write_text("patient,dob,birth_date\n4711,05/03/1950,\n4712,,19 of May\n")
+    with pytest.raises(DataError, match="line 3: the date in column 3 of the table") as caught:
+        read_known(table)
+    assert caught.value.file == "known.csv"
+    assert "May" not in f"{caught.value} {caught.value.__cause__} {caught.value.remedy}"
+    table.write_text("patient,dob\n4711,05/03/1950; 1951-01-02 00:00:00\n4712,\n")
+    assert read_known(table).of("4711").dates == ("1950-03-05", "1950-05-03", "1951-01-02")
+
+
+BROKEN = [
+    (ANN, "Annema-\nrie Longbot-\r\ntom", ["Annema-\nrie", "Longbot-\r\ntom"]),
+    (ANN, "LONG-\nBOTTOM", ["LONG-\nBOTTOM"]),
+    (ANN, "Long\nbottom", ["Long\nbottom"]),
+    (ANN, "tel 020 7946\n  0018", ["020 7946\n  0018"]),
+    (ANN, "no. 0012-\n3456", ["0012-\n3456"]),
+    (ANN, "at 27 Rowan\n   Mews", ["27 Rowan\n   Mews"]),
+    (WEI, "欧阳小\n红复查", ["欧阳小\n红"]),
+    (WEI, "文三\n路12号", ["文三\n路12号"]),
+    (WEI, "Li Xiao-\nming", ["Xiao-\nming"]),
+]
+
+
+@pytest.mark.parametrize(("known", "text", "values"), BROKEN, ids=range(len(BROKEN)))
+def test_values_broken_at_the_end_of_a_line_are_found_whole(
+    known: Known, text: str, values: list[str]
+) -> None:
+    folded = fold(text)
+    found = [text[slice(*folded.original(one.start, one.end))] for one in find_known(folded.text, known)]
+    assert set(values) <= set(found)
+
+
 def test_headers_of_dicom_files_say_it_too(tmp_path: Path) -> None:
     data = Dataset()
     data.file_meta = FileMetaDataset()

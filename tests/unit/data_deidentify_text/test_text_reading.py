@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import random
 import zipfile
 
 import pytest
@@ -10,6 +11,9 @@ from docx import Document
 
 from huizhen.data.deidentify_text.reading import TextReason, Unreadable, decoded, text_of
 
+DRAWN = random.Random(1)
+NOISE = b"".join(bytes([DRAWN.randrange(256), DRAWN.randrange(0xD0)]) for _ in range(2000))
+"""Bytes that are UTF-16 of something, little end first."""
 CHINESE = "姓名：张伟，患者因高血压入院。"
 
 
@@ -32,8 +36,12 @@ def test_encodings_are_recognised(encoding: str) -> None:
         ("Müller, größer".encode("latin-1"), TextReason.ENCODING),
         (b"\xff\xfe\x00", TextReason.ENCODING),
         ("病人".encode("big5") * 20, TextReason.ENCODING),
+        (b"\xff\xfe" + NOISE, TextReason.NOT_TEXT),
+        (b"\xfe\xff" + NOISE, TextReason.ENCODING),
+        (b"\xfe\xff" + "Seen by Dr. Weber in May".encode("utf-16-le"), TextReason.ENCODING),
+        (b"\xff\xfe" + CHINESE.encode("utf-16-be"), TextReason.ENCODING),
     ],
-    ids=range(11),
+    ids=range(15),
 )
 def test_what_is_no_text_is_refused(data: bytes, reason: TextReason) -> None:
     with pytest.raises(Unreadable) as caught:

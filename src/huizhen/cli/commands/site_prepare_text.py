@@ -37,7 +37,6 @@ def command(
     screen = screen_of(context)
     from huizhen.data.deidentify.key import Pseudonymiser, open_secret
     from huizhen.data.deidentify.outcome import Fate
-    from huizhen.data.deidentify_text.engine import load_engine
     from huizhen.data.deidentify_text.policy import TextPolicy, load_text_policy
     from huizhen.data.deidentify_text.prepare import TEXTS, WAITING, prepare_texts
     from huizhen.data.deidentify_text.report import report_of_texts, write_text_report
@@ -48,7 +47,6 @@ def command(
     home = SiteFolder.open(site).path
     chosen = policy or (home / POLICY if (home / POLICY).exists() else None)
     rules = load_text_policy(chosen) if chosen is not None else TextPolicy()
-    load_engine()
     who = Pseudonymiser(secret=open_secret(home))
     patients = _known(known, dicom)
     documents = open_source(

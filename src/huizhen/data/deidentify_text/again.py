@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from huizhen.data.deidentify_text.kinds import Found, Kind
 from huizhen.data.deidentify_text.name_words import look_of
@@ -13,6 +13,7 @@ from huizhen.data.deidentify_text.segment import is_word
 __all__ = ["find_again", "find_neighbours", "words_of_name"]
 
 _NAME_WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
+_POSSESSIVE = re.compile(r"'s$", re.IGNORECASE)
 _HAN = re.compile(r"[\u3400-\u9fff]+")
 _WHOLE = frozenset(
     {
@@ -28,6 +29,10 @@ _WHOLE = frozenset(
         Kind.URL,
     }
 )
+_RUN = re.compile(r"[^\W_]+")
+_LONGEST = 64
+"""Characters of a value with Chinese ones up to which it is looked for again."""
+
 _LEAST = 4
 """Letters of a name, or characters of another value, from which on it is looked for again."""
 
@@ -44,6 +49,7 @@ def words_of_name(name: str) -> list[str]:
             given = word[len(surname_of(word)) :]
             found += [one for one in (word, given) if len(one) > 1 and not is_word(one)]
         else:
+            word = _POSSESSIVE.sub("", word)
             look = look_of(word)
             if len(word) >= _LEAST and not (look.word or look.allowed or look.stop):
                 found.append(word)
@@ -96,12 +102,43 @@ def find_again(text: str, spans: Iterable[Found]) -> Iterator[Found]:
             said |= dict.fromkeys(words_of_name(value), Kind.NAME)
         elif one.kind in _WHOLE and len(value) >= _LEAST + 1:
             said[value] = one.kind
-    for value, kind in said.items():
-        for match in _pattern(value).finditer(text):
-            yield Found(start=match.start(), end=match.end(), kind=kind, recogniser="again", score=0.5)
+    for start, end, value in _places(_lower(text), {_lower(value): value for value in said}):
+        yield Found(start=start, end=end, kind=said[value], recogniser="again", score=0.5)
 
 
-def _pattern(value: str) -> re.Pattern[str]:
-    edge = "" if _HAN.search(value) else r"[^\W_]"
-    before, after = (f"(?<!{edge})", f"(?!{edge})") if edge else ("", "")
-    return re.compile(f"{before}{re.escape(value)}{after}", re.IGNORECASE)
+def _places(text: str, values: Mapping[str, str]) -> Iterator[tuple[int, int, str]]:
+    """Yield where values stand in a text of small letters, reading it once for all of them.
+
+    A value with Chinese characters may stand anywhere; another between signs that are no letter or figure.
+    """
+    lengths: dict[int, dict[str, str]] = {}
+    words: dict[str, list[tuple[int, str]]] = {}
+    for value in values:
+        if _HAN.search(value):
+            lengths.setdefault(len(value), {})[value] = values[value]
+        elif word := _RUN.search(value):
+            words.setdefault(word[0], []).append((word.start(), value))
+    for length, own in lengths.items():
+        if length <= _LONGEST:
+            for start in range(len(text) - length + 1):
+                if said := own.get(text[start : start + length]):
+                    yield start, start + length, said
+    for match in _RUN.finditer(text) if words else ():
+        for before, value in words.get(match[0], ()):
+            start = match.start() - before
+            end = start + len(value)
+            if start >= 0 and text.startswith(value, start) and not _runs_on(text, start, end):
+                yield start, end, values[value]
+
+
+def _runs_on(text: str, start: int, end: int) -> bool:
+    """Tell whether a letter or figure stands before or after a place."""
+    return any(_RUN.match(char) for char in (text[max(0, start - 1) : start], text[end : end + 1]))
+
+
+def _lower(text: str) -> str:
+    """Return a text in small letters, character for character."""
+    small = text.lower()
+    if len(small) == len(text):
+        return small
+    return "".join(char.lower() if len(char.lower()) == 1 else char for char in text)

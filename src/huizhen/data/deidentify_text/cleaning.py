@@ -14,8 +14,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from huizhen.data.deidentify.key import Pseudonymiser
@@ -25,6 +26,7 @@ from huizhen.data.deidentify_text.engine import find_all
 from huizhen.data.deidentify_text.folding import Folded, fold
 from huizhen.data.deidentify_text.kinds import Found, Kind
 from huizhen.data.deidentify_text.known import Known, find_known, name_parts
+from huizhen.data.deidentify_text.overlaps import beside
 from huizhen.data.deidentify_text.policy import TextPolicy
 from huizhen.data.deidentify_text.surrogates import Surrogates, same
 
@@ -136,21 +138,24 @@ class _Dates:
     def __init__(self, text: str, policy: TextPolicy, days: int) -> None:
         self.text, self.days = text, days
         self.found = list(find_dates(text))
+        self.at: dict[tuple[int, int], list[DateFound]] = {}
+        for one in self.found:
+            self.at.setdefault((one.start, one.end), []).append(one)
         self.order = order_of(self.found, text, otherwise=policy.date_order)
         whole = [(one.start, day) for one in self.found if one.is_whole and (day := self._day(one))]
         self.whole = sorted(whole)
+        self.starts = [start for start, _ in self.whole]
 
     def _day(self, one: DateFound) -> int | None:
         return day_number(one, self.text, order=self.order)
 
     def of(self, span: Found) -> str:
         """Return a date moved in its own form, a tag where it can't be."""
-        inside = [one for one in self.found if one.start >= span.start and one.end <= span.end]
-        for one in sorted(inside, key=lambda one: one.start - one.end):
+        for one in self.at.get((span.start, span.end), ()):
             new = moved(one, self.text, days=self.days, order=self.order, year=self._year_near(one.start))
             other = "mdy" if self.order == "dmy" else "dmy"
             new = new or moved(one, self.text, days=self.days, order=other, year=self._year_near(one.start))
-            if new is not None and (one.start, one.end) == (span.start, span.end):
+            if new is not None:
                 return new
         return f"[{Kind.DATE.name}]"
 
@@ -159,14 +164,18 @@ class _Dates:
 
         if not self.whole:
             return None
-        before = [day for start, day in self.whole if start <= place]
-        return date.fromordinal(before[-1] if before else self.whole[0][1]).year
+        before = bisect_right(self.starts, place)
+        return date.fromordinal(self.whole[max(0, before - 1)][1]).year
 
 
 def _residue(text: str, known: Known, actions: Iterable[Replaced]) -> int:
     """Return how often something known of the patient still stands beside what was put into a text."""
     folded = fold(text)
-    put = [(one.new_offset, one.new_offset + one.new_length) for one in actions]
-    found = [one for one in find_known(folded.text, known) if one.recogniser != "known_misspelt"]
-    places = {folded.original(one.start, one.end) for one in found}
-    return sum(not any(a < end and start < b for a, b in put) for start, end in places)
+    put = [(one.new_offset, one.new_offset + one.new_length) for one in actions if one.new_length]
+    found = [
+        replace(one, start=start, end=end)
+        for one in find_known(folded.text, known)
+        if one.recogniser != "known_misspelt"
+        for start, end in (folded.original(one.start, one.end),)
+    ]
+    return len({(one.start, one.end) for one in beside(found, put)})

@@ -10,7 +10,7 @@ import re
 
 from huizhen.data.deidentify_text.calendar_words import alternatives
 
-__all__ = ["PATTERNS"]
+__all__ = ["LUNAR", "PATTERNS"]
 
 _YEAR = r"(?:1[89]|20)\d\d"
 _M = r"(?:0?[1-9]|1[0-2])"
@@ -80,6 +80,17 @@ _FORMS: tuple[tuple[str, float], ...] = (
     (rf"{_ON}(?P<a1>{_D})/(?P<b1>{_D})(?![\d/%]|\s*(?:of|cores|nodes|strength))", 0.6),
     (rf"{_IN}(?P<y1>(?:19[2-9]|20[0-4])\d)(?![\d%]|[-/.:]\d|年|\s*(?:mg|ml|mL|g|mm|cm|U|IU|cases|patients)\b)", 0.55),
 )  # fmt: skip
+
+_LUNAR_MONTH = r"闰?(?:[正一二三四五六七八九十冬腊]|十[一二]|1[0-2]|[1-9])月"
+_LUNAR_DAY = r"(?:初[一二三四五六七八九十]|[十廿卅][一二三四五六七八九]?|[二三]十[一二三四五六七八九]?|[12]\d|30|[1-9])"
+_LUNAR_YEAR = rf"(?:(?:{_YEAR}|[{_HAN}]{{4}}|[甲乙丙丁戊己庚辛壬癸][子丑寅卯辰巳午未申酉戌亥])\s?年\s?)"
+
+LUNAR = re.compile(
+    rf"(?P<whole>(?:农历|阴历|旧历|夏历)\s?(?::\s?)?{_LUNAR_YEAR}?(?:{_LUNAR_MONTH}\s?(?:{_LUNAR_DAY}[日号]?)?|{_LUNAR_DAY}[日号]?|大?除夕|小年))"
+    rf"|(?P<part>{_LUNAR_YEAR}?(?:[正冬腊]月(?:{_LUNAR_DAY}[日号]?)?|闰?(?:[一二三四五六七八九十]|十[一二])月初[一二三四五六七八九十]))"
+    r"|(?P<feast>大年(?:初[一二三四五六七八九十]|三十|夜)|除夕夜?)"
+)
+"""Dates of the lunar calendar: named as such, or with words that only it has. They aren't moved but replaced."""
 
 PATTERNS: tuple[tuple[re.Pattern[str], float], ...] = tuple(
     (re.compile(form, re.IGNORECASE), score) for form, score in _FORMS

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from huizhen.data.deidentify_text.address_forms_zh import find_address_forms
 from huizhen.data.deidentify_text.again import find_again, find_neighbours
 from huizhen.data.deidentify_text.contacts import find_ages, find_contacts
+from huizhen.data.deidentify_text.date_patterns import LUNAR
 from huizhen.data.deidentify_text.dates import find_dates
 from huizhen.data.deidentify_text.kinds import Found, Kind
 from huizhen.data.deidentify_text.known import Known, find_known
 from huizhen.data.deidentify_text.labelled import find_labelled
 from huizhen.data.deidentify_text.numbers import find_numbers
-from huizhen.data.deidentify_text.overlaps import resolved
+from huizhen.data.deidentify_text.overlaps import beside, resolved
 from huizhen.data.deidentify_text.persons import find_persons
 from huizhen.data.deidentify_text.persons_zh import find_persons_zh
 from huizhen.data.deidentify_text.places import find_places
@@ -28,8 +31,14 @@ from huizhen.errors import InvalidInputError
 __all__ = ["LANGUAGES", "find_all", "load_engine"]
 
 LANGUAGES = ("en", "zh")
-WINDOW, OVERLAP = 20_000, 400
-"""A long text is read in windows of so many characters, which overlap by so many."""
+WINDOW, OVERLAP = 8_000, 400
+"""A long text is read in windows of so many characters, which overlap by so many.
+
+Some recognisers, and presidio itself, take longer than in proportion: never beyond a window.
+"""
+
+_SHORTLY = 100
+"""Characters before which a window ends or begins between two words."""
 
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _TAG = re.compile(r"\[(?:" + "|".join(kind.name for kind in Kind) + r")\]")
@@ -46,6 +55,8 @@ Finder = Callable[[str], Iterable[Found]]
 def _find_dates(text: str) -> Iterator[Found]:
     for one in find_dates(text):
         yield Found(start=one.start, end=one.end, kind=Kind.DATE, recogniser="date", score=one.score)
+    for match in LUNAR.finditer(text):
+        yield Found(start=match.start(), end=match.end(), kind=Kind.DATE, recogniser="date_lunar", score=0.92)
 
 
 _FINDERS: dict[str, tuple[tuple[str, Finder], ...]] = {
@@ -58,7 +69,11 @@ _FINDERS: dict[str, tuple[tuple[str, Finder], ...]] = {
         ("places", find_places),
         ("persons", find_persons),
     ),
-    "zh": (("places_zh", find_places_zh), ("persons_zh", find_persons_zh)),
+    "zh": (
+        ("places_zh", find_places_zh),
+        ("persons_zh", find_persons_zh),
+        ("address_forms_zh", find_address_forms),
+    ),
 }
 """Those under "en" read texts of any language; those under "zh" texts with Chinese characters only."""
 
@@ -159,18 +174,26 @@ def find_all(text: str, known: Known | None = None, *, unknown: bool = True) -> 
     if known is not None:
         found += find_known(text, known)
     tags = [match.span() for match in _TAG.finditer(text)]
-    found = [one for one in found if not any(one.start < end and start < one.end for start, end in tags)]
+    found = list(beside(found, tags))
     again = [*found, *find_again(text, resolved(found, text))]
-    beside = list(find_neighbours(text, resolved(again, text)))
-    again += [*beside, *find_again(text, beside)]
-    return resolved([one for one in again if not any(one.start < e and s < one.end for s, e in tags)], text)
+    near = list(find_neighbours(text, resolved(again, text)))
+    again += [*near, *find_again(text, near)]
+    return resolved((_without_genitive(one, text) for one in beside(again, tags)), text)
+
+
+def _without_genitive(one: Found, text: str) -> Found:
+    """Return a name without the 's at its end."""
+    if one.kind is Kind.NAME and one.end - one.start > 3 and text[one.end - 2 : one.end].lower() == "'s":
+        return replace(one, end=one.end - 2)
+    return one
 
 
 def _in_windows(text: str) -> Iterator[Found]:
     """Yield what the analyser finds, a window at a time."""
     start = 0
     while True:
-        part = text[start : start + WINDOW]
+        end = _edge(text, start + WINDOW)
+        part = text[start:end]
         for one in _analysed(part):
             yield Found(
                 start=one.start + start,
@@ -179,9 +202,16 @@ def _in_windows(text: str) -> Iterator[Found]:
                 recogniser=one.recogniser,
                 score=one.score,
             )
-        if start + WINDOW >= len(text):
+        if end >= len(text):
             return
-        start += WINDOW - OVERLAP
+        start = _edge(text, end - OVERLAP)
+
+
+def _edge(text: str, place: int) -> int:
+    """Return a place between words at or shortly before another: a window begins and ends there."""
+    if place >= len(text):
+        return len(text)
+    return next((i for i in range(place, place - _SHORTLY, -1) if not text[i - 1 : i + 1].isalnum()), place)
 
 
 def _analysed(text: str) -> Iterator[Found]:

@@ -32,6 +32,9 @@ _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0\U0001d159")
 _UNSEEN = frozenset({"Cf", "Cc", "Cs", "Co", "Cn", "Mn", "Me"})
 """Control and format signs, and marks that no composed letter holds: selectors, joiners, strokes through."""
 
+_MOST_MARKS = 32
+"""Characters of one letter with its marks: sorting them squares their number (UAX 15, section 13)."""
+
 _STROKED = str.maketrans("øØłŁđĐħĦ", "oOlLdDhH")
 _HAN_FIGURES = str.maketrans("〇零○一二三四五六七八九幺壹贰叁肆伍陆柒捌玖", "0001234567891123456789")
 _HAN_RUN = re.compile("[〇零○一二三四五六七八九幺壹贰叁肆伍陆柒捌玖]{4,}")
@@ -70,7 +73,23 @@ def fold(text: str) -> Folded:
             chars.append(char)
             starts.append(start)
             ends.append(end)
-    return Folded(text="".join(chars), starts=tuple(starts), ends=tuple(ends))
+    for place in _breaks("".join(chars)):
+        chars[place] = ""
+    kept = [i for i, char in enumerate(chars) if char]
+    return Folded(
+        text="".join(chars), starts=tuple(starts[i] for i in kept), ends=tuple(ends[i] for i in kept)
+    )
+
+
+_BROKEN = re.compile(r"(?<=[^\W\d_])-[ \t]?\r?\n[ \t]{0,12}(?=[^\W\d_])")
+"""A hyphen at the end of a line within a word."""
+
+
+def _breaks(text: str) -> Iterator[int]:
+    """Yield the places of hyphens and ends of lines that break a word in small letters: "Okon-", "kwo"."""
+    for match in _BROKEN.finditer(text):
+        if text[match.start() - 1].islower() and text[match.end()].islower():
+            yield from range(match.start(), match.end())
 
 
 def bare(text: str) -> str:
@@ -97,7 +116,8 @@ def _clusters(text: str) -> Iterator[tuple[int, int]]:
     """Yield the place of each character with the marks that combine with it."""
     start = 0
     for end in range(1, len(text) + 1):
-        if end == len(text) or text[end] < "\u0300" or unicodedata.category(text[end]) not in ("Mn", "Me"):
+        marks = end - start < _MOST_MARKS and end < len(text) and text[end] >= "\u0300"
+        if not marks or unicodedata.category(text[end]) not in ("Mn", "Me"):
             yield start, end
             start = end
 

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from huizhen.core.files import open_private, private_folder, storage_error
 from huizhen.data.deidentify.outcome import Fate
-from huizhen.data.deidentify_text.reading import TextReason
+from huizhen.data.deidentify_text.unreadable import TextReason
 from huizhen.errors import StorageError
 
 __all__ = ["TextEntry", "TextJournal", "line_of"]

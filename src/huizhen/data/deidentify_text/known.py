@@ -27,6 +27,9 @@ from huizhen.data.deidentify_text.segment import is_word
 
 __all__ = ["Known", "find_known", "name_parts"]
 
+_WRAP = r"-?[ \t]{0,2}\r?\n[ \t]{0,12}"
+"""The end of a line within a value, with the hyphen that may break it."""
+
 _PARTS = re.compile(r"[\s^=,.;:/\\()\[\]]+")
 _HAN = re.compile(r"[\u3400-\u9fff]+")
 _LATIN_WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
@@ -130,11 +133,12 @@ def _of_name(name: str) -> Iterator[tuple[str, Kind, str, bool]]:
         yield from (("known_name", Kind.NAME, form, False) for form in _of_han(han))
     latin = [part for part in parts if not _HAN.search(part)]
     for part in latin:
-        look, spread = look_of(part), r"[ .-]?".join(map(re.escape, part))
+        look, spread = look_of(part), rf"(?:[ .-]|{_WRAP})?".join(map(re.escape, part))
         if len(part) >= _ANYWHERE and not look.word:
             yield "known_name", Kind.NAME, spread, False
         elif len(part) >= _LEAST and not look.particle:
-            yield "known_name", Kind.NAME, rf"(?<![^\W\d_]){re.escape(part)}(?![^\W\d_])", look.word
+            broken = rf"(?:{_WRAP})?".join(map(re.escape, part))
+            yield "known_name", Kind.NAME, rf"(?<![^\W\d_]){broken}(?![^\W\d_])", look.word
     firsts = [part[0] for part in latin if len(part) > 1]
     if len(firsts) == 2:
         for one, other in (firsts, firsts[::-1]):
@@ -148,11 +152,11 @@ def _of_name(name: str) -> Iterator[tuple[str, Kind, str, bool]]:
 
 def _of_han(name: str) -> Iterator[str]:
     """Yield the patterns of a Chinese name: with spaces, its given name alone, before a title, in pinyin."""
-    yield r"\s{0,2}".join(name)
+    yield rf"(?:\s{{0,2}}|{_WRAP})".join(name)
     surname = surname_of(name) or name[0]
     given = name[len(surname) :]
     if len(given) == 2 and not is_word(given):
-        yield given
+        yield rf"(?:{_WRAP})?".join(given)
     yield rf"{surname}{_TITLES}"
     if given:
         sounds = [
@@ -161,9 +165,9 @@ def _of_han(name: str) -> Iterator[str]:
         ]
         for last, first in product(*sounds):
             if last and first:
-                spread = r"[ '-]?".join(in_syllables(first) or (first,))
-                yield rf"(?<![A-Za-z]){last}[ ,^]{{0,2}}{spread}(?![A-Za-z])"
-                yield rf"(?<![A-Za-z]){spread}[ ,^]{{0,2}}{last}(?![A-Za-z])"
+                spread = rf"(?:[ '-]|{_WRAP})?".join(in_syllables(first) or (first,))
+                yield rf"(?<![A-Za-z]){last}(?:[ ,^]{{0,2}}|,?{_WRAP}){spread}(?![A-Za-z])"
+                yield rf"(?<![A-Za-z]){spread}(?:[ ,^]{{0,2}}|,?{_WRAP}){last}(?![A-Za-z])"
 
 
 def _of_number(number: str) -> Iterator[tuple[str, Kind, str, bool]]:
@@ -172,7 +176,12 @@ def _of_number(number: str) -> Iterator[tuple[str, Kind, str, bool]]:
     if len(bare) >= 4 and any(char.isdigit() for char in bare):
         core = bare.lstrip("0") or bare
         if len(core) >= 4:
-            yield "known_number", Kind.ID, r"(?<![0-9])0*" + r"[ ./_-]?".join(map(re.escape, core)), False
+            yield (
+                "known_number",
+                Kind.ID,
+                r"(?<![0-9])0*" + rf"(?:[ ./_-]|{_WRAP})?".join(map(re.escape, core)),
+                False,
+            )
 
 
 def _of_day(day: str) -> Iterator[tuple[str, Kind, str, bool]]:
@@ -192,19 +201,19 @@ def _of_text(text: str) -> Iterator[tuple[str, Kind, str, bool]]:
         return
     figures = re.sub(r"\D", "", text)
     if len(figures) >= 7 and not re.search(r"[^\W\d_]", text):
-        last = r"[ ()./+-]{0,2}".join(figures[-7:])
-        yield "known_phone", Kind.PHONE, rf"(?:\+?\d[\d ()./-]{{0,11}}?)?{last}(?!\d)", False
+        last = rf"(?:[ ()./+-]{{0,2}}|{_WRAP})".join(figures[-7:])
+        yield "known_phone", Kind.PHONE, rf"(?:\+?\d[\d ()./\r\n-]{{0,14}}?)?{last}(?!\d)", False
         return
     for part in re.split(r"[,;\n\uff0c\uff1b]+", text):
         words = part.split()
         if len("".join(words)) >= 6 and (
             any(char.isdigit() for char in part) or len(words) > 1 or _HAN.search(part)
         ):
-            yield "known_address", Kind.ADDRESS, r"\s{0,2}".join(map(re.escape, words)), False
+            yield "known_address", Kind.ADDRESS, rf"(?:\s{{0,2}}|{_WRAP})".join(map(re.escape, words)), False
         for place in re.finditer("[省市区县]", part):
             tail = part[place.end() :]
             if re.fullmatch(r"[\u3400-\u9fff]{2,}\d[\u3400-\u9fff\d]*", tail):
-                yield "known_address", Kind.ADDRESS, re.escape(tail), False
+                yield "known_address", Kind.ADDRESS, rf"(?:{_WRAP})?".join(tail), False
 
 
 def _misspelt(text: str, known: Known) -> Iterator[Found]:

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from huizhen.core.table_text import columns_of, rows_of
+from huizhen.core.table_text import columns_of, numbered_rows
 from huizhen.data.deidentify_text.known import Known
 from huizhen.errors import DataError
 
@@ -27,7 +28,25 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }  # fmt: skip
 """What a column may be called, by what it holds; case, spaces and hyphens don't count."""
 
-_DATES = ("%Y-%m-%d", "%Y%m%d", "%Y/%m/%d", "%Y.%m.%d", "%d.%m.%Y", "%Y年%m月%d日")
+_DATES = (
+    "%Y-%m-%d",
+    "%Y%m%d",
+    "%Y/%m/%d",
+    "%Y.%m.%d",
+    "%d.%m.%Y",
+    "%Y年%m月%d日",
+    "%d/%m/%Y",
+    "%m/%d/%Y",
+    "%d-%m-%Y",
+    "%m-%d-%Y",
+    "%d-%b-%Y",
+    "%d %b %Y",
+    "%d %B %Y",
+    "%B %d, %Y",
+)
+"""Forms of a day of birth: where two fit, it is looked for as both."""
+
+_TIME = re.compile(r"[T ]\d{1,2}:\d{2}(?::\d{2})?(?:\.\d+)?Z?$")
 
 _NAME_TAGS = (
     0x00100010,
@@ -85,7 +104,7 @@ def read_known(path: Path) -> KnownPatients:
     """Return what a table (CSV or Parquet) says of the patients; several values in a cell are parted by ";".
 
     Raises `DataError` on a column whose name isn't one of `COLUMNS` or on a table without a column for the
-    patient, and what reading a table raises.
+    patient, on a day of birth that can't be read, and what reading a table raises.
     """
     named = {column: _holds(column) for column in columns_of(path)}
     strange = [number for number, holds in enumerate(named.values(), 1) if holds is None]
@@ -104,9 +123,19 @@ def read_known(path: Path) -> KnownPatients:
             file=path.name,
         )
     found = KnownPatients({}, {})
-    for row in rows_of(path, list(named)):
-        _take_row(row, named, found)
+    for line, row in numbered_rows(path, list(named)):
+        _take_row(row, named, found, partial(_unreadable, path, line))
     return found
+
+
+def _unreadable(path: Path, line: int, column: int) -> DataError:
+    """Return the error of a day of birth that isn't one: a day that isn't looked for stays in the texts."""
+    return DataError(
+        f"line {line}: the date in column {column} of the table of known values can't be read",
+        remedy="write it as 1950-03-05, or leave the cell empty",
+        field="known",
+        file=path.name,
+    )
 
 
 def _holds(column: str) -> str | None:
@@ -117,11 +146,19 @@ def _holds(column: str) -> str | None:
     )
 
 
-def _take_row(row: Mapping[str, str], named: Mapping[str, str | None], found: KnownPatients) -> None:
-    """Add one row."""
+def _take_row(
+    row: Mapping[str, str],
+    named: Mapping[str, str | None],
+    found: KnownPatients,
+    unreadable: Callable[[int], DataError],
+) -> None:
+    """Add one row. Raises `unreadable` of a column whose date can't be read."""
     values: dict[str, list[str]] = {}
-    for column, holds in named.items():
-        if holds and row[column].strip():
+    dates: list[str] = []
+    for number, (column, holds) in enumerate(named.items(), 1):
+        if holds == "dates":
+            dates += _days_in(row[column], partial(unreadable, number))
+        elif holds and row[column].strip():
             values.setdefault(holds, []).extend(
                 part.strip() for part in re.split("[;\uff1b]", row[column]) if part.strip()
             )
@@ -136,10 +173,19 @@ def _take_row(row: Mapping[str, str], named: Mapping[str, str | None], found: Kn
             names=(*values.get("names", []), *_joined(row, named)),
             numbers=(*values.get("numbers", []), *values.get("patient", [])[1:]),
             accessions=tuple(values.get("accessions", [])),
-            dates=tuple(day for text in values.get("dates", []) if (day := _iso(text))),
+            dates=tuple(dict.fromkeys(dates)),
             texts=tuple(values.get("texts", [])),
         )
     )
+
+
+def _days_in(cell: str, unreadable: Callable[[], DataError]) -> Iterator[str]:
+    """Yield the days of birth in a cell. Raises `unreadable` for one that is none."""
+    for text in re.split("[;\uff1b]", cell):
+        days = _isos(text.strip())
+        if text.strip() and not days:
+            raise unreadable()
+        yield from days
 
 
 def _joined(row: Mapping[str, str], named: Mapping[str, str | None]) -> Iterator[str]:
@@ -149,14 +195,19 @@ def _joined(row: Mapping[str, str], named: Mapping[str, str | None]) -> Iterator
         yield " ".join(parts)
 
 
-def _iso(text: str) -> str | None:
-    """Return a date as ISO 8601 writes it, or None for another text."""
+def _isos(text: str) -> list[str]:
+    """Return a date as ISO 8601 writes it, in both readings where it has two; none for another text.
+
+    >>> _isos("1950-03-05 00:00:00"), _isos("05/03/1950"), _isos("31/12/1950"), _isos("about 1950")
+    (['1950-03-05'], ['1950-03-05', '1950-05-03'], ['1950-12-31'], [])
+    """
+    found = []
     for form in _DATES:
         try:
-            return datetime.strptime(text[:10] if form == "%Y-%m-%d" else text, form).date().isoformat()
+            found.append(datetime.strptime(_TIME.sub("", text), form).date().isoformat())
         except ValueError:
             continue
-    return None
+    return list(dict.fromkeys(found))
 
 
 def known_from_dicom(folder: Path, files: Iterable[str], found: KnownPatients) -> int:
@@ -202,6 +253,6 @@ def _of_header(header: Any, patient: str) -> Known:
         names=said(_NAME_TAGS),
         numbers=said(_NUMBER_TAGS),
         accessions=said((0x00080050,)),
-        dates=tuple(day for text in said((0x00100030,)) if (day := _iso(text))),
+        dates=tuple(day for text in said((0x00100030,)) for day in _isos(text)),
         texts=said(_TEXT_TAGS),
     )

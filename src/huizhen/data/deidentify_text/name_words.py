@@ -16,7 +16,7 @@ the a an and or of in on at to for from by with without is was were be been has 
 it they we you i his her their our your its as if then than so but who whom which what when where why how all any both each
 right left bilateral ct mri mr us pet xr dob mrn sex age male female date time exam technique findings impression
 history comparison indication clinical report reported reporting signed dictated specimen diagnosis patient name address telephone phone fax
-tel email e-mail unknown none normal abnormal see seen page id no nos md do rn phd male's female's department ward room clinic hospital
+mr mrs ms prof tel email e-mail unknown none normal abnormal see seen page id no nos md do rn phd male's female's department ward room clinic hospital
 accession dept gp er ed icu or unit section plan assessment summary discharge admission procedure study series unremarkable negative positive
 """.split()  # noqa: SIM905  # shorter to read
 )

@@ -14,12 +14,13 @@ from functools import cache
 
 from huizhen.data.deidentify_text.kinds import Found, Kind
 from huizhen.data.deidentify_text.name_words import Look, look_of
+from huizhen.data.deidentify_text.pinyin import in_syllables
 from huizhen.data.deidentify_text.tables import load_table, words_of
 
 __all__ = ["find_persons"]
 
 _WORD = re.compile(r"(?<![A-Za-zÀ-ɏ0-9_])[A-Za-zÀ-ɏ]+(?:['-][A-Za-zÀ-ɏ]+)*(?![0-9_])\.?")
-_CARET = re.compile(r"(?<![\w^])[^\W\d_][\w'-]*(?:\^[\w'. -]*[\w])+\^*")
+_CARET = re.compile(r"(?<![\w^])[^\W\d_][\w'-]{0,60}(?:\^[\w'. -]{0,60}[\w])+\^*")
 _GAP = re.compile(r"[ \t]{0,2}|[ \t]?\n[ \t]?")
 _COMMA = re.compile(r"[ \t]?,[ \t]{1,2}")
 _MOST_WORDS = 5
@@ -54,6 +55,8 @@ def find_persons(text: str) -> Iterator[Found]:
             if at is None:
                 continue
             span = _name_from(text, tokens, at, loose=loose, lower=_takes_lower(name))
+            if span is None and name == "title" and _TITLED.search(match[0]):
+                span = _small_name(text, tokens, at)
             if span and (loose or not _names_a_thing(text, tokens, at, span[1])):
                 yield _found(span, name, score)
     yield from _before_credentials(text, tokens)
@@ -70,6 +73,33 @@ def _names_a_thing(text: str, tokens: list[Token], at: int, end: int) -> bool:
 def _takes_lower(name: str) -> bool:
     """Tell whether names without capitals are taken in a context."""
     return name in ("title", "relative", "verb", "label_colon")
+
+
+_TITLED = re.compile(r"(?<![a-z])(?:dr|mr|mrs|ms|prof)\.?\s+$", re.IGNORECASE)
+"""Titles before which nothing else stands, so that a word in small letters after them is a name."""
+
+
+def _small_name(text: str, tokens: list[Token], at: int) -> tuple[int, int] | None:
+    """Return the span of a name in small letters that lists know: "dr. li wei", "mr brown"."""
+    last = at - 1
+    for i in range(at, min(at + 3, len(tokens))):
+        look, word = tokens[i].look, tokens[i].text
+        if i > at and not _joins(text, tokens[i - 1], tokens[i], True):
+            break
+        syllables = word.isascii() and bool(in_syllables(word.lower()))
+        known = look.listed or syllables or not look.word
+        if (
+            not word.islower()
+            or look.stop
+            or len(word) < 2
+            or not known
+            or word in words_of("persons_en", "verbs_after")
+        ):
+            break
+        if i > at and look.word and not syllables:
+            break
+        last = i
+    return (tokens[at].start, tokens[last].end) if last >= at else None
 
 
 def _found(span: tuple[int, int], recogniser: str, score: float) -> Found:

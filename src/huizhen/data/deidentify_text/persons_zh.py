@@ -91,7 +91,17 @@ def _name_length(text: str) -> int:
 
 def _continues(text: str) -> bool:
     """Tell whether `text` begins with a word that follows names, or with a title."""
-    return any(text.startswith(word) for word in _followers())
+    return any(text[:length] in _followed() for length in range(1, _longest_follower() + 1))
+
+
+@cache
+def _followed() -> frozenset[str]:
+    return frozenset(_followers())
+
+
+@cache
+def _longest_follower() -> int:
+    return max(map(len, _followers()))
 
 
 @cache
@@ -342,16 +352,13 @@ def _length_by_segments(cut: list[str], i: int) -> int:
     """Return the length of a name whose surname is the segment `i`: one or two single characters, or one word."""
     never = _surnames()[3]
     rest = cut[i + 1 : i + 3]
+    then = "".join(cut[i + 2 : i + 8])
     if not rest or rest[0] in words_of("names_zh", "titles_after"):
         return 0
-    if (
-        len(rest[0]) == 2
-        and not set(rest[0]) & never
-        and (i + 2 >= len(cut) or _continues("".join(cut[i + 2 :])))
-    ):
+    if len(rest[0]) == 2 and not set(rest[0]) & never and (i + 2 >= len(cut) or _continues(then)):
         return len(cut[i]) + 2 if len(cut[i]) == 1 and cut[i] not in _surnames()[2] else 0
     if len(rest[0]) != 1 or rest[0] in never:
         return 0
-    if len(rest) > 1 and len(rest[1]) == 1 and rest[1] not in never and not _continues("".join(cut[i + 2 :])):
+    if len(rest) > 1 and len(rest[1]) == 1 and rest[1] not in never and not _continues(then):
         return len(cut[i]) + 2
     return len(cut[i]) + 1

@@ -12,7 +12,7 @@ from huizhen.data.deidentify_text.tables import load_table, words_of
 
 __all__ = ["find_places"]
 
-_CAP = r"[A-ZÀ-ÖØ-Þ][\w'.-]*"
+_CAP = r"(?<!\w)[A-ZÀ-ÖØ-Þ][\w'.-]{0,40}"
 _UNIT = r"(?:Flat|Apt|Apartment|Unit|Suite|Ste|Room|Rm|Floor|Building|Bldg|House|Block)"
 _UK_CODE = r"(?:GIR ?0AA|[A-PR-UWYZ](?:\d{1,2}|[A-HK-Y]\d|[A-HK-Y]\d\d|\d[A-HJKPSTUW]|[A-HK-Y]\d[ABEHMNPRV-Y]) ?\d[ABD-HJLNP-UW-Z]{2})"
 _STOP = r"(?=[.;\n]|,? (?:and|with|where|since|who|tel|phone|call)\b|$)"
@@ -36,7 +36,7 @@ def _rules() -> tuple[tuple[str, Kind, re.Pattern[str], float], ...]:
         ("street_numbered", rf"\b{number}\s+(?:[NSEW]\.?\s+)?\d{{1,3}}(?:st|nd|rd|th)\s+(?:{street})\b\.?{unit}?{town}?", 0.8),
         (
             "street_de",
-            r"\b[A-ZÄÖÜ][\wäöüß.-]*(?:straße|strasse|str\.|weg|platz|allee|gasse|ring|damm|ufer|straat|laan|plein|gracht)"
+            r"\b[A-ZÄÖÜ][\wäöüß.-]{0,60}(?:straße|strasse|str\.|weg|platz|allee|gasse|ring|damm|ufer|straat|laan|plein|gracht)"
             rf"\s+\d+\s?[a-z]?\b(?:,?\s+(?:D-|A-|CH-)?\d{{4,5}}(?:\s?[A-Z]{{2}})?\s+{_CAP})?",
             0.82,
         ),

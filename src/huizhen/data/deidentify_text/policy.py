@@ -43,7 +43,9 @@ class TextPolicy(BaseModel):
     sample: Annotated[int, Field(ge=0, le=1000)] = 30
     """How many documents go into the sample for review, which stays at the site."""
     largest_mib: Annotated[int, Field(ge=1, le=1024)] = 2
-    """Larger documents are refused: time grows faster than length, with the names in a text."""
+    """Larger documents are refused, and those whose text is longer than so many million characters."""
+    seconds_per_document: Annotated[float, Field(gt=0, le=3600)] = 120
+    """A document that takes longer is refused; the process that reads and cleans it is ended."""
 
     def as_tag(self, kind: Kind) -> bool:
         """Tell whether a kind becomes a tag."""

@@ -21,14 +21,14 @@ from huizhen.core.table_cells import csv_text
 from huizhen.data.deidentify.folders import claimed, keep_apart_from
 from huizhen.data.deidentify.key import Pseudonymiser
 from huizhen.data.deidentify.outcome import Fate
-from huizhen.data.deidentify_text.cleaning import clean
+from huizhen.data.deidentify_text.apart import Cleaner, Done
 from huizhen.data.deidentify_text.journal import TextEntry, TextJournal, line_of
 from huizhen.data.deidentify_text.known_table import KnownPatients
 from huizhen.data.deidentify_text.policy import TextPolicy
-from huizhen.data.deidentify_text.reading import TextReason, Unreadable
 from huizhen.data.deidentify_text.sources import Document, Source, TableSource
+from huizhen.data.deidentify_text.unreadable import TextReason, Unreadable
 from huizhen.data.readers.interface import SILENT
-from huizhen.errors import DataError, HuizhenError
+from huizhen.errors import DataError
 
 __all__ = ["ACTIONS", "TEXTS", "WAITING", "PreparedTexts", "prepare_texts", "text_run_digest"]
 
@@ -47,7 +47,7 @@ MAPS = "texts-actions.jsonl"
 CLAIM = "deid-text.json"
 """By which policy, key and known values the folder is written."""
 
-_VERSION = "deid-text-2"
+_VERSION = "deid-text-3"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,14 +110,14 @@ def prepare_texts(
         out=out,
         who=who,
         known=known,
-        policy=policy,
+        cleaner=Cleaner(policy=policy, who=who),
         is_table=isinstance(source, TableSource),
         done=journal.known(),
     )
     marks: dict[str, str] = {}
     names: dict[str, str] = {}
     again = 0
-    with journal.appending() as stream, progress.track("deidentify", len(source)) as advance:
+    with journal.appending() as stream, work.cleaner, progress.track("deidentify", len(source)) as advance:
         for document in source.documents():
             name = who.file(document.name)
             marks[name], names[name] = document.mark, document.name
@@ -145,7 +145,7 @@ class _Work:
     out: Path
     who: Pseudonymiser
     known: KnownPatients
-    policy: TextPolicy
+    cleaner: Cleaner
     is_table: bool
     done: Mapping[str, tuple[str, Fate, str]]
 
@@ -159,19 +159,16 @@ class _Work:
         if reason is not None:
             return TextEntry(file=name, mark=document.mark, fate=_fate(reason), reason=reason)
         try:
-            return self._released(document, name, document.texts())
+            done = self.cleaner.done(document, self.known.of(document.patient))
         except Unreadable as error:
             reason = error.reason
-        except HuizhenError:
-            raise
-        except Exception:  # one text that no recogniser foresaw ends itself only, and never the run
-            reason = TextReason.DAMAGED
+        else:
+            return self._released(document, name, done)
         return TextEntry(file=name, mark=document.mark, fate=_fate(reason), reason=reason)
 
-    def _released(self, document: Document, name: str, texts: list[str]) -> TextEntry:
+    def _released(self, document: Document, name: str, done: list[Done]) -> TextEntry:
         """Return the entry of a document whose texts were cleaned, and written where it is a file."""
-        known = self.known.of(document.patient)
-        cleaned = [clean(text, who=self.who, known=known, policy=self.policy) for text in texts]
+        cleaned = [one.cleaned for one in done]
         if any(one.residue for one in cleaned):
             return TextEntry(file=name, mark=document.mark, fate=Fate.QUEUED, reason=TextReason.RESIDUE)
         patient = self.who.patient(document.patient)
@@ -184,7 +181,7 @@ class _Work:
             fate=Fate.RELEASED,
             place="" if self.is_table else place,
             patient=patient,
-            characters=sum(map(len, texts)),
+            characters=sum(len(one.text) for one in done),
             actions=tuple(
                 tuple(
                     (a.kind.value, a.recogniser, a.offset, a.length, a.new_offset, a.new_length)

@@ -1,18 +1,22 @@
-"""Texts read from bytes: their encoding, plain text in HTML and Word files, and what is no text at all."""
-# ruff: noqa: E501 - lists, one a line
+"""Texts read from bytes: their encoding, plain text in pages and documents, and what is no text at all."""
 
 from __future__ import annotations
 
-import io
 import re
-from enum import StrEnum
-from html.parser import HTMLParser
+import unicodedata
 
 from huizhen.core.table_csv import ENCODINGS, is_common_chinese
+from huizhen.data.deidentify_text.reading_fhir import text_of_fhir
+from huizhen.data.deidentify_text.reading_pages import shown_by
+from huizhen.data.deidentify_text.reading_pdf import text_of_pdf
+from huizhen.data.deidentify_text.reading_rtf import text_of_rtf
+from huizhen.data.deidentify_text.reading_word import text_of_word
+from huizhen.data.deidentify_text.unreadable import TextReason, Unreadable
+from huizhen.errors import InvalidInputError
 
 __all__ = ["SUFFIXES", "TextReason", "Unreadable", "decoded", "text_of"]
 
-SUFFIXES = frozenset({".txt", ".text", ".md", ".html", ".htm", ".docx"})
+SUFFIXES = frozenset({".txt", ".text", ".md", ".html", ".htm", ".docx", ".pdf", ".rtf", ".json"})
 """Endings of the files that are read."""
 
 _MARKS = (
@@ -26,65 +30,15 @@ _MARKS = (
     b"{\\rtf",
     b"II*\x00",
     b"MM\x00*",
+    b"\x7fELF",
+    b"7z\xbc\xaf",
+    b"Rar!\x1a",
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f-\x9f]")
 _MOST_CONTROLS = 0.05
-_LARGEST_UNPACKED = 64 << 20
-_MOST_OPEN = 100
-"""Tags that no ">" ends, at the end of a page."""
-
-_BLOCKS = frozenset(
-    [
-        "p",
-        "div",
-        "br",
-        "tr",
-        "li",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-        "h6",
-        "table",
-        "section",
-        "article",
-        "header",
-        "footer",
-        "dt",
-        "dd",
-        "pre",
-        "blockquote",
-    ]
-)  # shorter to read
-
-
-class TextReason(StrEnum):
-    """Why a text is not released."""
-
-    NOT_TEXT = "not_text"
-    """A picture, a PDF, an archive, or other bytes under the name of a text."""
-    UNKNOWN_KIND = "unknown_kind"
-    """A file of an ending that isn't read."""
-    ENCODING = "encoding"
-    """Neither UTF-8 nor GB 18030 of common Chinese, nor what the policy names."""
-    EMPTY = "empty"
-    TOO_LARGE = "too_large"
-    LINK = "link"
-    """A link, or no ordinary file."""
-    DAMAGED = "damaged"
-    """A page or Word file that is broken or encrypted or unpacks to too much, or a text that can't be cleaned."""
-    MISSING_PATIENT = "missing_patient"
-    RESIDUE = "residue"
-    """Something known of the patient still stood in the result."""
-
-
-class Unreadable(Exception):  # noqa: N818  # a document's fate, which ends in a report and not at the caller
-    """A text can't be read. It carries the reason only, never a value."""
-
-    def __init__(self, reason: TextReason) -> None:
-        super().__init__(reason.value)
-        self.reason = reason
+_MOST_UNASSIGNED = 0.01
+_WIDE = re.compile("[\u3400-\u9fff\ua000-\ua4cf\uac00-\ud7a3]")
+"""Characters that bytes read as UTF-16 by mistake mostly are: Han, Yi, Hangul."""
 
 
 def decoded(data: bytes, *, encoding: str = "auto") -> str:
@@ -103,9 +57,22 @@ def decoded(data: bytes, *, encoding: str = "auto") -> str:
     if b"\x00" in data and not wide and encoding != "utf-16":
         raise Unreadable(TextReason.NOT_TEXT)
     text = _as_text(data, "utf-16" if wide else encoding)
+    _check_is_text(text, wide=wide or encoding == "utf-16")
+    return text
+
+
+def _check_is_text(text: str, *, wide: bool) -> None:
+    """Raise `Unreadable` for what nobody writes: control characters, and those that no language has.
+
+    Nearly any bytes are UTF-16 (`wide`) of something: mostly of rare characters of China and Korea.
+    """
     if len(_CONTROL.findall(text)) > _MOST_CONTROLS * len(text):
         raise Unreadable(TextReason.NOT_TEXT)
-    return text
+    strange = sum(unicodedata.category(char) in ("Cn", "Co", "Cs") for char in text if char > "\xff")
+    if strange > _MOST_UNASSIGNED * len(text):
+        raise Unreadable(TextReason.NOT_TEXT)
+    if wide and not is_common_chinese("".join(_WIDE.findall(text))):
+        raise Unreadable(TextReason.ENCODING)
 
 
 def _as_text(data: bytes, encoding: str) -> str:
@@ -124,13 +91,19 @@ def _as_text(data: bytes, encoding: str) -> str:
 
 
 def text_of(data: bytes, suffix: str, *, encoding: str = "auto") -> str:
-    """Return the text of a file by its ending. Raises `Unreadable`, whatever is wrong with it."""
+    """Return the text of a file by its ending.
+
+    Raises `Unreadable`, whatever is wrong with it; `InvalidInputError` where what reads its kind is absent.
+    """
     try:
-        text = _of_word(data) if suffix == ".docx" else decoded(data, encoding=encoding)
-        if suffix in (".html", ".htm"):
-            text = _of_page(text)
-    except Unreadable:
+        text = _text_of(data, suffix, encoding)
+    except (Unreadable, InvalidInputError):
         raise
+    except ImportError as error:
+        raise InvalidInputError(
+            f"reading files in {suffix} needs a package that isn't installed",
+            remedy="pip install 'huizhen[deid]'",
+        ) from error
     except Exception as error:  # parsers of pages and archives fail in as many ways as a file is damaged
         raise Unreadable(TextReason.DAMAGED) from error
     if not text.strip():
@@ -138,66 +111,16 @@ def text_of(data: bytes, suffix: str, *, encoding: str = "auto") -> str:
     return text
 
 
-def _of_page(text: str) -> str:
-    """Return what a page shows. Raises `Unreadable` where many tags are open at its end: reading is quadratic."""
-    if text.count("<", text.rfind(">") + 1) > _MOST_OPEN:
-        raise Unreadable(TextReason.DAMAGED)
-    reader = _Html()
-    reader.feed(text)
-    reader.close()
-    return re.sub(r"\n{3,}", "\n\n", "".join(reader.parts)).strip() + "\n"
-
-
-class _Html(HTMLParser):
-    """Collects what a page shows: blocks end lines, scripts, styles and comments go."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-        self.hidden = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.hidden += tag in ("script", "style", "template", "head")
-        if tag in _BLOCKS:
-            self.parts.append("\n")
-        elif tag in ("td", "th"):
-            self.parts.append("  ")
-
-    def handle_endtag(self, tag: str) -> None:
-        self.hidden = max(0, self.hidden - (tag in ("script", "style", "template", "head")))
-        if tag in _BLOCKS:
-            self.parts.append("\n")
-
-    def handle_data(self, data: str) -> None:
-        if not self.hidden:
-            self.parts.append(re.sub(r"\s+", " ", data))
-
-
-def _of_word(data: bytes) -> str:
-    """Return the paragraphs and tables of a Word file, headers and footers too; its properties stay behind."""
-    import zipfile
-
-    from docx import Document
-
-    with zipfile.ZipFile(io.BytesIO(data)) as packed:
-        if sum(one.file_size for one in packed.infolist()) > _LARGEST_UNPACKED:
-            raise Unreadable(TextReason.DAMAGED)
-    document = Document(io.BytesIO(data))
-    return "\n".join(text for part in _parts_of(document) for text in _lines_of(part)) + "\n"
-
-
-def _parts_of(document: object) -> list[object]:
-    """Return the headers, the body and the footers."""
-    sections = list(document.sections)  # type: ignore[attr-defined]  # python-docx's own class
-    return [*(one.header for one in sections), document, *(one.footer for one in sections)]
-
-
-def _lines_of(part: object) -> list[str]:
-    """Return the text of a part's paragraphs and of its tables' rows, in order."""
-    lines = []
-    for block in part.iter_inner_content():  # type: ignore[attr-defined]  # python-docx's own class
-        if hasattr(block, "rows"):
-            lines += ["  ".join(cell.text for cell in row.cells) for row in block.rows]
-        else:
-            lines.append(block.text)
-    return lines
+def _text_of(data: bytes, suffix: str, encoding: str) -> str:
+    if suffix == ".docx":
+        return text_of_word(data)
+    if suffix == ".pdf":
+        return text_of_pdf(data)
+    if suffix == ".rtf":
+        return text_of_rtf(data)
+    text = decoded(data, encoding=encoding)
+    if suffix in (".html", ".htm"):
+        return shown_by(text)
+    if suffix == ".json":
+        return text_of_fhir(text, lambda inner, ending: text_of(inner, ending, encoding=encoding))
+    return text

@@ -11,13 +11,14 @@ from typing import Any
 from huizhen.core.files import write_text
 from huizhen.core.words import Language
 from huizhen.data.deidentify.key import Pseudonymiser
-from huizhen.data.deidentify_text.cleaning import Replaced, clean
+from huizhen.data.deidentify_text.apart import Cleaner
+from huizhen.data.deidentify_text.cleaning import Replaced
 from huizhen.data.deidentify_text.known_table import KnownPatients
 from huizhen.data.deidentify_text.policy import TextPolicy
 from huizhen.data.deidentify_text.prepare import ACTIONS
-from huizhen.data.deidentify_text.reading import Unreadable
 from huizhen.data.deidentify_text.report import page_of
 from huizhen.data.deidentify_text.sources import Document, Source
+from huizhen.data.deidentify_text.unreadable import Unreadable
 
 __all__ = ["REVIEW", "marked", "write_review"]
 
@@ -37,7 +38,7 @@ def write_review(
 ) -> Path:
     """Write the page of a sample that the key draws from the released documents; return its path.
 
-    The same documents come out of every run over the same source. Raises what `clean` and writing raise.
+    The same documents come out of every run over the same source. Raises what cleaning and writing raise.
     """
     released = _released(out)
     drawn = heapq.nsmallest(
@@ -45,7 +46,8 @@ def write_review(
         (document for document in source.documents() if _is_released(document, who, released)),
         key=lambda document: who.digest("text-sample", document.name),
     )
-    shown = [one for document in drawn for one in _shown(document, policy, who, known)]
+    with Cleaner(policy=policy, who=who) as cleaner:
+        shown = [one for document in drawn for one in _shown(document, cleaner, who, known)]
     write_text(state / REVIEW, page_of("review.html", language, documents=shown))
     return state / REVIEW
 
@@ -62,19 +64,19 @@ def _is_released(document: Document, who: Pseudonymiser, released: set[str]) -> 
 
 
 def _shown(
-    document: Document, policy: TextPolicy, who: Pseudonymiser, known: KnownPatients
+    document: Document, cleaner: Cleaner, who: Pseudonymiser, known: KnownPatients
 ) -> Iterator[dict[str, Any]]:
     """Yield each text of a document as the page shows it."""
     try:
-        texts = document.texts()
+        texts = cleaner.done(document, known.of(document.patient))
     except Unreadable:
         return
-    for text in texts:
-        done = clean(text, who=who, known=known.of(document.patient), policy=policy)
+    for one in texts:
+        done = one.cleaned
         yield {
             "name": document.name,
             "place": f"{who.patient(document.patient)}/{who.file(document.name)}",
-            "before": marked(text, done.actions, new=False),
+            "before": marked(one.text, done.actions, new=False),
             "after": marked(done.text, done.actions, new=True),
         }
 

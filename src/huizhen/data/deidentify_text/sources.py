@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path, PurePosixPath
 
 from huizhen.core.digests import digest_file, digest_value
 from huizhen.core.table_text import columns_of, numbered_rows
 from huizhen.data.deidentify_text.known_table import KnownPatients
 from huizhen.data.deidentify_text.policy import TextPolicy
-from huizhen.data.deidentify_text.reading import SUFFIXES, TextReason, Unreadable, text_of
+from huizhen.data.deidentify_text.reading import SUFFIXES
+from huizhen.data.deidentify_text.unreadable import TextReason
 from huizhen.data.readers.paths import list_files
 from huizhen.errors import DataError
 
@@ -36,13 +36,15 @@ PATIENT_COLUMNS = ("patient", "patient_id", "patientid", "mrn", "患者编号", 
 class Document:
     """One document: its `name` (a path, or a row's number), what changes with it, and whose it is.
 
-    `texts` reads its texts, one a column; it raises `Unreadable`. `kept` are cells that stay as they are.
+    Its text is in the file at `path`, or its `texts` are those of a table, one a column. `kept` are cells
+    that stay as they are.
     """
 
     name: str
     mark: str
     patient: str
-    texts: Callable[[], list[str]]
+    path: Path | None = None
+    texts: tuple[str, ...] = ()
     reason: TextReason | None = None
     kept: tuple[str, ...] = ()
 
@@ -65,7 +67,7 @@ class FolderSource:
         for file in self.files:
             yield self._document(file)
         for file in self.strays:
-            yield Document(name=file, mark="", patient="", texts=list, reason=TextReason.LINK)
+            yield Document(name=file, mark="", patient="", reason=TextReason.LINK)
 
     def _document(self, file: str) -> Document:
         path = self.folder / file
@@ -80,9 +82,7 @@ class FolderSource:
             reason = TextReason.UNKNOWN_KIND
         if path.is_symlink() or not path.is_file():
             reason = TextReason.LINK
-        return Document(
-            name=file, mark=mark, patient=self._patient(file), texts=lambda: [self._text(path)], reason=reason
-        )
+        return Document(name=file, mark=mark, patient=self._patient(file), path=path, reason=reason)
 
     def _patient(self, file: str) -> str:
         """Return whose a file is, "" where nothing says so."""
@@ -94,13 +94,6 @@ class FolderSource:
             if name in self.known.patients:
                 return name
         return path.parts[0].strip() if len(path.parts) > 1 and not self.known.patients else ""
-
-    def _text(self, path: Path) -> str:
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise Unreadable(TextReason.DAMAGED) from error
-        return text_of(data, path.suffix.lower(), encoding=self.policy.encoding)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +121,7 @@ class TableSource:
                 name=f"{self.path.name} {line}",
                 mark=digest_value([texts, row[self.patient]])[:32],
                 patient=row[self.patient].strip(),
-                texts=partial(list, texts),
+                texts=tuple(texts),
                 reason=self._reason(texts),
                 kept=tuple(row[column] for column in self.keep),
             )

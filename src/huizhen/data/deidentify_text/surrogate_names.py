@@ -33,7 +33,14 @@ def name_like(name: str, draw: Draw, avoid: Collection[str]) -> str:
 
     `avoid` holds original values in lower case without marks, none of which comes out.
     """
-    return _WORD.sub(lambda match: _word_like(match[0], draw, avoid), name)
+    return _WORD.sub(
+        lambda match: match[0] if _is_possessive(name, match) else _word_like(match[0], draw, avoid), name
+    )
+
+
+def _is_possessive(name: str, match: re.Match[str]) -> bool:
+    """Tell whether a word of a name is the s of a genitive: "Weber's"."""
+    return match[0] in "sS" and name[max(0, match.start() - 1) : match.start()] == "'" and match.start() > 1
 
 
 def _word_like(word: str, draw: Draw, avoid: Collection[str]) -> str:
