@@ -131,6 +131,12 @@ class Attest(_Message):
     kind: Literal["attest"] = "attest"
 
 
+class Summarise(_Message):
+    """Tell how the site's tables stand against its policy, and which facts of [transfer] it checked."""
+
+    kind: Literal["summarise"] = "summarise"
+
+
 class Task(BaseModel):
     """What a secure sum is of: a round's changes of the model `name`, or the answers to a query."""
 
@@ -316,6 +322,40 @@ class Attested(_Answer):
     size: Annotated[int, Field(ge=1, le=2**31)]
 
 
+Chance = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+
+
+class TableRisk(BaseModel):
+    """How one table of a site stands against the site's own policy of disclosure: sizes and shares alone.
+
+    `unique` and `share_above` are None where they would tell of fewer patients than may be shown.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    table: Annotated[int, Field(ge=0, le=999)]
+    patients: Annotated[int, Field(ge=1, le=2**31)]
+    smallest_class: Annotated[int, Field(ge=0, le=2**31)]
+    average_risk: Chance
+    share_above: Chance | None = None
+    unique: Annotated[int, Field(ge=0, le=2**31)] | None = None
+    quasi_identifiers: Annotated[int, Field(ge=1, le=999)]
+    bounds_failed: Annotated[int, Field(ge=0, le=999)]
+    recoded_class: Annotated[int, Field(ge=0, le=2**31)] | None = None
+
+
+class Summary(_Answer):
+    """A site's summary: its tables, or why there are none, and the facts of [transfer] that it checked.
+
+    `signature` is by the site's own key over the rest (`huizhen.federate.summaries`).
+    """
+
+    kind: Literal["summary"] = "summary"
+    standing: Literal["assessed", "no_policy", "no_table", "too_few"]
+    tables: Annotated[tuple[TableRisk, ...], Field(max_length=100)] = ()
+    checked: Annotated[tuple[Name, ...], Field(max_length=100)] = ()
+    signature: Signature
+
+
 class Done(_Answer):
     """A site holds the plan or the weights, has locked them, or has heard that the rounds are over."""
 
@@ -331,6 +371,7 @@ Inbound = (
     | Label
     | Lock
     | Attest
+    | Summarise
     | Advertise
     | Share
     | Deliver
@@ -350,6 +391,7 @@ Outbound = (
     | Endorsed
     | Unmasked
     | Attested
+    | Summary
     | Done
 )
 Message = Annotated[Inbound | Outbound, Field(discriminator="kind")]

@@ -33,6 +33,7 @@ from huizhen.pipeline.federated_plan import (
     federated_models,
 )
 from huizhen.pipeline.federated_privacy import client_stage, privacy_stage
+from huizhen.pipeline.federated_summaries import summaries_stage
 from huizhen.pipeline.federated_tables import tables_stage
 from huizhen.pipeline.finish import RunResult, default_home, finished
 from huizhen.pipeline.model_bundle import MODEL
@@ -100,6 +101,7 @@ def _stages(run: Run, lead: Lead, federation: Federation, study_file: Path) -> t
     protocol = protocol_stage(run, study_file)
     transfer_stage(run, permitted)
     sites, cohort = federated_cohort(run, lead)
+    summaries_stage(run, lead, (*sites.development, *sites.external), cohort)
     plan, tables = tables_stage(run, lead, sites.development, cohort)
     models = federated_models(run.study)
     ground = Ground(sites=sites, plan=plan, made_from=tuple(s for s in (cohort, tables) if s is not None))

@@ -35,9 +35,10 @@ from huizhen.federate.statistics.runner import respond
 from huizhen.federate.statistics.scores import Scores
 from huizhen.federate.statistics.spending import Spending
 from huizhen.federate.strategies.interface import Weights
+from huizhen.federate.summaries import Said
 from huizhen.ledger.log import Log
 from huizhen.models.network import Network
-from huizhen.pipeline.cohort_stage import OpenCohort, cohort_stage, read_cohort
+from huizhen.pipeline.cohort_stage import OpenCohort, read_cohort
 from huizhen.pipeline.federated_consents import CONSENT, STATISTIC
 from huizhen.pipeline.federated_explain import EXPLAIN
 from huizhen.pipeline.federated_groups import counted_groups
@@ -57,6 +58,7 @@ from huizhen.pipeline.site_ledger import enter_lock, enter_unseal, head_of
 from huizhen.pipeline.site_models import SiteModels, holds_of
 from huizhen.pipeline.site_privacy import SitePrivacy
 from huizhen.pipeline.site_scores import SiteScores
+from huizhen.pipeline.site_summary import checked_cohort, site_summary
 from huizhen.pipeline.site_tables import SiteTables
 from huizhen.pipeline.stage import Run
 from huizhen.train.arrays import CaseData
@@ -104,7 +106,7 @@ class SiteLearner:
     @cached_property
     def cohort(self) -> OpenCohort:
         """The site's own cohort and split; outcomes of test patients are sealed."""
-        return cohort_stage(self._run)
+        return checked_cohort(self._run, self._study, self._site)
 
     @cached_property
     def _unsealed(self) -> OpenCohort:
@@ -322,6 +324,10 @@ class SiteLearner:
         if not self.cohort.folds:
             raise FederationError("there is no cohort here", remedy="look at the site's data", field="site")
         return head_of(self._run)
+
+    def summary(self) -> Said:
+        """Return how the site's tables stand against its policy, and which facts were checked here."""
+        return site_summary(self._run, self._study, self._site, self.cohort.cases)
 
     def close(self) -> None:
         """Close the study's ledger here, so that it can be opened again."""

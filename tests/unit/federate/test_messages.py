@@ -16,7 +16,7 @@ from huizhen.federate import messages as wire
 from huizhen.federate.frames import DTYPES
 
 KINDS = [*get_args(wire.Inbound), *get_args(wire.Outbound)]
-PLAIN = (str, int, float, bool)
+PLAIN = (str, int, float, bool, type(None))
 FORBIDDEN = (Case, Cohort, ImageRecord, Exclusion, Predictions, Path, bytes, datetime.datetime)
 ABOUT_A_PATIENT = ("patient_id", "pseudonym", "case", "outcome", "covariate", "image", "path", "file", "key")
 STUDY = "0" * 64

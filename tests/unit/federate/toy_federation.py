@@ -21,6 +21,7 @@ from huizhen.federate.statistics.delong import DeLong
 from huizhen.federate.statistics.fixed_point import encode
 from huizhen.federate.statistics.release import check_at_site
 from huizhen.federate.statistics.runner import respond
+from huizhen.federate.summaries import Said
 from huizhen.ledger.signing import SigningKey
 
 SITES = ("east", "north", "west")
@@ -92,6 +93,9 @@ class ToyLearner:
 
     def head(self) -> tuple[str, int]:
         return "ab" * 32, 7
+
+    def summary(self) -> Said:
+        return Said(standing="no_policy")
 
     def close(self) -> None:
         self.closed += 1

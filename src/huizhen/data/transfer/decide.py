@@ -9,6 +9,7 @@ from enum import IntEnum
 
 from huizhen.core.study_transfer import HeldDocument
 from huizhen.data.transfer.conditions import Facts, all_hold
+from huizhen.data.transfer.facts import known_facts
 from huizhen.data.transfer.flows import Flow
 from huizhen.data.transfer.law import Gate, Law, Rule
 
@@ -106,10 +107,24 @@ class Decision:
         return tuple(dict.fromkeys(name for gate in self.gates for one in gate.rules for name in one.expired))
 
     @property
+    def told(self) -> tuple[str, ...]:
+        """The facts that people told and the decision rests on."""
+        held = [
+            one for gate in self.gates for rule in gate.rules if rule.holds for one in rule.rule.conditions
+        ]
+        names = dict.fromkeys(_told_as(one.fact, self.flow.kind.value) for one in held)
+        return tuple(name for name in names if not known_facts()[name].derived)
+
+    @property
     def unverified(self) -> tuple[str, ...]:
         """The rules that it rests on and no source was found for: from memory, or a choice of the file."""
         found = [one.rule for gate in self.gates for one in gate.rules]
         return tuple(dict.fromkeys(rule.id for rule in found if rule.verified != "source"))
+
+
+def _told_as(fact: str, kind: str) -> str:
+    """Return the name that people tell a fact by: that updates are anonymous, say, for what crosses."""
+    return f"{kind}_anonymous" if fact == "anonymous" else fact
 
 
 def decide(

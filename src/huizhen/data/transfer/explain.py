@@ -36,6 +36,8 @@ def decision_lines(decision: Decision, language: Language) -> list[str]:
         lines.append("  " + say("replaced", laws=", ".join(decision.replaced)))
     if decision.reason:
         lines.append("  " + say(f"because.{decision.reason}"))
+    if decision.told:
+        lines.append("  " + say("told", facts=", ".join(decision.told)))
     shown = [gate for gate in decision.gates if gate.outcome is decision.outcome]
     for gate in shown:
         lines += [f"  {line}" for line in _gate_lines(gate, language)]

@@ -161,6 +161,7 @@ def transfer_evidence(decision: Decision, laws: Sequence[Law], *, phantom: bool)
             "missing": [*decision.unknown, *decision.lacking],
             "unverified": list(decision.unverified),
             "replaced": list(decision.replaced),
+            "told": list(decision.told),
             "day": decision.day.isoformat(),
         },
     )

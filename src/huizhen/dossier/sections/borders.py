@@ -14,7 +14,7 @@ from huizhen.dossier.wording import Text, say
 
 __all__ = ["borders"]
 
-COLUMNS = ("rules", "documents", "unverified", "as_of")
+COLUMNS = ("rules", "documents", "unverified", "as_told", "as_of")
 SELDOM = ("replaced",)
 """Shown where a flow says something of it: carried laws in whose place files of one's own were asked."""
 
@@ -25,6 +25,7 @@ def borders(record: Record) -> list[Block]:
     if not found:
         return []
     more = [name for name in SELDOM if any(one.evidence.detail.get(name) for one in found)]
+    facts = record.about("transfer_facts")
     return [
         Heading(id="borders", text=say("heading.borders")),
         Table(
@@ -39,7 +40,30 @@ def borders(record: Record) -> list[Block]:
             rows=tuple(_row(record, one, more) for one in found),
             note=(say("note.transfer"),),
         ),
+        *([_facts(record, facts)] if facts else []),
     ]
+
+
+def _facts(record: Record, found: Sequence[Measured]) -> Table:
+    """Return for each hospital what it checked itself, and what the lead says that nobody checked."""
+    rows = tuple(
+        Row(
+            cells=(
+                (site_name(one.parts[0], record.site_titles),),
+                _listed(one, "checked"),
+                _listed(one, "unchecked"),
+            ),
+            phantom=one.evidence.phantom,
+        )
+        for one in found
+    )
+    return Table(
+        id="table-transfer-facts",
+        caption=say("table.transfer_facts"),
+        head=(say("head.site"), column_name("checked_by_site"), column_name("said_by_lead")),
+        rows=rows,
+        note=(say("note.transfer_facts"),),
+    )
 
 
 def _row(record: Record, measured: Measured, more: Sequence[str]) -> Row:
@@ -47,7 +71,7 @@ def _row(record: Record, measured: Measured, more: Sequence[str]) -> Row:
         (_flow(record, measured),),
         (detail_of(measured, "kind") or DASH,),
         (verdict_mark(measured.evidence.verdict.value),),
-        *(_listed(measured, name) for name in ("rules", "documents", "unverified")),
+        *(_listed(measured, name) for name in ("rules", "documents", "unverified", "told")),
         (detail_of(measured, "day") or DASH,),
         *(_listed(measured, name) for name in more),
     )

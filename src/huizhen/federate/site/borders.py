@@ -7,6 +7,7 @@ from pathlib import Path
 
 from huizhen.core.study import Study
 from huizhen.data.transfer.law import laws_of
+from huizhen.data.transfer.own_facts import check_said, own_facts
 from huizhen.data.transfer.study_decisions import decisions_of, require_permitted, today
 from huizhen.errors import PolicyError
 from huizhen.federate.site.folder import SiteFolder
@@ -21,11 +22,12 @@ def check_borders(study: Study, site: SiteFolder, *, day: date | None = None) ->
     """Refuse a study by which something would leave this site that the rules don't permit; see [transfer].
 
     The rules are those that huizhen carries and the site's own. Raises `PolicyError`, also where the study
-    says that the site stands in another jurisdiction than its own file does, and where it says nothing of
-    transfers although the site has a jurisdiction or rules of its own: a lead can't leave them out.
+    says that the site stands in another jurisdiction than its own file does, or tells another fact than the
+    site's facts.toml, and where it says nothing of transfers although the site has a jurisdiction or rules of
+    its own: a lead can't leave them out.
     """
     own = _own_rules(site)
-    if study.transfer is None and own is None and not site.jurisdiction:
+    if study.transfer is None and own is None and not site.jurisdiction and not own_facts(site.path):
         return
     said = next((one.jurisdiction for one in study.site if one.name == site.name), "")
     if site.jurisdiction and said.upper() != site.jurisdiction.upper():
@@ -40,6 +42,7 @@ def check_borders(study: Study, site: SiteFolder, *, day: date | None = None) ->
             remedy="add [transfer] to the study, which names who leads",
             field="transfer",
         )
+    check_said(study, site.name, own_facts(site.path))
     flows = decisions_of(study, laws_of(own), day or today())
     require_permitted([one for one in flows if one.flow.sender == site.name])
 

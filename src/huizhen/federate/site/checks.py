@@ -9,6 +9,7 @@ import numpy as np
 from huizhen.core.study import Role, Study
 from huizhen.errors import FederationError, MessageError
 from huizhen.federate import messages as wire
+from huizhen.federate.policy import SitePolicy
 from huizhen.federate.quorum import enough_of
 from huizhen.federate.robust import clip
 from huizhen.federate.site.borders import check_borders
@@ -96,6 +97,12 @@ def check_same(before: Mapping[str, object], again: Mapping[str, object]) -> Non
                 remedy="what sites, lead or purpose the study has is settled once: sign a new study",
                 field=field,
             )
+
+
+def check_spend(policy: SitePolicy, study: Study) -> None:
+    """Check what a study may cost any patient. Raises `PolicyError`."""
+    private = study.privacy
+    policy.spend(private.epsilon if private else None, private.delta if private else 0.0)
 
 
 def weight_of(patients: int, study: Study) -> int:

@@ -14,6 +14,7 @@ from huizhen.core.study import Study
 from huizhen.federate.site.folder import SiteFolder
 from huizhen.federate.statistics.interface import Query
 from huizhen.federate.strategies.interface import Weights
+from huizhen.federate.summaries import Said
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +91,10 @@ class Learner(Protocol):
 
     def head(self) -> tuple[str, int]:
         """Return root and size of the ledger kept here of the study, its cohort committed to in it."""
+        ...
+
+    def summary(self) -> Said:
+        """Return how the site's tables stand, and which facts of [transfer] were checked here."""
         ...
 
     def answer(self, asked: Asked) -> NDArray[np.uint32]:

@@ -28,6 +28,7 @@ from huizhen.federate.site.checks import (
     check_round,
     check_same,
     check_sites,
+    check_spend,
     noised,
     shortened,
     study_of,
@@ -38,6 +39,7 @@ from huizhen.federate.site.learner import Asked, Labelling, Learner, OpenLearner
 from huizhen.federate.site.questions import said_by, trained_from
 from huizhen.federate.site.secure import Pending, SecureSums
 from huizhen.federate.statistics.interface import Query
+from huizhen.federate.summaries import signed_summary
 from huizhen.ledger.signing import PublicKey
 
 INVITATION = "invitation.json"
@@ -142,6 +144,9 @@ class Worker:
             case wire.Attest():
                 root, size = self._study(study).learner.head()
                 return wire.Attested(study=study, sender=name, root=root, size=size), {}
+            case wire.Summarise():
+                said = self._study(study).learner.summary()
+                return signed_summary(said, study=study, site=name, key=self._folder.key), {}
             case wire.Ask():
                 return self._ask(message, asked.arrays, policy)
             case wire.Advertise():
@@ -164,6 +169,7 @@ class Worker:
                 | wire.Refusal()
                 | wire.Update()
                 | wire.Attested()
+                | wire.Summary()
                 | wire.Aggregate()
                 | wire.Ready()
                 | wire.Advertised()
@@ -197,7 +203,7 @@ class Worker:
                 field="site",
             )
         if site.role is Role.DEVELOPMENT:
-            _check_spend(policy, study)
+            check_spend(policy, study)
         check_sites(ask, study, self._folder)
         record = {
             "definition": ask.definition,
@@ -231,7 +237,7 @@ class Worker:
                 field="signers",
             )
         if opened.role is Role.DEVELOPMENT:
-            _check_spend(policy, opened.study)
+            check_spend(policy, opened.study)
         policy.admit(
             study=opened.study.name,
             signer=opened.signer,
@@ -381,12 +387,6 @@ class Worker:
 def _is_scores(ask: wire.Ask, policy: SitePolicy) -> bool:
     """Tell whether a query is for scores, whose single counts the policy lets leave."""
     return ask.subject.startswith(SCORES) and policy.score_histograms
-
-
-def _check_spend(policy: SitePolicy, study: Study) -> None:
-    """Check what a study may cost any patient. Raises `PolicyError`."""
-    private = study.privacy
-    policy.spend(private.epsilon if private else None, private.delta if private else 0.0)
 
 
 def reason_of(error: HuizhenError) -> str:
