@@ -29,6 +29,9 @@ class Privacy(Frozen):
     """Patients that a step is expected to draw at a site, each by itself; takes the place of batch_size."""
     unit: Literal["patient"] = "patient"
     """Who is protected: a patient with all images."""
+    unlearning_epsilon: Annotated[float, Field(gt=0, le=100)] | None = None
+    """How far models may be from ones that none of a site's withdrawn patients trained, for that to count
+    as approximate unlearning; without it, models are made anew where patients ask to be unlearnt."""
 
 
 def privacy_problems(study: Study) -> list[str]:

@@ -62,6 +62,9 @@ class SitePolicy(BaseModel):
     """Privacy loss per patient over all studies; None sets no bound and demands no differential privacy."""
     maximum_delta: Annotated[float, Field(gt=0, le=1e-3)] = 1e-5
     """The probability with which `maximum_epsilon` may fail; a study may ask for no more."""
+    unlearning_epsilon: Annotated[float, Field(gt=0)] | None = None
+    """How far a model may be from one that this site's withdrawn patients didn't train, for that to count as
+    approximate unlearning; the smaller of this and the study's bound holds. None: the study's alone."""
     plain_updates: bool = False
     """Whether an update may leave without secure aggregation."""
     plain_aggregates: bool = True

@@ -124,10 +124,17 @@ def put_on_list(withdrawn: Iterable[Withdrawn], kept: Path, key: SigningKey) -> 
     return bar(kept, people_secret(key), [(one.site, one.patient, one.day) for one in withdrawn])
 
 
-def note_in_ledger(affected: Sequence[Affected], key: SigningKey, *, day: date) -> list[str]:
+def note_in_ledger(
+    affected: Sequence[Affected],
+    key: SigningKey,
+    *,
+    day: date,
+    more: Sequence[tuple[str, Evidence]] = (),
+) -> list[str]:
     """Enter in each run's own ledger how many of its patients withdrew and what they want; once.
 
-    Returns the folders of runs that aren't there any more. Raises `LedgerError` when a run is under way.
+    `more` are further pieces of evidence, each with the folder of its run. Returns the folders of runs that
+    aren't there any more. Raises `LedgerError` when a run is under way.
     """
     gone: list[str] = []
     by_run: dict[tuple[str, str], list[Affected]] = defaultdict(list)
@@ -139,6 +146,9 @@ def note_in_ledger(affected: Sequence[Affected], key: SigningKey, *, day: date) 
             continue
         with Log.open(Path(folder) / "ledger", key) as log:
             _enter(log, _evidence(site, ones, day))
+            for place, evidence in more:
+                if place == folder and evidence.key.endswith(f"/{site}"):
+                    _enter(log, evidence)
     return gone
 
 
@@ -157,7 +167,7 @@ def _told(body: dict[str, object]) -> object:
     """Return what an evidence says but the day."""
     detail = body["detail"]
     assert isinstance(detail, dict)
-    return body["n"], {name: value for name, value in detail.items() if name != "day"}
+    return body["n"], {name: value for name, value in detail.items() if name not in ("day", "signature")}
 
 
 def _evidence(site: str, ones: Sequence[Affected], day: date) -> Evidence:

@@ -16,15 +16,19 @@ from huizhen.errors import InvalidInputError, StudyError
 
 __all__ = ["FAMILIES", "MOST_BYTES", "given_evidence"]
 
-FAMILIES = ("acquisition", "deidentification", "disclosure", "label_audit", "missing", "quality")
-"""The first pieces of the keys that may be given."""
+FAMILIES = (
+    *("acquisition", "consent_unlearned", "deidentification"),
+    *("disclosure", "label_audit", "missing", "quality"),
+)
+"""The first pieces of the keys that may be given; a certificate of unlearning only where it holds."""
 MOST_BYTES = 4 << 20
 
 
 def given_evidence(path: Path) -> list[Mapping[str, Any]]:
     """Return the evidence records of a file, each checked and in its plain form.
 
-    Raises `StudyError` on a file that can't be read, holds none or too much, or a claim of another family.
+    Raises `StudyError` on a file that can't be read, holds none or too much, or a claim of another family,
+    `VerificationError` on a site's certificate that doesn't hold.
     """
     held = _read(path)
     try:
@@ -42,7 +46,17 @@ def given_evidence(path: Path) -> list[Mapping[str, Any]]:
             )
     if not found:
         raise _refused(path)
+    for one in found:
+        _check_certificate(one)
     return [one.to_json() for one in found]
+
+
+def _check_certificate(one: Evidence) -> None:
+    """Check the signature and the epsilon of a site's certificate. Raises `VerificationError`."""
+    if one.key.startswith("consent_unlearned/"):
+        from huizhen.pipeline.unlearning import check_certificate  # accountants load only then
+
+        check_certificate(one.to_json())
 
 
 def _read(path: Path) -> list[Any]:

@@ -21,7 +21,7 @@ from huizhen.pipeline.site_privacy import LEDGER, UNBOUNDED
 from huizhen.privacy.accounting import account
 from huizhen.privacy.spend_ledger import Cap, SpendLedger
 
-__all__ = ["epsilon_of"]
+__all__ = ["epsilon_of", "places_of", "private_study"]
 
 
 def epsilon_of(site: SiteFolder, digest: str, people: Iterable[str]) -> dict[str, float]:
@@ -30,7 +30,7 @@ def epsilon_of(site: SiteFolder, digest: str, people: Iterable[str]) -> dict[str
     All attempts at a round that somebody was in count, at the study's delta. Raises `PrivacyError` when the
     ledger can't be read, or is held by a site that is at work.
     """
-    study = _study(site, digest)
+    study = private_study(site, digest)
     if study is None or study.privacy is None or study.federation is None:
         return {}
     used = [one for one in read_learned(site.path) if one.digest == digest and one.how is How.TRAINED]
@@ -40,7 +40,7 @@ def epsilon_of(site: SiteFolder, digest: str, people: Iterable[str]) -> dict[str
         for key in people:
             spends = [
                 spend
-                for place in _places(study, used, key)
+                for place in places_of(study, [one for one in used if key in one.people])
                 for paid in ledger.reserved(study=Digest(digest), round_number=place, group=GROUP)
                 for spend in paid.spends
             ]
@@ -48,7 +48,7 @@ def epsilon_of(site: SiteFolder, digest: str, people: Iterable[str]) -> dict[str
     return found
 
 
-def _study(site: SiteFolder, digest: str) -> Study | None:
+def private_study(site: SiteFolder, digest: str) -> Study | None:
     """Return a study that the site took part in; None when there is nothing of it, or of its spends, here."""
     file = site.study(digest) / INVITATION
     if not file.exists() or not (site.path / LEDGER).is_dir():
@@ -56,9 +56,14 @@ def _study(site: SiteFolder, digest: str) -> Study | None:
     return Study.model_validate_json(json.loads(file.read_text(encoding="utf-8"))["definition"])
 
 
-def _places(study: Study, used: Iterable[Learning], key: str) -> list[int]:
-    """Return the rounds, counted over all models as the ledger counts them, that somebody was in."""
+def places_of(study: Study, used: Iterable[Learning]) -> tuple[int, ...]:
+    """Return the rounds of some uses, counted over all models as the ledger of spends counts them.
+
+    What is no round of a model that the study plans has no place.
+    """
     names = [model.name for model in federated_models(study)]
     rounds = study.federation.rounds if study.federation else 0
-    mine = {(one.model, one.round) for one in used if key in one.people and one.round is not None}
-    return sorted(names.index(model) * rounds + number for model, number in mine if number is not None)
+    found = {(one.model, one.round) for one in used if one.round is not None and one.model in names}
+    return tuple(
+        sorted(names.index(model) * rounds + number for model, number in found if number is not None)
+    )

@@ -33,6 +33,7 @@ from huizhen.pipeline.robustness_again import robustness_again
 from huizhen.pipeline.table_thresholds import tuned_again
 from huizhen.pipeline.tuned import decided
 from huizhen.pipeline.tuning_file import TUNING, read_tuning
+from huizhen.pipeline.unlearning import UNLEARNED, check_certificate
 
 __all__ = ["Difference", "Recomputed", "recompute"]
 
@@ -43,7 +44,7 @@ TOLD = ("estimate", "interval", "n", "n_events", "unit", "verdict", "reason", "b
 """What is compared of an evidence."""
 
 
-STAGES = ("validate", "lock", "robustness", "conformal")
+STAGES = ("validate", "lock", "robustness", "conformal", "harmonise")
 """The stages whose evidence is compared."""
 
 
@@ -70,8 +71,9 @@ class Recomputed:
 def recompute(dossier: Path) -> Recomputed:
     """Return the comparison of a verified dossier with what its own tables give.
 
-    Of a federated one they are the sums that its sites told. Raises `DossierError` where it holds no
-    predictions, or a study of another version.
+    Of a federated one they are the sums that its sites told. Certificates of approximate unlearning are
+    reckoned again from their steps. Raises `DossierError` where it holds no predictions, or a study of
+    another version; `VerificationError` for a certificate that doesn't hold.
     """
     entries = read_log(dossier / "ledger").entries
     study = _study(entries)
@@ -90,12 +92,15 @@ def recompute(dossier: Path) -> Recomputed:
                 values += 1
                 if not _agree(one, other):
                     found.append(Difference(key=key, field=place, signed=one, again=other))
+    certified = [body for key, body in signed.items() if _family(key) == UNLEARNED]
+    for body in certified:
+        check_certificate(body, study)
     families = {_family(key) for key in again}
     left = sorted(key for key, body in wanted.items() if key not in again and _measured(body))
     extra = [key for key in left if _family(key) in families]
     found += [Difference(key=key, field="", signed="signed", again=None) for key in extra]
     others = tuple(key for key in left if key not in extra)
-    return Recomputed(claims=len(again), values=values, differing=tuple(found), left=others)
+    return Recomputed(claims=len(again) + len(certified), values=values, differing=tuple(found), left=others)
 
 
 def _study(entries: Iterable[Entry]) -> Study:

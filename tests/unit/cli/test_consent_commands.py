@@ -116,7 +116,7 @@ def test_from_a_withdrawal_to_the_model_made_anew(finished: Path, capsys: pytest
     path = register(data, "north")
     rows = path.read_text(encoding="utf-8").splitlines()
     head, body = rows[0] + ",withdrawal", [row + "," for row in rows[1:]]
-    for place, choice in ((5, "retrain"), (6, "next_version"), (7, "")):
+    for place, choice in ((5, "approximate"), (6, "next_version"), (7, "")):
         cells = body[place].split(",")
         cells[4], cells[-1] = "2026-02-01", choice
         body[place] = ",".join(cells)
@@ -127,7 +127,11 @@ def test_from_a_withdrawal_to_the_model_made_anew(finished: Path, capsys: pytest
     affected = found["affected"]
     assert isinstance(affected, list)
     assert {one["study"] for one in affected} == {"asked"}
-    assert {one["choice"] for one in affected} == {"retrain", "next_version", "no_new_use"}
+    assert {one["choice"] for one in affected} == {"approximate", "next_version", "no_new_use"}
+    (unlearning,) = found["unlearning"]  # type: ignore[misc]  # JSON
+    assert (unlearning["holds"], unlearning["why"]) == (False, "no_privacy"), "so it is made anew"
+    assert "made anew instead" in said(capsys, *command)
+    assert "重新制作" in said(capsys, "--lang", "zh", *command)
     assert not (finished / "home" / "withdrawn.jsonl").exists(), "a list begins nothing"
     code, found, _ = call(capsys, *command, "--begin", "--csv", finished / "list.csv")
     assert (code, found["listed"]) == (0, 3)
@@ -148,7 +152,9 @@ def test_from_a_withdrawal_to_the_model_made_anew(finished: Path, capsys: pytest
     noted = [json.loads(line)["body"] for line in first.splitlines() if "consent_withdrawn" in line]
     assert len(noted) == 1
     told = noted[0]["detail"]
-    assert (noted[0]["n"], told["retrain"], told["next_version"], told["no_new_use"]) == (3, 1, 1, 1)
+    assert (noted[0]["n"], told["approximate"], told["next_version"], told["no_new_use"]) == (3, 1, 1, 1)
+    (refused,) = [json.loads(o)["body"] for o in first.splitlines() if '"consent_unlearned/north"' in o]
+    assert (refused["verdict"], refused["detail"]["why"]) == ("not assessed", "no_privacy")
     assert told["trained"] + told["tuned"] + told["tested"] == 3
 
 
@@ -159,3 +165,7 @@ def test_whose_register_it_is_must_be_said_where_it_isnt_clear(
     code, found, _ = call(capsys, "site", "consents", "withdrawn", finished / "data" / "north-consents.csv")
     assert code == 10
     assert "2 sites" in found["error"]["message"]  # type: ignore[index]  # JSON
+    register = finished / "data" / "north-consents.csv"
+    for words in (("withdrawn", register), ("check", register, "--study", finished / "data" / "study.toml")):
+        code, found, _ = call(capsys, "site", "consents", *words, "--name", "nroth")
+        assert (code, found["error"]["remedy"]) == (10, "did you mean north?")  # type: ignore[index]  # JSON

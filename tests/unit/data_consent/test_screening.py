@@ -146,7 +146,7 @@ def test_a_column_that_means_nothing_is_refused(tmp_path: Path) -> None:
 def test_a_quotation_mark_left_open_swallows_no_row(tmp_path: Path, swallowed: str) -> None:
     path = tmp_path / "consents.csv"
     path.write_text(f'{HEAD}x,1,2025-01-01,HMB,,"US{swallowed}",,\n', encoding="utf-8", newline="")
-    with pytest.raises(DataError, match="modalities can't be read") as caught:
+    with pytest.raises(DataError, match="modalities isn't understood") as caught:
         read_register(path)
     assert "one line" in caught.value.remedy
 

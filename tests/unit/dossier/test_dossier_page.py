@@ -184,6 +184,12 @@ def test_who_was_left_out_since_and_who_withdrew_is_counted(html: str) -> None:
     assert ["Made anew" in withdrawn, "Trained on" in withdrawn, ">2<" in withdrawn] == [True, True, True]
 
 
+def test_approximate_unlearning_is_told_with_its_bound_or_why_not(html: str) -> None:
+    table = html.partition('id="table-consents-unlearned"')[2].partition("</table>")[0]
+    assert "3.25" in table
+    assert ["The model may stay" in table, "no bound was set before" in table] == [True, True]
+
+
 def test_how_easily_patients_are_found_in_a_table_is_told(html: str) -> None:
     table = html.partition('id="table-disclosure"')[2].partition("</table>")[0]
     assert ">3<" in table

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from huizhen.cli.screen import screen_of
+
+if TYPE_CHECKING:
+    from huizhen.errors import DataError, InvalidInputError
 
 __all__ = ["command"]
 
@@ -27,26 +30,45 @@ def command(
     from huizhen.data.consent.screening import today
 
     problems = register_problems(register)
-    for problem in problems[1:SHOWN]:
-        screen.plain(screen.told(str(problem)))
+    if len(problems) > 1:
+        for problem in problems[:SHOWN]:
+            screen.plain(screen.told(str(problem)))
+        if len(problems) > SHOWN:
+            screen.say("consents.more", count=len(problems) - SHOWN)
     if problems:
-        screen.say("consents.unreadable", count=len(problems))
-        raise problems[0]
+        raise _together(problems)
     found = read_register(register)
     checked = check_register(found, today())
     record: dict[str, Any] = {"patients": checked.patients, "rows": checked.rows}
     record["odd"] = {str(oddity): count for oddity, count in checked.oddities.items()}
     screen.say("consents.checked", patients=checked.patients, rows=checked.rows)
     for oddity, count in checked.oddities.items():
-        screen.say(f"consents.odd.{oddity}", count=count)
+        screen.plain("  " + screen.text(f"consents.odd.{oddity}", count=count))
     if study is not None:
         counts, unknown = _against(register, study, name)
         record |= {"study": counts, "unknown_names": unknown}
+        screen.say("consents.against_study", study=study.name)
         for reason, count in counts.items():
-            screen.say("consents.reason", reason=screen.text(f"consents.because.{reason}"), count=count)
+            because = screen.text(f"consents.because.{reason}")
+            screen.plain("  " + screen.text("consents.reason", reason=because, count=count))
         if unknown:
             screen.say("consents.unknown_names", count=unknown)
     screen.answer(record)
+
+
+def _together(problems: list[DataError]) -> DataError:
+    """Return the error of a row that can't be read; of several, the first with how many they are."""
+    from huizhen.errors import DataError
+
+    first = problems[0]
+    if len(problems) == 1:
+        return first
+    return DataError(
+        f"{len(problems)} rows can't be read; the first: {first.message}",
+        remedy=first.remedy,
+        field=first.field,
+        file=first.file,
+    )
 
 
 def _against(register: Path, study: Path, name: str | None) -> tuple[dict[str, int], int]:
@@ -61,6 +83,8 @@ def _against(register: Path, study: Path, name: str | None) -> tuple[dict[str, i
     from huizhen.errors import InvalidInputError
 
     asked = load_study(study)
+    if name is not None and name not in [site.name for site in asked.site]:
+        raise _unknown(name, [site.name for site in asked.site])
     named = [site for site in asked.site if site.consent and name in (None, site.name)]
     fits = [site for site in named if Path(site.consent or "").name == register.name] or named
     if asked.use is None or len(fits) != 1:
@@ -72,3 +96,16 @@ def _against(register: Path, study: Path, name: str | None) -> tuple[dict[str, i
     found, use = read_register(register), use_of(asked, fits[0], today())
     unknown = sum(any(names_unknown(one, use) for one in ones) for ones in found.consents.values())
     return screen(found, found.consents, asked, fits[0], use.day).counts(), unknown
+
+
+def _unknown(name: str, known: list[str]) -> InvalidInputError:
+    """Return the error of a site that the study doesn't have."""
+    from huizhen.core.study_wording import nearest
+    from huizhen.errors import InvalidInputError
+
+    meant = nearest(name, known)
+    return InvalidInputError(
+        f"the study has no site {name}",
+        remedy=f"did you mean {meant}?" if meant else f"name one of: {', '.join(known)}",
+        field="--name",
+    )

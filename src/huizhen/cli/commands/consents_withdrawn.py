@@ -11,8 +11,10 @@ from huizhen.cli import paths
 from huizhen.cli.screen import Screen, screen_of
 
 if TYPE_CHECKING:
+    from huizhen.federate.site.folder import SiteFolder
     from huizhen.ledger.signing import SigningKey
     from huizhen.pipeline.consent_cascade import Affected
+    from huizhen.pipeline.unlearning import Unlearning
 
 __all__ = ["command"]
 
@@ -30,6 +32,7 @@ def command(
     start: Annotated[bool, typer.Option("--start")] = False,
     data: Annotated[Path | None, typer.Option("--data")] = None,
     csv: Annotated[Path | None, typer.Option("--csv")] = None,
+    certificates: Annotated[Path | None, typer.Option("--certificates")] = None,
 ) -> None:
     """List what used the data of patients who withdrew; with --begin, do what they asked for."""
     screen = screen_of(context)
@@ -37,14 +40,17 @@ def command(
     from huizhen.data.consent.screening import today
     from huizhen.pipeline.consent_cascade import affected_by, withdrawn_in
     from huizhen.pipeline.consent_lists import people_secret
+    from huizhen.pipeline.unlearning import unlearnings
 
-    kept, key, place = _place(site, name)
+    kept, key, place = _place(site, name, study or [])
     day = today()
     who = withdrawn_in(read_register(register), site=place, secret=people_secret(key), day=day)
     found = affected_by(who, kept)
     lost = {} if site is None else _lost(site, found)
+    answers = unlearnings(found, None if site is None else _folder(site))
     rows = [{**_row(one), "epsilon": lost.get((one.digest, one.who.key))} for one in found]
     record: dict[str, Any] = {"withdrawn": len(who), "affected": rows}
+    record["unlearning"] = [one.to_json() for one in answers]
     for row in rows:
         rounds = f" ({row['rounds']})" if row["rounds"] else ""
         model = screen.text("consents.every") if row["model"] == "*" else row["model"]
@@ -54,11 +60,15 @@ def command(
             f"{model}  {row['used']}{rounds}{spent}"
         )
     screen.say("consents.withdrawn", count=len(who), models=len({(o.digest, o.model) for o in found}))
+    for one in answers:
+        _tell(screen, one)
     if csv is not None:
         _write(csv, found)
         screen.say("site.written", file=csv)
+    if certificates is not None:
+        record["certificates"] = _certify(screen, answers, key, certificates)
     if begin or start:
-        record |= _begin(screen, found, who, kept, key, study or [])
+        record |= _begin(screen, found, who, kept, key, study or [], answers)
     screen.answer(record)
     for file in record.get("next", []) if start else []:
         _start(screen, Path(file), data)
@@ -82,7 +92,41 @@ def _digests(found: list[Affected]) -> list[str]:
     return sorted({one.digest for one in found})
 
 
-def _place(site: Path | None, name: str | None) -> tuple[Path, SigningKey, str]:
+def _folder(site: Path) -> SiteFolder:
+    from huizhen.federate.site.folder import SiteFolder
+
+    return SiteFolder.open(site)
+
+
+def _tell(screen: Screen, one: Unlearning) -> None:
+    """Say whether the models may stay for those who chose approximate unlearning, and if not, why."""
+    plain = {"study": one.study, "version": one.version, "count": one.people}
+    numbers = {
+        name: f"{value:.3g}" for name in ("epsilon", "delta", "bound") if (value := getattr(one, name))
+    }
+    if one.against is None:
+        screen.say("consents.unlearnt", **plain, **numbers)
+        return
+    why = screen.text(f"consents.against.{one.against.value}", **numbers)
+    screen.say("consents.not_unlearnt", **plain, why=why)
+
+
+def _certify(screen: Screen, answers: list[Unlearning], key: SigningKey, folder: Path) -> list[str]:
+    """Write a file of evidence for each study whose models may stay, for its lead; return the files."""
+    from huizhen.core.files import write_json
+    from huizhen.data.consent.screening import today
+    from huizhen.pipeline.unlearning import certificate
+
+    files = []
+    for one in (one for one in answers if one.holds):
+        file = folder / f"unlearning-{one.study}-v{one.version}-{one.site}.json"
+        write_json(file, [certificate(one, key, day=today()).to_json()])
+        screen.say("consents.certified", file=file)
+        files.append(str(file))
+    return files
+
+
+def _place(site: Path | None, name: str | None, studies: list[Path]) -> tuple[Path, SigningKey, str]:
     """Return the folder of the indexes, whose key names patients there, and the site whose register it is."""
     from huizhen.errors import InvalidInputError
     from huizhen.federate.site.folder import SiteFolder
@@ -101,7 +145,26 @@ def _place(site: Path | None, name: str | None) -> tuple[Path, SigningKey, str]:
             remedy="say by --name whose register it is, or name the site's folder by --site",
             field="--name",
         )
+    if name is not None:
+        _check_name(name, sites, studies)
     return kept, SigningKey.load(kept / "signing_key.pem"), name or sites[0]
+
+
+def _check_name(name: str, sites: list[str], studies: list[Path]) -> None:
+    """Refuse a site that no run here and no named study knows: under its name nobody would be found."""
+    from huizhen.core.study_file import load_study
+    from huizhen.core.study_wording import nearest
+    from huizhen.errors import InvalidInputError
+
+    known = [*sites, *(site.name for file in studies for site in load_study(file).site)]
+    if name in known:
+        return
+    meant = nearest(name, known)
+    raise InvalidInputError(
+        f"no run here learned from patients of a site {name}",
+        remedy=f"did you mean {meant}?" if meant else f"name one of: {', '.join(sites) or 'none'}",
+        field="--name",
+    )
 
 
 def _row(one: Affected) -> dict[str, Any]:
@@ -140,19 +203,28 @@ def _write(csv: Path, found: list[Affected]) -> None:
 
 
 def _begin(
-    screen: Screen, found: list[Affected], who: list[Any], kept: Path, key: SigningKey, studies: list[Path]
+    screen: Screen,
+    found: list[Affected],
+    who: list[Any],
+    kept: Path,
+    key: SigningKey,
+    studies: list[Path],
+    answers: list[Unlearning],
 ) -> dict[str, Any]:
     """Do what those who withdrew asked for, and return what was done."""
     from huizhen.data.consent.record import Withdrawal
     from huizhen.data.consent.screening import today
     from huizhen.pipeline.consent_cascade import next_version, note_in_ledger, put_on_list
+    from huizhen.pipeline.unlearning import certificate
 
     listed = put_on_list(who, kept, key)
-    gone = note_in_ledger(found, key, day=today())
+    certified = [(one.folder, certificate(one, key, day=today())) for one in answers]
+    gone = note_in_ledger(found, key, day=today(), more=certified)
     screen.say("consents.listed", count=listed)
     for folder in gone:
         screen.say("consents.gone", folder=folder)
-    anew = {one.digest: one for one in found if one.who.choice is Withdrawal.RETRAIN}
+    refused = {one.digest for one in answers if not one.holds}
+    anew = {o.digest: o for o in found if o.who.choice is Withdrawal.RETRAIN or o.digest in refused}
     named = _by_digest(studies)
     files, unnamed = [], []
     for digest, one in sorted(anew.items()):

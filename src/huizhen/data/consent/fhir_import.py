@@ -187,7 +187,11 @@ def _read(found: Found) -> _Read | None:
         base=None,
         problems=problems,
     )
-    _take_rules(read, resource, r5=r5, denied=extensions.get(DENIED))
+    try:
+        _take_rules(read, resource, r5=r5, denied=extensions.get(DENIED))
+    except DataError as error:
+        field = f"{found.where}: {error.field}"
+        raise DataError(error.message, remedy=error.remedy, file=found.file, field=field) from error
     if read.status not in KNOWN:
         problems.append(Problem("status", "is no status that is known"))
     if read.status in ("rejected", "unknown"):

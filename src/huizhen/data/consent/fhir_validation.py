@@ -31,7 +31,8 @@ def check_form(resource: Mapping[str, Any], *, r5: bool, file: str, where: str) 
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         path = ".".join(str(part) for part in first["loc"])
         raise DataError(
-            f"is no FHIR Consent of {'R5' if r5 else 'R4B'} ({first['type']})",
+            f"is no FHIR Consent of {'R5' if r5 else 'R4B'}: an element "
+            f"{'is missing' if first['type'] == 'missing' else 'may not stand there, or not so'}",
             remedy="correct the resource by HL7's definition",
             file=file,
             field=f"{where}: {path}",

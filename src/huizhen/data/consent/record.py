@@ -20,6 +20,8 @@ class Withdrawal(StrEnum):
     """Nothing further; models that learned from it stay, and say so."""
     NEXT_VERSION = "next_version"
     """Left out when the model is made anew for other reasons."""
+    APPROXIMATE = "approximate"
+    """The model stays if a certificate says that it is close to one made without it; else it is made anew."""
     RETRAIN = "retrain"
     """The model is made anew without it."""
 

@@ -38,9 +38,9 @@ def read_register(path: Path) -> Register:
 
     Columns: patient, version (a whole number), given (a date), terms ("HMB; DS=MONDO:0007254"); and where
     needed decision (permit or deny), until, modalities, partners, withdrawn and withdrawal (no_new_use,
-    next_version or retrain). Lists are parted by semicolons. Raises `DataError`, which names the line and
-    the column and never a patient, for an unknown column, an unknown term and any cell that can't be read: a
-    consent that isn't understood permits nothing, and nobody would notice.
+    next_version, approximate or retrain). Lists are parted by semicolons. Raises `DataError`, which names the
+    line and the column and never a patient, for an unknown column, an unknown term and any cell that can't be
+    read: a consent that isn't understood permits nothing, and nobody would notice.
     """
     found: dict[str, list[Consent]] = defaultdict(list)
     for consent in _rows(path):
@@ -58,15 +58,31 @@ def register_problems(path: Path) -> list[DataError]:
 
 
 def _rows(path: Path) -> Iterator[Consent | DataError]:
-    """Yield the consent of each row, or what is wrong with it."""
+    """Yield the consent of each row, or what is wrong with it.
+
+    A register without any row isn't one: cut short by a crash, it would leave everybody out for good.
+    """
+    if path.is_file() and not path.stat().st_size:
+        raise _empty(path)
     held = columns_of(path)
     _check_columns(held, path)
     named = [name for name in (*NEEDED, *OPTIONAL) if name in (*NEEDED, *held)]
+    line = 0
     for line, row in numbered_rows(path, named):
         try:
             yield _consent(row, line, path)
         except DataError as error:
             yield error
+    if not line:
+        raise _empty(path)
+
+
+def _empty(path: Path) -> DataError:
+    return DataError(
+        "the register is empty",
+        remedy="put it back from a backup; where nobody has consented, name no such site",
+        file=path.name,
+    )
 
 
 def _check_columns(held: Sequence[str], path: Path) -> None:
@@ -119,8 +135,13 @@ def _consent(row: Mapping[str, str], line: int, path: Path) -> Consent:
             withdrawn=read("withdrawn", date.fromisoformat, None),
             withdrawal=read("withdrawal", Withdrawal, Withdrawal.NO_NEW_USE),
         )
-    except InvalidInputError as error:
-        raise _unclear(path, line, error.field or "given", error.remedy) from error
+    except InvalidInputError as error:  # whose message is one of `Consent`, without a value
+        raise DataError(
+            f"line {line}: the consent {error.message}",
+            remedy=error.remedy,
+            field=error.field or "given",
+            file=path.name,
+        ) from error
 
 
 def _altered(patient: str) -> bool:
@@ -178,6 +199,4 @@ def _names(text: str) -> frozenset[str]:
 
 def _unclear(path: Path, line: int, column: str, remedy: str) -> DataError:
     """Return the error of one cell; what stands there may be a patient's and is not repeated."""
-    return DataError(
-        f"line {line}: {column} can't be read as a consent's", remedy=remedy, field=column, file=path.name
-    )
+    return DataError(f"line {line}: {column} isn't understood", remedy=remedy, field=column, file=path.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from huizhen.dossier.blocks import Block, Facts, Row, Section, Table
 from huizhen.dossier.details import detail_facts, generic_table, table_of_rows
-from huizhen.dossier.estimates import DASH, cite_size, detail_of
+from huizhen.dossier.estimates import DASH, cite_size, detail_of, estimate_of
 from huizhen.dossier.labels import column_name
 from huizhen.dossier.record import Measured, Record
 from huizhen.dossier.sections.cohort import site_table
@@ -20,7 +20,10 @@ CONSENT = (
     *("purpose", "modality", "partner", "condition", "unchecked"),
 )
 """Whether a consent permits the study's use, or why not."""
-WITHDRAWN = ("no_new_use", "next_version", "retrain", "trained", "tuned", "tested", "asked")
+WITHDRAWN = (
+    *("no_new_use", "next_version", "approximate", "retrain"),
+    *("trained", "tuned", "tested", "asked"),
+)
 """What those who withdrew chose, and how they had been used."""
 CHECKS = ("leakage", "data_damage", "split")
 
@@ -54,7 +57,35 @@ def _consents(record: Record) -> list[Block]:
         _consent_table(record, "consent_rounds", ("left_out", *CONSENT[1:]), "note.consents_since"),
         _consent_table(record, "consent_withdrawn", WITHDRAWN, "note.consents_withdrawn"),
     )
-    return [table for table in tables if table is not None]
+    found = [*tables, _unlearned(record)]
+    return [table for table in found if table is not None]
+
+
+def _unlearned(record: Record) -> Table | None:
+    """Return a row a hospital that answered whether a model is close to one made without who withdrew."""
+    found = record.about("consent_unlearned")
+    rows = tuple(
+        Row(
+            cells=(
+                (_hospital(m.evidence.key.partition("/")[2]),),
+                (cite_size(m) if m.evidence.n is not None else DASH,),
+                (estimate_of(m, with_size=False) or DASH,),
+                *((detail_of(m, field) or DASH,) for field in ("delta", "bound")),
+                (say(f"consent.{m.evidence.detail.get('why', 'unlearned')}"),),
+                *((detail_of(m, field) or DASH,) for field in ("version", "day")),
+            ),
+            phantom=m.evidence.phantom,
+        )
+        for m in found
+    )
+    head = (
+        say("head.site"),
+        column_name("patients"),
+        *(say(f"consent.{name}") for name in ("epsilon", "delta", "bound", "answer", "version", "day")),
+    )
+    id_, caption = "table-consents-unlearned", say("table.consents_unlearned")
+    note = (say("note.consents_unlearned"),)
+    return Table(id=id_, caption=caption, head=head, rows=rows, note=note) if rows else None
 
 
 def _consent_table(record: Record, metric: str, fields: tuple[str, ...], note: str) -> Table | None:
