@@ -25,10 +25,11 @@ from huizhen.pipeline.covariates import covariates_of
 from huizhen.pipeline.harmonise_fit import fitted_harmonies, with_new_site
 from huizhen.pipeline.harmonise_told import Shown, told_of
 from huizhen.pipeline.material import Columns, Material, encodings_of
-from huizhen.pipeline.stage import Made, Run, Stage, study_part
+from huizhen.pipeline.site_telling_file import told_again, write_tellings
+from huizhen.pipeline.stage import ARTEFACTS, Made, Run, Stage, study_part
 from huizhen.train.arrays import CaseData
 from huizhen.train.harmony import Harmony, harmony_from, patient_means
-from huizhen.validate.assessments.harmonisation import Told, site_told_around
+from huizhen.validate.assessments.harmonisation import Told, telling_of
 
 __all__ = ["components_detail", "harmonise_stage", "harmonised_tests", "read_harmonies"]
 
@@ -161,6 +162,7 @@ def harmonised_tests(run: Run, cohort: OpenCohort, fitted: Stage | None) -> Stag
             outside = np.array([fold.parts.get(c.pseudonym) is Part.EXTERNAL for c in cases], bool)
             told_here = Shown(
                 data=data,
+                patients=np.array([case.pseudonym for case in cases]),
                 sites=np.array([case.site for case in cases]),
                 shown=tested | outside if fold.index == 0 else tested,
                 outside=outside,
@@ -169,7 +171,9 @@ def harmonised_tests(run: Run, cohort: OpenCohort, fitted: Stage | None) -> Stag
             for name, mine in told_of(run.study, own, told_here).items():
                 told[name] = told[name].joined(mine) if name in told else mine
         write_harmonies(folder / ARRAYS, found)
-        return Made(evidence=_measured(run, told))
+        tellings = {name: telling_of(mine, seed=run.study.seed) for name, mine in told.items()}
+        write_tellings(folder / ARTEFACTS, tellings, phantom=run.study.phantom)
+        return Made(evidence=told_again(tellings, run.study))
 
     made_from = {fitted.name: fitted.digest, "cohort": cohort.stage.digest}
     return run.stage("harmonise-tested", [fitted.digest, cohort.stage.digest], body, made_from=made_from)
@@ -197,12 +201,3 @@ def _with_external(
             harmony = with_new_site(study, features, harmony, kept[rows], site)
         found[name] = harmony
     return found
-
-
-def _measured(run: Run, told: Mapping[str, Told]) -> list[Evidence]:
-    """Return how well sites are told from features, before and after."""
-    return [
-        item
-        for modality, found in told.items()
-        for item in site_told_around(found, modality=modality, phantom=run.study.phantom, seed=run.study.seed)
-    ]

@@ -30,6 +30,7 @@ class Shown:
     """A fold's cases (n): who is `shown`, who of them is of an `outside` site, `covariates` (n, q)."""
 
     data: CaseData
+    patients: NDArray[np.str_]
     sites: NDArray[np.str_]
     shown: NDArray[np.bool_]
     outside: NDArray[np.bool_]
@@ -64,7 +65,7 @@ def _told(study: Study, harmony: Harmony, tested: Shown, rows: NDArray[np.int64]
             known = others if len(others) >= FEWEST_SHIFT else here
             own = with_new_site(study, features[known], harmony, kept[known], site)
             after[mine] = own.moved(features[mine], site, kept[mine])
-    return Told(site=sites, before=features, after=after, half=half)
+    return Told(patient=tested.patients[rows], site=sites, before=features, after=after, half=half)
 
 
 def halves_of(n: int) -> NDArray[np.int64]:

@@ -15,6 +15,7 @@ from huizhen.core.study import Study, Variant
 from huizhen.core.study_robustness import TABLE_DISTURBANCES
 from huizhen.pipeline.opened import COHORT_WORDS
 from huizhen.pipeline.robustness_file import DisturbedRisks, read_risks
+from huizhen.pipeline.site_telling_file import read_tellings, told_again
 from huizhen.validate.assessments.conformal import conformal
 from huizhen.validate.assessments.interface import Evaluation
 from huizhen.validate.assessments.robustness import disturbed, tried_of, undisturbed
@@ -26,11 +27,12 @@ CMAN = Variant.CMAN.value
 
 
 def robustness_again(files: Path, study: Study, predictions: Mapping[Part, Predictions]) -> list[Evidence]:
-    """Return the evidence of [robustness] and [conformal] that the tables in `files` give.
+    """Return the evidence of [robustness], [conformal] and [harmonisation] that the tables in `files` give.
 
     Shortcuts are not among it: features and blanked images leave no table.
     """
-    return [*_disturbed(files, study, predictions), *_sets(files, study, predictions)]
+    told = told_again(read_tellings(files), study)
+    return [*_disturbed(files, study, predictions), *_sets(files, study, predictions), *told]
 
 
 def _disturbed(files: Path, study: Study, predictions: Mapping[Part, Predictions]) -> Iterator[Evidence]:

@@ -17,6 +17,7 @@ from huizhen.pipeline.consents_again import MOST_TRIES, held_again
 from huizhen.pipeline.explain_stage import explain_stage
 from huizhen.pipeline.finish import RunResult, conduct
 from huizhen.pipeline.fit_stage import FittedModel, fit_stages
+from huizhen.pipeline.harmonise_stage import harmonised_tests
 from huizhen.pipeline.learned_from import ALL, How, Learned, learned_by
 from huizhen.pipeline.lock_stage import Locked, lock_stage
 from huizhen.pipeline.model_bundle import MODEL
@@ -67,9 +68,10 @@ def _stages(run: Run, study_file: Path) -> tuple[list[Stage], Path | None]:
     assessed = assess_stage(run, opened)
     explained = explain_stage(run, opened, fits, locked)
     sets = conformal_stage(run, opened, locked)
+    told = harmonised_tests(run, cohort, next((fitted.harmony for fitted in fits), None))
     tried = [*robustness_stages(run, opened, fits, locked), shortcut_stage(run, opened, fits, locked)]
     _enter_damage(run)
-    found = [protocol, cohort.stage, locked.stage, opened.stage, assessed, explained, sets, *tried]
+    found = [protocol, cohort.stage, locked.stage, opened.stage, assessed, explained, sets, told, *tried]
     return [stage for stage in found if stage is not None], locked.stage.folder / MODEL
 
 

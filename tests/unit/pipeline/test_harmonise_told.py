@@ -21,6 +21,7 @@ FAR = ["far" if k % 2 else site for k, site in enumerate(SITES)]
 def shown_here() -> Shown:
     return Shown(
         data=data(),
+        patients=np.array([f"p{k}" for k in range(N)]),
         sites=np.array(FAR),
         shown=~TRAIN,
         outside=np.array([site == "far" for site in FAR]),

@@ -14,6 +14,7 @@ from hospitals import ANY_DISTANCE, IMAGES, Federation, bright, draws, image_sou
 
 from huizhen.core.evidence import Evidence, Verdict
 from huizhen.core.progress import Silent
+from huizhen.core.study_file import load_study
 from huizhen.core.words import Language
 from huizhen.dossier.verification import verify_dossier
 from huizhen.errors import DataError
@@ -28,7 +29,9 @@ from huizhen.pipeline.federated_harmony import (
 )
 from huizhen.pipeline.finish import RunResult
 from huizhen.pipeline.predict import predict
+from huizhen.pipeline.recompute import recompute
 from huizhen.pipeline.run import run_study
+from huizhen.pipeline.site_telling_file import read_tellings, told_again
 
 SITES = {"east": (56, 1.0), "north": (52, 0.55), "far": (30, 0.8)}
 HARMONISATION = '[harmonisation]\nkeep = ["outcome"]\ncomponents = 2\n'
@@ -77,6 +80,19 @@ def test_the_run_tells_how_many_components_and_how_sites_are_told_by_them(done: 
     page = (done.dossier / "index.html").read_text(encoding="utf-8")
     assert "partial least squares" in page
     assert "boosted trees" in page
+
+
+def test_how_sites_are_told_is_made_again_from_the_dossier_s_own_table(done: RunResult) -> None:
+    found = recompute(done.dossier)
+    assert found.differing == ()
+    assert not any(key.startswith("harmonisation/") for key in found.left)
+    again = told_again(
+        read_tellings(done.dossier / "files"), load_study(done.run_folder.parent / "study.toml")
+    )
+    signed = evidence_of(done.run_folder / "ledger")
+    measured = [e for e in again if e.estimate is not None]
+    assert {e.key for e in measured} >= {"harmonisation/US/far/after/trees"}
+    assert all(signed[e.key].estimate == pytest.approx(e.estimate, abs=1e-12) for e in measured)
 
 
 def test_the_bundle_holds_components_and_no_site(done: RunResult) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from huizhen.core.evidence import Verdict
+from huizhen.core.evidence import Evidence, Verdict
 from huizhen.errors import NotEstimableError
-from huizhen.validate.assessments.harmonisation import BOTH, TELLERS, Told, site_told_around
+from huizhen.validate.assessments.harmonisation import BOTH, TELLERS, Told, site_told_around, telling_of
 from huizhen.validate.shortcuts import told_by_neighbours, told_by_trees, told_from_features
 
 RNG = np.random.default_rng(3)
@@ -18,11 +20,21 @@ def told(sites: tuple[str, ...] = ("a", "b"), n: int = 80) -> Told:
     site = np.repeat(sites, n)
     after = RNG.normal(size=(len(site), 8))
     apart = np.searchsorted(np.unique(site), site)[:, None] * 3.0
-    return Told(site=site, before=after + apart, after=after, half=np.full(len(site), BOTH))
+    return Told(
+        patient=np.arange(len(site)).astype(str),
+        site=site,
+        before=after + apart,
+        after=after,
+        half=np.full(len(site), BOTH),
+    )
+
+
+def around(mine: Told, **settings: object) -> list[Evidence]:
+    return site_told_around(telling_of(mine, seed=1), **settings)  # type: ignore[arg-type]  # one dict
 
 
 def test_two_sites_are_told_before_and_not_after() -> None:
-    found = {e.key: e for e in site_told_around(told(), modality="US", phantom=False, seed=1)}
+    found = {e.key: e for e in around(told(), modality="US", phantom=False, seed=1)}
     assert set(found) == {
         f"harmonisation/US/a/{when}/{how}" for when in ("before", "after") for how in TELLERS
     }
@@ -36,14 +48,14 @@ def test_two_sites_are_told_before_and_not_after() -> None:
 
 
 def test_three_sites_are_told_each_from_the_others() -> None:
-    found = site_told_around(told(("a", "b", "c")), modality="US", phantom=False, seed=1)
+    found = around(told(("a", "b", "c")), modality="US", phantom=False, seed=1)
     assert len(found) == 18
 
 
 def test_one_site_and_few_patients_are_not_assessed() -> None:
-    [alone] = site_told_around(told(("a",)), modality="US", phantom=False, seed=1)
+    [alone] = around(told(("a",)), modality="US", phantom=False, seed=1)
     assert alone.verdict is Verdict.NOT_ASSESSED
-    few = site_told_around(told(n=6), modality="US", phantom=False, seed=1)
+    few = around(told(n=6), modality="US", phantom=False, seed=1)
     assert {e.verdict for e in few} == {Verdict.NOT_ASSESSED}
 
 
@@ -74,18 +86,18 @@ def halved(error: float) -> Told:
     off = np.array([0.0, error, -error])[half + 1]
     features = RNG.normal(size=(400, 6))
     after = features + off[:, None] * np.array([1.0, 0, 0, 0, 0, 0])
-    return Told(site=site, before=features, after=after, half=half)
+    return Told(patient=np.arange(400).astype(str), site=site, before=features, after=after, half=half)
 
 
 def test_what_one_half_s_shift_errs_by_is_not_hidden_by_the_other_s() -> None:
     """Shown together, the halves err in opposite directions, and no line finds either."""
     mine = halved(1.2)
-    found = {e.key: e for e in site_told_around(mine, modality="US", phantom=False, seed=1)}
+    found = {e.key: e for e in around(mine, modality="US", phantom=False, seed=1)}
     linear = found["harmonisation/US/a/after/linear"]
     assert (linear.estimate or 0) > 0.7
     assert (linear.n, linear.detail["showings"]) == (400, 2)
-    together = Told(site=mine.site, before=mine.before, after=mine.after, half=np.full(400, BOTH))
-    hidden = {e.key: e for e in site_told_around(together, modality="US", phantom=False, seed=1)}
+    together = replace(mine, half=np.full(400, BOTH))
+    hidden = {e.key: e for e in around(together, modality="US", phantom=False, seed=1)}
     assert (hidden["harmonisation/US/a/after/linear"].estimate or 0) < 0.6
 
 
