@@ -6,16 +6,34 @@ The words are those of a study file's problems (`huizhen.core.study_wording`), f
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from huizhen.core.study_wording import WORDS, Problem, nearest
-from huizhen.core.toml_file import place_of
 from huizhen.errors import HuizhenError
 
-__all__ = ["problem_in"]
+__all__ = ["Form", "listed", "problem_in", "problems_in"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What a text that doesn't fit a pattern isn't, and what to do."""
+
+    reason: str
+    remedy: str
+
+
+LENGTHS: Mapping[str, tuple[str, str]] = {
+    "string_too_short": ("is empty, or too short", "fill it in"),
+    "string_too_long": ("is longer than {max_length} characters", "write less"),
+    "too_long": ("has more than {max_length} parts", "write fewer"),
+}
+"""Pydantic's types of errors of length."""
 
 
 def problem_in(error: ValidationError, model: type[BaseModel], *, remedy: str) -> Problem:
@@ -29,8 +47,46 @@ def problem_in(error: ValidationError, model: type[BaseModel], *, remedy: str) -
     ...     print(problem_in(error, Box, remedy="correct it"))
     widht: is an unknown key (did you mean width?)
     """
-    first = error.errors(include_url=False)[0]
-    field, kind, context = place_of(error) or "", first["type"], first.get("ctx", {})
+    return problems_in(error, model, remedy=remedy)[0]
+
+
+def problems_in(
+    error: ValidationError,
+    model: type[BaseModel],
+    *,
+    remedy: str,
+    forms: Mapping[str, Form] = MappingProxyType({}),
+) -> list[Problem]:
+    """Return all problems of what should have been a `model`; `forms` says in words what patterns mean.
+
+    >>> from typing import Annotated
+    >>> from pydantic import Field
+    >>> class Box(BaseModel, extra="forbid"):
+    ...     width: int
+    ...     colour: Annotated[str, Field(pattern="^[a-z]+$")]
+    >>> try:
+    ...     Box.model_validate({"widht": 2, "colour": "3"})
+    ... except ValidationError as error:
+    ...     for one in problems_in(error, Box, remedy="correct it", forms={"^[a-z]+$": Form(
+    ...         reason="is no colour", remedy="write red")}):
+    ...         print(one)
+    width: is missing (add it)
+    colour: is no colour (write red)
+    widht: is an unknown key (did you mean width?)
+    """
+    found = [_problem(one, model, remedy, forms) for one in error.errors(include_url=False)]
+    return list({(one.field, one.reason == "is missing"): one for one in reversed(found)}.values())[::-1]
+
+
+def listed(problems: Sequence[Problem]) -> str:
+    """Return several problems as the message of one error, each on its line."""
+    lines = "".join(f"\n  {problem}" for problem in problems)
+    return f"{len(problems)} problems:{lines}\n"
+
+
+def _problem(first: ErrorDetails, model: type[BaseModel], remedy: str, forms: Mapping[str, Form]) -> Problem:
+    """Return one of pydantic's problems in plain words."""
+    field, kind, context = _place(first["loc"]), first["type"], first.get("ctx", {})
     cause = context.get("error")
     if isinstance(cause, HuizhenError):
         return Problem(field=field or cause.field or "", reason=cause.message, remedy=cause.remedy)
@@ -44,12 +100,24 @@ def problem_in(error: ValidationError, model: type[BaseModel], *, remedy: str) -
         return Problem(field=field, reason=f"can't be {str(first['input'])[:64]!r}", remedy=said)
     if kind == "value_error":
         return Problem(field=field, reason=str(cause), remedy=remedy)
+    if kind == "string_pattern_mismatch" and context["pattern"] in forms:
+        form = forms[context["pattern"]]
+        return Problem(field=field, reason=form.reason, remedy=form.remedy)
+    if kind in LENGTHS:
+        reason, said = (text.format(**context) for text in LENGTHS[kind])
+        return Problem(field=field, reason=reason, remedy=said)
     if kind == "string_pattern_mismatch":
         return Problem(field=field, reason=f"is not of the form {context['pattern']}", remedy=remedy)
     if kind in WORDS:
         reason, said = (text.format(**context) for text in WORDS[kind])
         return Problem(field=field, reason=reason, remedy=said)
     return Problem(field=field, reason=str(first["msg"]), remedy=remedy)
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    """Return where a problem stands, as "bounds.k", without what pydantic calls the kinds of a union."""
+    kinds = ("constrained-", "function-")
+    return ".".join(str(one) for one in loc if "[" not in str(one) and not str(one).startswith(kinds))
 
 
 def _choose(given: str, known: list[str], otherwise: str) -> str:

@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
 from huizhen.data.catalogue.criteria import Query, parse_query
+from huizhen.data.catalogue.doubts import doubts_of
 from huizhen.errors import HuizhenError, InvalidInputError, StageError
 from huizhen.federate.catalogue.asking import asked_of, opened
 from huizhen.federate.catalogue.envelopes import Answer
@@ -32,7 +33,7 @@ NUMBERS = ("age", "year", "diagnosis_age", "diagnosis_year")
 def form(visit: Visiting) -> Response:
     """Show the form."""
     visit.need(Right.SEARCH)
-    return page(visit, "search", given={}, answers=None, totals=None, question=None, wrong=None)
+    return page(visit, "search", given={}, answers=None, totals=None, question=None, doubts=[], wrong=None)
 
 
 @router.post("/search")
@@ -54,7 +55,15 @@ def _wrong(visit: Visit, given: Mapping[str, list[str]], error: HuizhenError) ->
     """Show the form again, with what is wrong."""
     status = 503 if isinstance(error, StageError) else 400
     return page(
-        visit, "search", status=status, given=given, answers=None, totals=None, question=None, wrong=error
+        visit,
+        "search",
+        status=status,
+        given=given,
+        answers=None,
+        totals=None,
+        question=None,
+        doubts=[],
+        wrong=error,
     )
 
 
@@ -67,7 +76,9 @@ def _told(
     asked = query.plain()
     visit.office.desk.note(SEARCH, {"by": person.id, "question": asked, "answered": told})
     totals = {measure: total_of(answers, measure) for measure in MEASURES}
-    return page(visit, "search", given=given, answers=answers, totals=totals, question=asked, wrong=None)
+    doubts = doubts_of(query)
+    shown: dict[str, Any] = {"answers": answers, "totals": totals, "question": asked, "doubts": doubts}
+    return page(visit, "search", given=given, wrong=None, **shown)
 
 
 def query_of(given: Mapping[str, list[str]]) -> Query:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -12,18 +13,19 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    ValidationError,
     model_validator,
 )
 
 from huizhen.core.study_base import Name
-from huizhen.core.toml_file import place_of, read_toml
+from huizhen.core.toml_file import read_toml
+from huizhen.core.toml_problem import Form, listed, problems_in
 from huizhen.errors import InvalidInputError
 from huizhen.federate.messages import Hex32
 
 __all__ = ["Login", "Portal", "Roles", "Settings", "Site", "load_settings", "local"]
 
 _STRICT = ConfigDict(extra="forbid", frozen=True)
-_LISTEN = r"^[0-9A-Za-z.:\[\]-]{1,64}:\d{1,5}$"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 """Signatures of ID tokens that are taken; never HMAC, never none."""
@@ -44,9 +46,23 @@ def _bare(text: str) -> str:
 
 _HTTPS = r"https://[A-Za-z0-9.-]{1,253}(:\d{1,5})?"
 _HERE = r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?"
+_ADDRESS, _PERSON = rf"^({_HTTPS}|{_HERE})(/[A-Za-z0-9._~/-]*)?$", r"^[0-9a-f]{16}$"
+_LISTEN, _VARIABLE, _KEY = r"^[0-9A-Za-z.:\[\]-]{1,64}:\d{1,5}$", r"^[A-Z][A-Z0-9_]{0,63}$", r"^[0-9a-f]{64}$"
+FORMS: Mapping[str, Form] = {
+    _ADDRESS: Form(
+        reason="is no https address", remedy="write it as https://catalogue.example.org, without a query"
+    ),
+    _PERSON: Form(reason="names no person", remedy="copy the 16 digits from the ledger"),
+    _LISTEN: Form(reason="is no address to listen at", remedy="write it as 127.0.0.1:8443"),
+    _VARIABLE: Form(
+        reason="is no name of an environment variable", remedy="name the variable, and put the secret into it"
+    ),
+    _KEY: Form(reason="is no public key", remedy="copy its 64 hexadecimal digits whole"),
+}
+"""What a text should have been that doesn't fit a pattern."""
 Address = Annotated[
     str,
-    StringConstraints(max_length=300, pattern=rf"^({_HTTPS}|{_HERE})(/[A-Za-z0-9._~/-]*)?$"),
+    StringConstraints(max_length=300, pattern=_ADDRESS),
     AfterValidator(_bare),
 ]
 """https, or this machine's own."""
@@ -60,9 +76,7 @@ class Portal(BaseModel):
     title: Annotated[str, StringConstraints(min_length=1, max_length=100)]
     address: Address
     """As browsers reach it. https, but on this machine alone."""
-    listen: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z.:\[\]-]{1,64}:\d{1,5}$")] = (
-        "127.0.0.1:8443"
-    )
+    listen: Annotated[str, StringConstraints(pattern=_LISTEN)] = "127.0.0.1:8443"
     state: str = "portal"
     """Folder for the key, the ledger; relative to this file."""
     records: str = "records"
@@ -82,7 +96,7 @@ class Login(BaseModel):
     model_config = _STRICT
     issuer: Address
     client_id: Claim
-    secret_variable: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")] | None = None
+    secret_variable: Annotated[str, StringConstraints(pattern=_VARIABLE)] | None = None
     """Name of the environment variable that holds the client's secret; None for a public client."""
     scopes: tuple[Claim, ...] = ("openid", "profile", "email")
     role_claim: Claim = "eduperson_entitlement"
@@ -97,7 +111,7 @@ class Roles(BaseModel):
     viewer: tuple[Claim, ...] = ()
     researcher: tuple[Claim, ...] = ()
     auditor: tuple[Claim, ...] = ()
-    revoked: tuple[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{16}$")], ...] = ()
+    revoked: tuple[Annotated[str, StringConstraints(pattern=_PERSON)], ...] = ()
     """Persons, as the ledger names them, who may nothing any more, whatever their login says."""
 
 
@@ -141,15 +155,21 @@ class Settings(BaseModel):
 
 
 def load_settings(path: Path) -> Settings:
-    """Return the settings in a TOML file. Raises `InvalidInputError` that names the first wrong field."""
+    """Return the settings in a TOML file. Raises `InvalidInputError` that names every wrong field."""
     return read_toml(
-        path,
-        Settings,
-        wrong=lambda error: InvalidInputError(
-            f"{error.errors()[0]['msg']} ({error.error_count()} problems in all)",
-            remedy="correct it: docs/how-to/run-a-catalogue-portal.md names every field",
-            field=place_of(error),
-            file=path.name,
-        ),
-        unreadable=InvalidInputError,
+        path, Settings, wrong=lambda error: _described(error, path), unreadable=InvalidInputError
     )
+
+
+def _described(error: ValidationError, path: Path) -> InvalidInputError:
+    """Return the error of settings by all their problems."""
+    remedy = "correct it: docs/how-to/run-a-catalogue-portal.md names every field"
+    problems = problems_in(error, Settings, remedy=remedy, forms=FORMS)
+    if len(problems) > 1:
+        return InvalidInputError(
+            listed(problems),
+            remedy="correct them: docs/how-to/run-a-catalogue-portal.md names every field",
+            file=path.name,
+        )
+    (one,) = problems
+    return InvalidInputError(one.reason, remedy=one.remedy, field=one.field or None, file=path.name)

@@ -104,6 +104,21 @@ def test_what_is_missing_is_an_error_with_a_remedy(
     assert "What to do" in done.stderr
 
 
+def test_a_value_that_no_list_has_is_told_with_what_may_be_meant(
+    site: SiteFolder, tmp_path: Path, invoke: Invoke, as_json: Callable[[Result], dict[str, Any]]
+) -> None:
+    invoke("catalogue", "publish", site.path, "--out", tmp_path / "r.jsonld")
+    ask = ("catalogue", "search", "--site", site.path, "--with")
+    shown = invoke(*ask, "modality=XX")
+    assert "XX is no modality" in shown.stdout + shown.stderr
+    shown = invoke(*ask, "modality=MRI")
+    assert "did you mean MR?" in shown.stdout + shown.stderr
+    assert as_json(invoke("--json", *ask, "modality=XX"))["doubts"] == [
+        {"key": "modality", "value": "XX", "meant": None}
+    ]
+    assert "is no modality" not in invoke(*ask, "modality=MR").stdout
+
+
 def test_a_template_is_written_once(tmp_path: Path, invoke: Invoke) -> None:
     SiteFolder.create(tmp_path / "s", name="s", data=tmp_path)
     assert invoke("catalogue", "new", tmp_path / "s").exit_code == 0

@@ -101,7 +101,7 @@ def test_each_mandatory_field_is_asked_for(name: str, tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         load_catalogue(path)
     assert (caught.value.field, caught.value.file) == (f"record.{name}", "catalogue.toml")
-    assert "fill it in" in caught.value.remedy
+    assert caught.value.remedy == "add it"
 
 
 def _toml(value: Any) -> str:
@@ -224,3 +224,27 @@ def test_the_template_is_never_written_over_and_asks_for_what_is_missing(tmp_pat
     path.write_text("[index")
     with pytest.raises(DataError, match="TOML"):
         load_catalogue(path)
+
+
+def test_all_that_is_wrong_is_named_at_once_without_a_pattern(tmp_path: Path) -> None:
+    path = write_template(tmp_path)
+    path.write_text(
+        path.read_text()
+        .replace('title = ""', 'titel = ""', 1)
+        .replace("dataset_type = [", 'dataset_type = ["x", ', 1)
+        .replace('version = "', 'version = "one ', 1)
+    )
+    with pytest.raises(DataError) as caught:
+        load_catalogue(path)
+    said = str(caught.value)
+    for line in (
+        "record.identifier: is no address of a page (write it whole, as https://example.org/data)",
+        "record.titel: is an unknown key (did you mean title?)",
+        "record.title: is missing (add it)",
+        "record.version: is no version (write numbers with points between, as 1.0.0)",
+        "record.contact.email: is no e-mail address (write it as data@example.org)",
+        "record.keywords: needs at least 1 (add one)",
+    ):
+        assert f"\n  {line}\n" in said
+    assert said.count("record.dataset_type.0") == 1
+    assert not any(sign in said for sign in ("String should", "^", "pattern", "pydantic"))

@@ -32,14 +32,20 @@ def command(
     """Count over sites' catalogues."""
     screen = screen_of(context)
     from huizhen.cli.catalogue_question import carrier_of, question_from
+    from huizhen.data.catalogue.doubts import doubts_of
     from huizhen.federate.catalogue.asking import ask_sites
     from huizhen.federate.catalogue.totals import total_of
 
     query = question_from(question, criterion or [], within)
+    doubts = doubts_of(query)
+    for one in doubts:
+        words = "catalogue.unknown_meant" if one.meant else "catalogue.unknown"
+        screen.say(words, kind=one.key, value=one.value, meant=one.meant)
     carrier, keys, key = carrier_of(site or [], portal, peers)
     answers = ask_sites(query, keys, carrier, key=key, asker=key.key_id)
     totals = {measure: total_of(answers, measure) for measure in MEASURES}
-    screen.answer(_plain(answers, totals) | {"question": query.plain()})
+    doubted = [{"key": one.key, "value": one.value, "meant": one.meant or None} for one in doubts]
+    screen.answer(_plain(answers, totals) | {"question": query.plain(), "doubts": doubted})
     _print(screen, answers, totals, untold=getattr(carrier, "untold", {}))
     if not any(answers.values()):
         raise typer.Exit(MessageError.exit_code)
@@ -80,8 +86,8 @@ def _print(
     screen.say("catalogue.total", **sums, sites=names)
     subjects = totals["subjects"]
     if subjects.low is not None:
-        said = "catalogue.bounds" if subjects.few else "catalogue.bounds_all"
-        screen.say(said, low=subjects.low, high=subjects.high)
+        words = "catalogue.bounds" if subjects.few else "catalogue.bounds_all"
+        screen.say(words, low=subjects.low, high=subjects.high)
     if subjects.few:
         screen.say("catalogue.few", sites=", ".join(subjects.few))
 

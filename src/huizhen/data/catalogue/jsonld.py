@@ -111,7 +111,7 @@ def read_record(data: bytes, *, key: PublicKey | None = None) -> Record:
     try:
         stated = _Stated.model_validate_json(canonical_json(given))
     except ValidationError as error:
-        raise described(error, None) from error
+        raise described(error, _Stated, None) from error
     if canonical_json(_document(stated)) != signed:
         raise _no_record("its DCAT terms and its plain values differ")
     return Record(

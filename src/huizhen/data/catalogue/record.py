@@ -6,9 +6,10 @@ there is mandatory here, but the health data access body, which may wait while n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -21,6 +22,7 @@ from pydantic import (
 )
 
 from huizhen.core.toml_file import read_toml
+from huizhen.core.toml_problem import Form, listed, problems_in
 from huizhen.data.catalogue.disclosure import Disclosure
 from huizhen.data.consent.record import said_of
 from huizhen.errors import DataError, HuizhenError
@@ -49,16 +51,32 @@ _HIDDEN = (
 )
 """What a terminal or a page obeys or hides; Prose may hold tabs and ends of lines, a Line may not."""
 
-Line = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=rf"^[^\x09\x0a{_HIDDEN}]*$")]
-Prose = Annotated[str, StringConstraints(min_length=1, max_length=5000, pattern=rf"^[^{_HIDDEN}]*$")]
-Web = Annotated[str, StringConstraints(pattern=r"^https?://[^\s\"'<>\\]{1,400}$")]
-Mail = Annotated[
-    str,
-    StringConstraints(pattern=r"^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+$"),
-]
-Term = Annotated[str, StringConstraints(pattern=r"^[A-Z]{2,6}[0-9]{4,10}$")]
+_LINE, _PROSE = rf"^[^\x09\x0a{_HIDDEN}]*$", rf"^[^{_HIDDEN}]*$"
+_WEB = r"^https?://[^\s\"'<>\\]{1,400}$"
+_MAIL = r"^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+$"
+_TERM, _LOCAL = r"^[A-Z]{2,6}[0-9]{4,10}$", r"^[A-Za-z][A-Za-z0-9_-]{0,63}$"
+_VERSION = r"^\d{1,4}(\.\d{1,4}){0,3}([-+][A-Za-z0-9.-]{1,32})?$"
+FORMS: Mapping[str, Form] = {
+    _LINE: Form(reason="holds ends of lines, or signs that nobody sees", remedy="write it anew, on one line"),
+    _PROSE: Form(reason="holds signs that nobody sees", remedy="write it anew, without them"),
+    _WEB: Form(reason="is no address of a page", remedy="write it whole, as https://example.org/data"),
+    _MAIL: Form(reason="is no e-mail address", remedy="write it as data@example.org"),
+    _TERM: Form(reason="is no term of EUCAIM's ontology", remedy="write its code, as CLIN1000060"),
+    _LOCAL: Form(
+        reason="is no name of a term",
+        remedy="write the last part of the term's address: letters, digits, - and _",
+    ),
+    _VERSION: Form(reason="is no version", remedy="write numbers with points between, as 1.0.0"),
+}
+"""What a text should have been that doesn't fit a pattern."""
+
+Line = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=_LINE)]
+Prose = Annotated[str, StringConstraints(min_length=1, max_length=5000, pattern=_PROSE)]
+Web = Annotated[str, StringConstraints(pattern=_WEB)]
+Mail = Annotated[str, StringConstraints(pattern=_MAIL)]
+Term = Annotated[str, StringConstraints(pattern=_TERM)]
 """A term of EUCAIM's hyper-ontology, as CLIN1000060."""
-Local = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
+Local = Annotated[str, StringConstraints(pattern=_LOCAL)]
 """The last part of a controlled term's address."""
 Many = Annotated[tuple[Line, ...], Field(min_length=1, max_length=50)]
 
@@ -95,7 +113,7 @@ class Description(BaseModel):
     title_zh: Line | None = None
     description: Prose
     description_zh: Prose | None = None
-    version: Annotated[str, StringConstraints(pattern=r"^\d{1,4}(\.\d{1,4}){0,3}([-+][A-Za-z0-9.-]{1,32})?$")]
+    version: Annotated[str, StringConstraints(pattern=_VERSION)]
     interoperability_level: Term
     """EUCAIM's tier, a term below SPEC1000008."""
     contact: Contact
@@ -182,20 +200,21 @@ class Catalogue(BaseModel):
 
 
 def load_catalogue(path: Path) -> Catalogue:
-    """Return a site's `catalogue.toml`. Raises `DataError` that names the first wrong field and a remedy."""
-    return read_toml(path, Catalogue, wrong=lambda error: described(error, path.name), unreadable=DataError)
-
-
-def described(error: ValidationError, file: str | None) -> DataError:
-    """Return the error of a record or file by its first problem; how many there are stands in the message."""
-    first: Any = error.errors()[0]
-    place = ".".join(map(str, first["loc"])) or None
-    if first["type"] == "missing":
-        remedy = "fill it in: EUCAIM DCAT-AP 2.0 has it as mandatory"
-    elif first["type"] == "extra_forbidden":
-        remedy = "take it out: docs/explanation/catalogue.md names every field"
-    else:
-        remedy = "correct it: docs/explanation/catalogue.md says what stands there"
-    return DataError(
-        f"{first['msg']} ({error.error_count()} problems in all)", remedy=remedy, field=place, file=file
+    """Return a site's `catalogue.toml`. Raises `DataError` that names every wrong field."""
+    return read_toml(
+        path, Catalogue, wrong=lambda error: described(error, Catalogue, path.name), unreadable=DataError
     )
+
+
+def described(error: ValidationError, model: type[BaseModel], file: str | None) -> DataError:
+    """Return the error of a record or file by all its problems."""
+    remedy = "correct it: docs/explanation/catalogue.md says what stands there"
+    problems = problems_in(error, model, remedy=remedy, forms=FORMS)
+    if len(problems) > 1:
+        return DataError(
+            listed(problems),
+            remedy="correct them: docs/explanation/catalogue.md says what stands in each field",
+            file=file,
+        )
+    (one,) = problems
+    return DataError(one.reason, remedy=one.remedy, field=one.field or None, file=file)
