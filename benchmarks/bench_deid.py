@@ -1,11 +1,14 @@
 """De-identification: files a second, this package against dicom-anonymizer alone, on the same files.
 
-    PYTHONPATH=src python benchmarks/bench_deid.py --files 300 --repeats 5
+    PYTHONPATH=src OMP_NUM_THREADS=1 python benchmarks/bench_deid.py
 
 CT slices with headers as a scanner writes them (57 public and 41 private elements, sequences among them)
 are made in a scratch folder. In every repeat each contender reads all of them and writes de-identified
-copies to an empty folder, in alternating order; medians are printed, of wall and of processor time. The peer
-runs in one process, as it comes, with its actions of the standard's edition 2024b, and removes private
+copies to an empty folder, in alternating order. Printed are the median over the repeats of milliseconds a
+file, by the wall's clock and by the processor's, with the 95 % interval of the bootstrap over repeats, and
+the median ratio to the peer within a repeat with its own: whatever else the machine does falls on all
+contenders of a repeat. No repeat is begun that would end after `--seconds`; the load before and after is
+printed. The peer runs in one process, as it comes, with its actions of the edition 2024b, and removes private
 elements. It writes no code of the method, shifts no date, and names files as they were. Where it isn't
 installed (`pip install dicom-anonymizer==2.1.0`), only our own are timed. `--folder` times the files of a
 folder instead; `--only prepare` runs the command alone, for its peak of memory.
@@ -15,12 +18,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import shutil
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +39,7 @@ from huizhen.data.deidentify.policy import DeidPolicy, PixelPolicy
 from huizhen.data.deidentify.prepare import prepare
 from huizhen.data.readers.dicom_headers import quiet
 
+PEER = "dicom-anonymizer"
 RELEASED = PixelPolicy(
     release=("US", "SC", "CR", "XA", "OT", "RG", "XC", "ES", "RF"), release_annotated=True, heads="release"
 )
@@ -122,7 +128,7 @@ def contenders(folder: Path, paths: list[Path]) -> dict[str, Callable[[Path], in
                 continue
         return done
 
-    return {"dicom-anonymizer": theirs, **found}
+    return {PEER: theirs, **found}
 
 
 def processor_s() -> float:
@@ -131,13 +137,54 @@ def processor_s() -> float:
     return sum(one.ru_utime + one.ru_stime for one in used)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """What one contender took in one repeat: files written, and milliseconds a file by both clocks."""
+
+    written: int
+    wall_ms: float
+    processor_ms: float
+
+
+def timed(run: Callable[[Path], int], out: Path) -> Taken:
+    """Run a contender into an empty folder and return what it took."""
+    out.mkdir()
+    start, spent = time.perf_counter(), processor_s()
+    written = run(out)
+    wall, processor = time.perf_counter() - start, processor_s() - spent
+    shutil.rmtree(out)
+    per = 1000 / max(1, written)
+    return Taken(written=written, wall_ms=wall * per, processor_ms=processor * per)
+
+
+def summary(name: str, taken: list[dict[str, Taken]]) -> dict[str, object]:
+    """Return a contender's medians over repeats, and those of its ratio to the peer in the same repeat."""
+    found: dict[str, object] = {"written": taken[-1][name].written}
+    for clock in ("wall_ms", "processor_ms"):
+        mine = [float(getattr(one[name], clock)) for one in taken]
+        found[clock] = median_of(mine)
+        if PEER in taken[0] and name != PEER:
+            pairs = zip(mine, taken, strict=True)
+            found[f"{clock}_to_peer"] = median_of([own / getattr(one[PEER], clock) for own, one in pairs])
+    middle = statistics.median(one[name].wall_ms for one in taken)
+    return found | {"files_per_second": round(1000 / middle, 1)}
+
+
+def median_of(values: list[float]) -> list[float]:
+    """Return the median, and the 95 % interval of the bootstrap over repeats."""
+    draws = np.random.default_rng(0).choice(values, size=(2000, len(values)))
+    low, high = np.percentile(np.median(draws, axis=1), (2.5, 97.5))
+    return [round(one, 3) for one in (statistics.median(values), float(low), float(high))]
+
+
 def main() -> None:
     """Run the benchmark and print its result as JSON."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--files", type=int, default=300)
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--files", type=int, default=400)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=140)
     parser.add_argument("--side", type=int, default=512)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--only", default="")
@@ -147,38 +194,27 @@ def main() -> None:
         if given.folder is None:
             make(folder, given.files, given.side)
         paths = sorted(path for path in folder.rglob("*") if path.is_file())
-        times: dict[str, list[float]] = {}
-        processor: dict[str, list[float]] = {}
-        written: dict[str, int] = {}
+        taken: list[dict[str, Taken]] = []
+        begun, load = time.perf_counter(), os.getloadavg()[0]
         for repeat in range(given.repeats):
             order = [one for one in contenders(folder, paths).items() if given.only in one[0]]
-            for name, run in order if repeat % 2 == 0 else reversed(order):
-                out = Path(scratch) / "out"
-                out.mkdir()
-                start, spent = time.perf_counter(), processor_s()
-                written[name] = run(out)
-                times.setdefault(name, []).append(time.perf_counter() - start)
-                processor.setdefault(name, []).append(processor_s() - spent)
-                shutil.rmtree(out)
+            spent = time.perf_counter() - begun
+            if taken and spent * (len(taken) + 1) / len(taken) > given.seconds:
+                break
+            ways = order if repeat % 2 == 0 else order[::-1]
+            taken.append({name: timed(run, Path(scratch) / "out") for name, run in ways})
     size = sum(path.stat().st_size for path in paths) if given.folder else 0
     print(
         json.dumps(
             {
                 "files": len(paths),
                 "megabytes": round(size / 1e6, 1) if size else None,
-                "repeats": given.repeats,
+                "repeats": len(taken),
+                "processors": os.cpu_count(),
+                "load": [round(load, 1), round(os.getloadavg()[0], 1)],
+                "seconds": round(time.perf_counter() - begun),
                 "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-                "contenders": {
-                    name: {
-                        "files_per_second": round(written[name] / statistics.median(taken), 1),
-                        "processor_ms_per_file": round(
-                            1000 * statistics.median(processor[name]) / max(1, written[name]), 2
-                        ),
-                        "written": written[name],
-                        "seconds": [round(one, 2) for one in taken],
-                    }
-                    for name, taken in times.items()
-                },
+                "contenders": {name: summary(name, taken) for name in taken[0]},
             },
             indent=1,
         )

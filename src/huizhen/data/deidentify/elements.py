@@ -9,7 +9,16 @@ from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
-__all__ = ["TEXTS", "has_its_kind", "is_known", "raw_texts_of", "strictest_vr", "texts_of", "vr_of"]
+__all__ = [
+    "TEXTS",
+    "has_its_kind",
+    "is_known",
+    "raw_texts_of",
+    "reads_as_text",
+    "strictest_vr",
+    "texts_of",
+    "vr_of",
+]
 
 TEXTS = frozenset({"LO", "SH", "ST", "LT", "UT", "UC"})
 """Value representations in which anybody may write anything."""
@@ -85,16 +94,16 @@ def has_its_kind(dataset: Dataset, tag: int, vr: str) -> bool:
         return "SQ" in allowed and dataset[tag].VR == "SQ"
     if vr in _SIZES:
         value = getattr(dataset.get_item(tag), "value", None)
-        return not isinstance(value, bytes) or (len(value) % _SIZES[vr] == 0 and not _reads_as_text(value))
+        return not isinstance(value, bytes) or (len(value) % _SIZES[vr] == 0 and not reads_as_text(value))
     if vr in TEXTS:
         return not (set(allowed) & (_SIZES.keys() | _BYTES))
     return vr in allowed or vr not in _BYTES
 
 
-def _reads_as_text(value: bytes) -> bool:
+def reads_as_text(value: bytes) -> bool:
     """Tell whether bytes are all letters, digits and what stands between them in names; few numbers are.
 
-    >>> _reads_as_text(b"Weber^An"), _reads_as_text(b"q=J?}?U?"), _reads_as_text(b"AB")
+    >>> reads_as_text(b"Weber^An"), reads_as_text(b"q=J?}?U?"), reads_as_text(b"AB")
     (True, False, False)
     """
     return _NAME_LIKE.fullmatch(value) is not None

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
 from huizhen.data.deidentify.context import Context
-from huizhen.data.deidentify.elements import TEXTS, raw_texts_of, texts_of
+from huizhen.data.deidentify.elements import TEXTS, raw_texts_of, reads_as_text, texts_of
 from huizhen.data.deidentify.legal import STRUCTURAL
 
 __all__ = ["cap_age", "is_class", "names_somebody"]
@@ -45,8 +45,9 @@ def is_class(tag: int) -> bool:
 def names_somebody(dataset: Dataset, tag: BaseTag, vr: str, context: Context) -> bool:
     """Tell whether a value of `vr` holds a name, id, day of birth or telephone number of the file's people.
 
-    Dates and times aren't searched: a newborn's first scan is on the day of birth. In UIDs of instances only
-    what the patient has in every file counts, so that references still fit.
+    Bytes that are text all over do, whatever it says. Dates and times aren't searched: a newborn's first scan
+    is on the day of birth. In UIDs of instances only what the patient has in every file counts, so that
+    references still fit.
     """
     who = context.identifiers
     if vr in ("DA", "DT", "TM", "SQ"):
@@ -59,8 +60,9 @@ def names_somebody(dataset: Dataset, tag: BaseTag, vr: str, context: Context) ->
         return any(map(who.found_in_number, raw_texts_of(dataset, tag)))
     if vr in _LARGE:
         return any(map(who.found_in_number, texts_of(dataset, tag)))
-    if vr in _BYTES:
-        return who.found_in_bytes(_bytes_of(dataset, tag))
+    if not _BYTES.isdisjoint(vr.split(" or ")):
+        value = _bytes_of(dataset, tag)
+        return reads_as_text(value.strip(b"\0 ")) or who.found_in_bytes(value)
     if vr not in TEXTS and vr not in ("AE", "CS", "PN", "UR"):
         return False
     built = STRUCTURAL.get(tag, frozenset())

@@ -67,8 +67,9 @@ def found_in(data: bytes) -> int:
 def plant(dataset: Dataset, markers: Markers, *, depth: int = 2) -> None:
     """Put a marker into every attribute of Table E.1-1 that can carry text, and wherever else text may hide.
 
-    That is private elements, creators' names, unknown elements, overlays, SR content, graphic annotations,
-    and sequences of the table; and all of it again, `depth` deep, in sequences that the table doesn't list.
+    That is private elements, creators' names, unknown elements, overlays, SR content, graphic and
+    waveform annotations, samples, palettes and profiles that are text, and sequences of the table; and all of
+    it again, `depth` deep, in sequences that the table doesn't list.
     """
     implicit = bool(dataset.original_encoding[0]) if dataset.original_encoding[0] is not None else False
     for key in rows():
@@ -81,6 +82,7 @@ def plant(dataset: Dataset, markers: Markers, *, depth: int = 2) -> None:
     _put(dataset, Tag(0x5000, 0x3000), "OW", markers.text(), implicit=implicit)
     _plant_private(dataset, markers, implicit=implicit)
     _plant_content(dataset, markers)
+    _plant_waveform(dataset, markers, implicit=implicit)
     if depth:
         for tag in _NESTED:
             item = Dataset()
@@ -140,6 +142,21 @@ def _plant_content(dataset: Dataset, markers: Markers) -> None:
     dataset.SegmentDescription = f"lesion of {markers.text()}"
     dataset.RetrieveURL = f"https://pacs.example/{markers.text()}"
     dataset.SecondaryReviewerName = markers.text()
+
+
+def _plant_waveform(dataset: Dataset, markers: Markers, *, implicit: bool) -> None:
+    """Put markers into a waveform's labels, annotations and samples, and into tables and profiles."""
+    group, channel, note = Dataset(), Dataset(), Dataset()
+    group.MultiplexGroupLabel, channel.ChannelLabel = markers.text(), f"II {markers.text()}"
+    channel.ChannelDerivationDescription = markers.text()
+    group.ChannelDefinitionSequence = Sequence([channel])
+    group.WaveformBitsAllocated = 16
+    for tag in (0x5400100A, 0x54001010):
+        _put(group, Tag(tag), "OW", markers.text(), implicit=implicit)
+    note.UnformattedTextValue = f"seen by {markers.text()}"
+    dataset.WaveformSequence, dataset.WaveformAnnotationSequence = Sequence([group]), Sequence([note])
+    for tag, vr in ((0x00281201, "OW"), (0x00281221, "OW"), (0x00282000, "OB")):
+        _put(dataset, Tag(tag), vr, markers.text(), implicit=implicit)
 
 
 def _content(kind: str, markers: Markers) -> Dataset:

@@ -47,6 +47,8 @@ from huizhen.data.deidentify.profile import Action, basic_action, decide
 __all__ = ["clean_dataset"]
 
 _ITEMS = 0xFFFE
+_LABELS = frozenset({0x003A0020, 0x003A0203, 0x003A020C})
+"""Of waveforms: labels of groups and channels, and how a channel was derived."""
 _CHARSET, _ZONE = 0x00080005, 0x00080201
 _URLS = frozenset({0x0008010E, 0x00080120})
 """URLs that name a coding scheme or are a code: the others lead to a hospital's own server."""
@@ -108,7 +110,7 @@ def _remove(dataset: Dataset, tag: BaseTag, context: Context, where: str, rule: 
 
 def _empty(dataset: Dataset, tag: BaseTag, vr: str, context: Context, where: str) -> None:
     """Take out a value that names somebody; the attribute stays, since its object may have to have it."""
-    empty(dataset, tag, vr)
+    empty(dataset, tag, vr.rpartition(" ")[2])  # of "OB or OW" either holds nothing
     context.note(where, Action.ZERO, Rule.IDENTIFIER)
 
 
@@ -236,7 +238,7 @@ def _clean_text(
 ) -> None:
     """Clean free text: long, and in cleaned sequences, by its words; other text if it names somebody."""
     texts = texts_of(dataset, tag)
-    if inside or vr in ("ST", "LT", "UT", "UC"):
+    if inside or vr in ("ST", "LT", "UT", "UC") or tag in _LABELS:
         if any(text.strip() for text in texts) and not clean_value(dataset, tag, vr, context):
             put(dataset, tag, vr, ABSENT)
         context.note(where, Action.CLEAN, Rule.TEXT)
