@@ -9,6 +9,7 @@ from huizhen.dossier.blocks import Cell, Facts, Inline, Mark, Row, Table
 from huizhen.dossier.citations import Cited, Scalar, cite, pointer, shown_under
 from huizhen.dossier.estimates import estimate_of, reason_of
 from huizhen.dossier.labels import column_name, label_of
+from huizhen.dossier.reasons import reason_text
 from huizhen.dossier.record import Measured
 from huizhen.dossier.wording import Text, join, say
 from huizhen.ledger.records import Entry
@@ -45,10 +46,16 @@ def cite_leaf(
 ) -> Cited:
     """Return the citation of a scalar, or of a list of scalars joined (its first dozen)."""
     named = label or Text.both(" ".join(str(step) for step in steps))
+    one = _limit if steps[:2] == ("card", "limits") else shown_under(*steps)
     if not isinstance(value, list):
-        return cite(entry, named, pointer(*steps), show=shown_under(*steps), phantom=phantom)
+        return cite(entry, named, pointer(*steps), show=one, phantom=phantom)
     paths = [pointer(*steps, k) for k in range(min(len(value), 12))]
-    return cite(entry, named, *paths, show=_listing(len(value), shown_under(*steps)), phantom=phantom)
+    return cite(entry, named, *paths, show=_listing(len(value), one), phantom=phantom)
+
+
+def _limit(limit: Scalar) -> Text:
+    """Return a limit that a model's card tells, in both languages where our words know it."""
+    return reason_text(str(limit))
 
 
 def _listing(total: int, one: Callable[[Scalar], Text]) -> Any:

@@ -225,12 +225,17 @@ def stacked_cell(measured: Measured | None) -> Cell:
     return (number, *_counted(measured, "clipped", "flag.clipped")) if number else estimate_cell(measured)
 
 
+def _method(name: Scalar) -> Text:
+    return reason_text(str(name))
+
+
 def methods_of(found: Sequence[Measured]) -> tuple[Phrase, ...]:
     """Return a line that names how the intervals were computed, by measure; nothing without intervals."""
     by = {(m.family, m.evidence.interval.method): m for m in reversed(found) if m.evidence.interval}
     parts: list[Inline] = []
     for (family, _), m in sorted(by.items(), key=lambda item: item[1].entry.index):
-        named = cite(m.entry, metric_short(family), "/interval/method", phantom=m.evidence.phantom)
+        short, phantom = metric_short(family), m.evidence.phantom
+        named = cite(m.entry, short, "/interval/method", show=_method, phantom=phantom)
         parts += [join(metric_short(family), Text.both(" ")), named, Text("; ", "；")]
     line = tuple(parts[:-1])
     return (phrase("note.intervals", methods=Phrase(line, line)),) if line else ()

@@ -1,6 +1,7 @@
 """Why something was not assessed, in both languages: rooms write English, `reasons.toml` has the Chinese.
 
-A reason with values in it ("fewer than 10 patients") is recognised by its template.
+A reason with values in it ("fewer than 10 patients") is recognised by its template. So are the names of how
+intervals were computed, and the limits that a model's card tells.
 """
 
 from __future__ import annotations

@@ -43,7 +43,6 @@ __all__ = [
     "private_optimiser",
     "private_step",
     "sample_generator",
-    "wrap_rows",
 ]
 
 
@@ -140,23 +139,6 @@ def private_optimiser(
         loss_reduction="mean",
         generator=generator,
     )
-
-
-def wrap_rows(module: nn.Module) -> Any:
-    """Return `module` under Opacus' GradSampleModule, for inputs (B, ...) of which a row is a patient.
-
-    For a head over one feature vector a patient. For bags of images use `private_step`: there a row is an
-    image. Raises `PrivacyError` when a layer normalises over the batch or Opacus can't handle it.
-    """
-    from opacus import GradSampleModule
-
-    check_network(module)
-    try:
-        return GradSampleModule(module, loss_reduction="mean")
-    except NotImplementedError as error:
-        raise PrivacyError(
-            "has a layer without per-row gradients", remedy="use private_step, which takes any layer"
-        ) from error
 
 
 def private_step(

@@ -55,13 +55,6 @@ class PhantomFolder:
                 "can't be read", remedy="generate the phantom again", file=str(path)
             ) from error
 
-    def best_scores(self, modalities: frozenset[str] | None = None) -> dict[str, float]:
-        """Return patient -> exact log-odds seeing `modalities` (all if None), for those who have one."""
-        rows = self.latent()
-        return {
-            row["patient"]: best_score(row, modalities) for row in rows if row[score_column(modalities)] != ""
-        }
-
     def best_auc(self) -> dict[str, Any]:
         """Return truth/best_auc.json: group -> subset -> {"auc", "standard_error"} under "groups"."""
         result: dict[str, Any] = _read_json(self.root / "truth" / "best_auc.json")

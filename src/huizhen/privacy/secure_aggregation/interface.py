@@ -107,14 +107,6 @@ class Terms:
         """
         return sites - sites // 3
 
-    @property
-    def tolerated_colluders(self) -> tuple[int, int]:
-        """How many sites may collude with a lead that follows the protocol, and with one that lies.
-
-        Reference: Bonawitz et al. 2017, theorems 6.3 (threshold - 1) and 6.5 (2 threshold - sites - 1).
-        """
-        return self.threshold - 1, 2 * self.threshold - len(self.sites) - 1
-
     def place(self, name: str) -> int:
         """Return where a site's shares stand on the polynomial: 1 for the first name."""
         return self.names.index(name) + 1
