@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from huizhen.core.evidence import Interval
 from huizhen.errors import InvalidInputError, NotEstimableError
-from huizhen.validate.estimates import Estimate
+from huizhen.validate.estimates import Estimate, unanimous_floor
 from huizhen.validate.resampling import percentile_interval, resampled_counts
 
 __all__ = ["Scale", "krippendorff_alpha"]
@@ -57,7 +57,23 @@ def krippendorff_alpha(
     )
     found = percentile_interval(drawn, of="cases")
     interval = Interval(low=min(found.low, value), high=max(found.high, value), method=found.method)
+    if value >= 1 and interval.low >= 1:
+        interval = _all_agree(counts, scale)
     return Estimate(value=value, interval=interval)
+
+
+def _all_agree(counts: Floats, scale: Scale) -> Interval:
+    """Return the bound where no case's ratings differ, which every resample repeats: no interval is a point.
+
+    Of n of n cases at least 0.025^(1/n) agree (Clopper & Pearson); the others may be as far apart as labels
+    get, at the chance of the labels that were given.
+    """
+    share = counts.sum(axis=0)
+    apart, n = _distances(share, scale), share.sum()
+    expected = float(share @ apart @ share) / (n * (n - 1))
+    differ = 1 - unanimous_floor(len(counts))
+    low = max(-1.0, 1 - differ * float(apart.max()) / expected)
+    return Interval(low=low, high=1.0, method="exact bound where all cases agree alike")
 
 
 def _alpha(counts: Floats, times: Floats, scale: Scale) -> float:

@@ -55,3 +55,12 @@ def test_sums_that_no_readings_have_are_refused(sums):
     wrong = aggregate(layout, {"n": 2, "sums": sums, "products": np.zeros((3, 3))})
     with pytest.raises(MessageError, match="contradict"):
         Kappa().check(Query(name="kappa"), wrong)
+
+
+def test_sites_that_agree_in_everything_have_an_interval_that_is_no_point() -> None:
+    reads = np.repeat(np.arange(30) % 2, 2).reshape(30, 2)
+    over_sites = run(Kappa(), [Read.of(reads[:14]), Read.of(reads[14:])]).result
+    pooled = fleiss_kappa(reads, labels=2, seed=1)
+    assert over_sites.kappa == pytest.approx(1)
+    assert over_sites.interval.low == pytest.approx(pooled.interval.low)
+    assert 0.7 < over_sites.interval.low < 0.8

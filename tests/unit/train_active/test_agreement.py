@@ -70,6 +70,26 @@ def test_perfect_agreement_is_one_and_chance_is_about_zero() -> None:
     assert chance.interval.low < 0 < chance.interval.high
 
 
+@pytest.mark.parametrize("n", [4, 30, 400])
+def test_perfect_agreement_has_an_interval_that_is_no_point(n: int) -> None:
+    """20 cases can't show that readers always agree: the bootstrap repeats them and says 1.00-1.00."""
+    first = np.arange(n) % 2
+    both = np.column_stack([first, first, first])
+    floor = 0.025 ** (1 / n)
+    for found in (cohen_kappa(first, first, labels=2), fleiss_kappa(both, labels=2, seed=1)):
+        assert found.kappa == pytest.approx(1)
+        assert found.interval.low == pytest.approx((floor - 0.5) / 0.5)
+        assert found.interval.high == 1
+        assert "exact bound" in found.interval.method
+
+
+def test_readers_who_always_differ_have_one_too() -> None:
+    first = np.arange(40) % 2
+    found = fleiss_kappa(np.column_stack([first, 1 - first]), labels=2, seed=1)
+    assert found.kappa == pytest.approx(-1)
+    assert (found.interval.low, found.interval.high > -0.9) == (-1, True)
+
+
 @pytest.mark.parametrize("labels", [np.zeros(5, dtype=np.int64), np.zeros(1, dtype=np.int64)])
 def test_kappa_without_variation_does_not_exist(labels: NDArray[np.int64]) -> None:
     with pytest.raises(NotEstimableError):

@@ -21,9 +21,12 @@ from huizhen.core.evidence import Interval
 from huizhen.errors import InvalidInputError, MessageError, NotEstimableError
 from huizhen.federate.statistics.aggregate import Aggregate, Layout, count, real
 from huizhen.federate.statistics.interface import Ask, Done, Query
-from huizhen.train.active.agreement import Agreement, Z
+from huizhen.train.active.agreement import Agreement, Z, alike_interval
 
 __all__ = ["Kappa", "Read"]
+
+POINT_OF_SUMS = 1e-7
+"""An interval whose half is no wider is a point, but for what squares' sums are rounded by."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +117,8 @@ class Kappa:
         interval = Interval(
             low=max(-1.0, kappa - half), high=min(1.0, kappa + half), method="delta method over cases"
         )
+        if half <= POINT_OF_SUMS:
+            interval = alike_interval(float(observed), float(expected), n)
         found = Agreement(
             kappa=float(kappa), interval=interval, observed=float(observed), expected=float(expected), n=n
         )

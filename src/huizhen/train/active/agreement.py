@@ -14,10 +14,12 @@ from huizhen.core.streams import stream
 from huizhen.errors import InvalidInputError, NotEstimableError
 from huizhen.train.active.queue_records import Answer
 
-__all__ = ["Agreement", "cohen_kappa", "fleiss_kappa", "ratings"]
+__all__ = ["Agreement", "alike_interval", "cohen_kappa", "fleiss_kappa", "ratings"]
 
 Z = 1.959963984540054
 RESAMPLES = 2000
+POINT = 1e-9
+"""An interval that is no wider has no variance behind it."""
 Ints = NDArray[np.int64]
 
 
@@ -50,6 +52,23 @@ def ratings(
     return found, cases, readers
 
 
+def alike_interval(observed: float, expected: float, n: int, *, level: float = 0.95) -> Interval:
+    """Return an interval of kappa where all `n` cases agree alike, so that no variance can be estimated.
+
+    If n of n cases agree as `observed` says, at least ((1 - level) / 2)^(1/n) of all cases do (Clopper &
+    Pearson's limit for n of n); the rest may agree fully, or not at all. Chance's share is held as it is.
+
+    >>> found = alike_interval(1.0, 0.5, 20)
+    >>> round(found.low, 3), found.high
+    (0.663, 1.0)
+    """
+    floor = ((1 - level) / 2) ** (1 / n)
+    low, high = ((floor * observed + rest - expected) / (1 - expected) for rest in (0.0, 1.0 - floor))
+    return Interval(
+        low=max(-1.0, low), high=min(1.0, high), method="exact bound where all cases agree alike", level=level
+    )
+
+
 def cohen_kappa(first: Ints, second: Ints, *, labels: int) -> Agreement:
     """Return Cohen's kappa of two readers' labels (n,), each in 0 to `labels` - 1.
 
@@ -76,6 +95,8 @@ def cohen_kappa(first: Ints, second: Ints, *, labels: int) -> Agreement:
     interval = Interval(
         low=max(-1.0, kappa - half), high=min(1.0, kappa + half), method="Fleiss-Cohen-Everitt"
     )
+    if half <= POINT:
+        interval = alike_interval(observed, expected, len(first))
     return Agreement(kappa=kappa, interval=interval, observed=observed, expected=expected, n=len(first))
 
 
@@ -104,6 +125,8 @@ def fleiss_kappa(read: Ints, *, labels: int, seed: int) -> Agreement:
     drawn = [_fleiss(counts[rng.integers(len(counts), size=len(counts))])[0] for _ in range(RESAMPLES)]
     low, high = (float(x) for x in np.nanquantile(drawn, [0.025, 0.975]))
     interval = Interval(low=min(low, kappa), high=max(high, kappa), method="percentile bootstrap over cases")
+    if high - low <= POINT:
+        interval = alike_interval(observed, expected, len(counts))
     return Agreement(kappa=kappa, interval=interval, observed=observed, expected=expected, n=len(counts))
 
 

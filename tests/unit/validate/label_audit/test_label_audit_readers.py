@@ -79,3 +79,13 @@ def test_unread_cases_keep_the_models_belief_and_shapes_are_checked() -> None:
     assert belief[1].tolist() == [0.2, 0.8]
     with pytest.raises(InvalidInputError):
         reader_audit(np.zeros(3, np.int64), np.zeros((2, 2), np.int64), labels=2, seed=1, draw=stream(1, "b"))
+
+
+def test_perfect_agreement_has_an_interval_that_is_no_point() -> None:
+    first = np.arange(30) % 2
+    for scale in ("nominal", "ordinal", "interval"):
+        found = krippendorff_alpha(
+            np.column_stack([first, first]), labels=2, scale=scale, draw=np.random.default_rng(1)
+        )
+        assert (found.value, found.interval.high) == (1, 1)
+        assert 0.7 < found.interval.low < 0.8
