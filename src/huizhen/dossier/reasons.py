@@ -39,7 +39,8 @@ def reason_text(reason: str) -> Text:
     for pattern, chinese in _patterns():
         found = pattern.fullmatch(bare)
         if found:
-            return Text(reason, chinese.format(*found.groups()))
+            values = [reason_templates().get(value, value) for value in found.groups()]
+            return Text(reason, chinese.format(*values))
     return Text.both(reason)
 
 

@@ -14,11 +14,15 @@ from huizhen.dossier.reasons import reason_templates, reason_text
         ("fewer than 10 patients of the site or of the others", "该中心或其余中心的患者少于 10 名"),
         ("the rules permit it", "规则允许"),
         ("bootstrap over patients, from 0, 1996 resamples", "对患者自助抽样，自 0 起，1996 次重抽样"),
+        (
+            "patients have several rows, and the calibration curve has no interval over patients here",
+            "患者有多行，此处 校准曲线 没有以患者为单位的区间",
+        ),
         ("DeLong, logit", "DeLong, logit"),
         ("Trained on simulated phantoms: no figure is clinical.", "在模拟数据上训练：任何数字都不是临床结果"),
         ("something that nobody foresaw", "something that nobody foresaw"),
     ],
-    ids=["whole", "with-a-value", "of-the-words", "method", "name", "limit", "unknown"],
+    ids=["whole", "with-a-value", "of-the-words", "method", "value", "name", "limit", "unknown"],
 )
 def test_a_reason_is_told_in_chinese(reason: str, chinese: str) -> None:
     found = reason_text(reason)
