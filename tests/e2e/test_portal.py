@@ -164,7 +164,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
         north=SigningKey.load(site / "key.pem").public.hex,
         south=SigningKey.generate().public.hex,
     )
-    (home / "portal.toml").write_text(settings.replace("wait_s = 30", "wait_s = 6"))
+    (home / "portal.toml").write_text(settings.replace("wait_s = 30", "wait_s = 20"))
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "huizhen.cli", "catalogue"]
     with ExitStack() as stack:
