@@ -32,7 +32,7 @@ def table(tmp_path: Path) -> Path:
 def test_an_audit_and_its_answers(invoke: Any, table: Path) -> None:
     result = invoke("data", "audit-labels", table)
     assert result.exit_code == 0, result.output
-    assert "200 labels" in result.output
+    assert "Labels: 200" in result.output
     assert "S0" not in result.output
     folder = table.with_suffix(".labels")
     sheet = (folder / PRIVATE / "review.csv").read_text().splitlines()[1:]

@@ -51,7 +51,7 @@ def study(tmp_path: Path) -> Path:
 def test_a_check_in_both_languages(invoke: Any, study: Path) -> None:
     result = invoke("data", "check", study)
     assert result.exit_code == 0, result.output
-    assert "9 odd values in tables" in result.output
+    assert "Odd values in tables: 9" in result.output
     assert "MRN" not in result.output
     folder = study.with_suffix(".check")
     assert "MRN3" in (folder / PRIVATE / "values.csv").read_text()
