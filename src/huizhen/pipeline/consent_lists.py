@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from huizhen.core.digests import Digest
 from huizhen.core.files import write_json
-from huizhen.data.consent.barred import NOBODY, Barred, read_barred
+from huizhen.data.consent.barred import BARRED, NOBODY, Barred, read_barred
+from huizhen.federate.site.folder import SiteFolder
 from huizhen.ledger.signing import SigningKey
 from huizhen.pipeline.listing import standing
 from huizhen.pipeline.stage import Run
 
-__all__ = ["barred_of", "consents_begun", "people_secret"]
+__all__ = ["barred_at", "barred_of", "consents_begun", "people_secret"]
 
 BEGUN = "consents-begun.json"
 
@@ -24,6 +26,18 @@ def people_secret(key: SigningKey) -> bytes:
 def barred_of(run: Run) -> Barred:
     """Return who withdrew, by the list of whoever runs this. Raises `DataError` when it can't be read."""
     return NOBODY if run.kept is None else read_barred(run.kept, people_secret(run.key))
+
+
+def barred_at(site: SiteFolder | None, home: Path | None) -> Barred:
+    """Return who withdrew, by a site's own list, or by that in `home` where a study is looked at as a whole.
+
+    Raises `DataError` when it can't be read.
+    """
+    if site is not None:
+        return read_barred(site.path, people_secret(site.key))
+    if home is None or not (home / BARRED).exists():
+        return NOBODY
+    return read_barred(home, people_secret(SigningKey.load(home / "signing_key.pem")))
 
 
 def consents_begun(run: Run) -> dict[str, Digest]:

@@ -37,6 +37,8 @@ class How(StrEnum):
     TRAINED = "trained"
     TUNED = "tuned"
     TESTED = "tested"
+    POOLED = "pooled"
+    """Whom readers are asked about was chosen among these, labelled or not."""
     ASKED = "asked"
     """Readers were asked for a label."""
     DROPPED = "dropped"

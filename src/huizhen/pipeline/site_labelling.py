@@ -66,6 +66,8 @@ class SiteLabelling:
     most: Callable[[], int | None] = lambda: None
     note: Callable[[NDArray[np.int64]], None] = lambda _: None
     """Is told, before it happens, which rows readers are asked about."""
+    pool: Callable[[NDArray[np.int64]], None] = lambda _: None
+    """Is told, before it happens, among which rows it is chosen whom readers are asked about."""
     out: frozenset[str] = frozenset()
     """Who permits the use no more: none of `train` and `tune`, and what they were labelled counts no more."""
     _orders: dict[tuple[int, str], Order] = field(default_factory=dict)
@@ -156,6 +158,7 @@ class SiteLabelling:
 
     def _first(self) -> Order:
         """Return the cases of a cold start: as many as the site lacks to its first labels."""
+        self.pool(self.train)
         missing = min(max(0, self.active.initial - len(self.labels(0))), self._left(0))
         features = pool_features(
             self.fresh(), self.data, self.train, self.model.planned.modalities, seed=self._seed(0)
@@ -167,6 +170,7 @@ class SiteLabelling:
     def _order(self, query: int, weights: str) -> Order:
         """Return the order of a query round, made once from what was labelled before it."""
         if (query, weights) not in self._orders:
+            self.pool(self.train)
             known = self.labels(query)
             names = [self.cases[row].pseudonym for row in self.train]
             labelled = np.array([name in known for name in names], bool)

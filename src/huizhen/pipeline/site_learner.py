@@ -201,6 +201,7 @@ class SiteLearner:
             most=lambda: self._site.policy().maximum_labels,
             out=self._out,
             note=lambda rows: self._note(How.ASKED, first.name, rows),
+            pool=lambda rows: self._note(How.POOLED, first.name, rows),
         )
 
     def label(self, asked: Labelling) -> None:

@@ -41,7 +41,7 @@ UNLEARNED: Final = "consent_unlearned"
 DOMAIN: Final = "unlearning"
 APART: Final = 1e-3
 """How far an epsilon that is reckoned again may lie from the one stated, as a share."""
-LEARNED: Final = frozenset({How.TRAINED, How.TUNED, How.ASKED})
+LEARNED: Final = frozenset({How.TRAINED, How.TUNED, How.POOLED, How.ASKED})
 
 
 class Against(StrEnum):

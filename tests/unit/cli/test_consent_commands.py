@@ -123,7 +123,7 @@ def test_from_a_withdrawal_to_the_model_made_anew(finished: Path, capsys: pytest
     path.write_text("\n".join([head, *body]) + "\n", encoding="utf-8")
     command = ["site", "consents", "withdrawn", path, "--name", "north"]
     _, found, _ = call(capsys, *command)
-    assert found["withdrawn"] == 3
+    assert (found["withdrawn"], found["unfound"]) == (3, 0)
     affected = found["affected"]
     assert isinstance(affected, list)
     assert {one["study"] for one in affected} == {"asked"}
@@ -165,7 +165,11 @@ def test_whose_register_it_is_must_be_said_where_it_isnt_clear(
     code, found, _ = call(capsys, "site", "consents", "withdrawn", finished / "data" / "north-consents.csv")
     assert code == 10
     assert "2 sites" in found["error"]["message"]  # type: ignore[index]  # JSON
-    register = finished / "data" / "north-consents.csv"
-    for words in (("withdrawn", register), ("check", register, "--study", finished / "data" / "study.toml")):
+    path = register(finished / "data", "north", {2: {"patient": "North_2", "withdrawn": "2026-02-01"}})
+    command = ["site", "consents", "withdrawn", path, "--name", "north"]
+    _, found, _ = call(capsys, *command)
+    assert (found["withdrawn"], found["unfound"], found["affected"]) == (1, 1, []), "an id spelt otherwise"
+    assert "1 of them are in no index" in said(capsys, *command)
+    for words in (("withdrawn", path), ("check", path, "--study", finished / "data" / "study.toml")):
         code, found, _ = call(capsys, "site", "consents", *words, "--name", "nroth")
         assert (code, found["error"]["remedy"]) == (10, "did you mean north?")  # type: ignore[index]  # JSON

@@ -177,3 +177,16 @@ def test_terms_that_are_none_are_refused(text: str) -> None:
 def test_a_consent_doesn_t_end_before_it_was_given(key: str) -> None:
     with pytest.raises(InvalidInputError):
         said("HMB", **{key: date(2024, 1, 1)})
+
+
+def test_a_denial_of_everything_after_a_permit_is_a_withdrawal_in_other_words() -> None:
+    first = Consent(patient="p", version=1, given=date(2026, 1, 1), said=said_of(["GRU"]))
+    no = Consent(patient="p", version=2, given=date(2026, 3, 1), said=(), deny=True)
+    day = date(2026, 5, 1)
+    assert withdrawal_of([first, no], day) == (date(2026, 3, 1), Withdrawal.NO_NEW_USE)
+    asked = replace(no, withdrawal=Withdrawal.RETRAIN)
+    assert withdrawal_of([first, asked], day) == (date(2026, 3, 1), Withdrawal.RETRAIN)
+    assert withdrawal_of([no], day) is None, "nothing was permitted before"
+    assert withdrawal_of([first, replace(no, partners=frozenset({"x"}))], day) is None, "one receiver alone"
+    again = replace(first, version=3, given=date(2026, 4, 1))
+    assert withdrawal_of([first, no, again], day) is None

@@ -14,6 +14,7 @@ from huizhen.errors import DataError, FederationError
 from huizhen.federate.outbox import read_outbox
 from huizhen.federate.site.learner import Labelling
 from huizhen.models.bundle import load_bundle
+from huizhen.pipeline.learned_from import How, read_learned
 from huizhen.pipeline.site_questions import enter_labels, open_questions, study_queue, write_questions
 
 READERS = (
@@ -113,6 +114,16 @@ def test_training_never_sees_a_label_that_was_not_asked(simulated):
         assert np.isnan(data.outcome[hidden]).all()
         assert np.isfinite(data.outcome[labelling.tune]).all()
         assert len(labelling.training(3, labelling.train)[1]) > 10
+
+
+def test_the_index_has_all_among_whom_it_was_chosen_not_only_who_was_asked_about(simulated):
+    site = simulated.folders["east"]
+    by = {how: set() for how in How}
+    for one in read_learned(site.path):
+        by[one.how] |= one.people
+    with simulated.learner("east") as learner:
+        assert len(by[How.POOLED]) == len(learner._labelling.train)
+    assert by[How.ASKED] < by[How.POOLED]
 
 
 def test_a_query_round_is_asked_once_and_only_if_it_is_planned(simulated):

@@ -40,6 +40,7 @@ def command(
     from huizhen.data.consent.screening import today
     from huizhen.pipeline.consent_cascade import affected_by, withdrawn_in
     from huizhen.pipeline.consent_lists import people_secret
+    from huizhen.pipeline.learned_from import read_learned
     from huizhen.pipeline.unlearning import unlearnings
 
     kept, key, place = _place(site, name, study or [])
@@ -60,6 +61,10 @@ def command(
             f"{model}  {row['used']}{rounds}{spent}"
         )
     screen.say("consents.withdrawn", count=len(who), models=len({(o.digest, o.model) for o in found}))
+    used = {key for one in read_learned(kept) for key in one.people}
+    record["unfound"] = sum(one.key not in used for one in who)
+    if record["unfound"]:
+        screen.say("consents.unfound", count=record["unfound"])
     for one in answers:
         _tell(screen, one)
     if csv is not None:

@@ -67,6 +67,7 @@ def command(
         return
     given: Any
     if source.suffix == ".toml":
+        from huizhen.pipeline.finish import default_home
         from huizhen.pipeline.labels.study_risks import study_risks
 
         given = study_risks(
@@ -76,6 +77,7 @@ def command(
             cache=private / CACHE,
             progress=screen.progress(),
             seed=seed,
+            home=paths.home() or default_home(),
         )
     else:
         from huizhen.pipeline.labels.table import AuditColumns, read_audit_table

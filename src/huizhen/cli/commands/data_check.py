@@ -40,6 +40,7 @@ def command(
     from huizhen.pipeline.checks.evidence import check_evidence
     from huizhen.pipeline.checks.private import write_private
     from huizhen.pipeline.checks.report import write_report
+    from huizhen.pipeline.finish import default_home
     from huizhen.pipeline.labels.audit import SMALLEST
 
     home = SiteFolder.open(site) if site is not None else None
@@ -51,6 +52,7 @@ def command(
         data_root=paths.data_root(data),
         cache=private / CACHE,
         progress=screen.progress(),
+        home=paths.home() or default_home(),
     )
     write_private(found, private, language=screen.language, pictures=pictures)
     smallest = load_policy(home.path).smallest_count if home is not None else SMALLEST

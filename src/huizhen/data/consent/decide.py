@@ -99,17 +99,32 @@ def decide(consents: Sequence[Consent], use: Use) -> Answer:
 def withdrawal_of(consents: Sequence[Consent], day: date) -> tuple[date, Withdrawal] | None:
     """Return when one patient withdrew, and what is to be done then, if the newest word by `day` is that.
 
-    Of several choices on one day the one that asks for most counts.
+    A version that denies everything, after one that permitted, is a withdrawal in other words, of the day it
+    was given. Of several choices on one day the one that asks for most counts.
     """
     given = [one for one in consents if one.given <= day]
     near, ahead = [one for one in consents if one.given <= day + AHEAD], day + AHEAD
     newest = max((one.version for one in given), default=0)
-    if not given or not _withdrawn(near, [one for one in given if one.version == newest], ahead):
-        return None
+    force = [one for one in given if one.version == newest]
+    if not given or not _withdrawn(near, force, ahead):
+        return _revoked(given, force)
     order = list(Withdrawal)
     made = [(one.withdrawn, order.index(one.withdrawal)) for one in near if one.withdrawn is not None]
     last, choice = max(found for found in made if found[0] <= ahead)
     return last, order[choice]
+
+
+def _revoked(given: Sequence[Consent], force: Sequence[Consent]) -> tuple[date, Withdrawal] | None:
+    """Return day and choice of a denial of everything that came after a permit; None where there is none."""
+    denied = [
+        one for one in force if one.deny and not (one.said or one.modalities or one.partners or one.until)
+    ]
+    permitted = any(not one.deny for one in given if one.version < force[0].version) if force else False
+    if not denied or not permitted:
+        return None
+    order = list(Withdrawal)
+    choice = max(order.index(one.withdrawal) for one in denied)
+    return min(one.given for one in denied), order[choice]
 
 
 def _withdrawn(given: Iterable[Consent], force: Sequence[Consent], day: date) -> bool:

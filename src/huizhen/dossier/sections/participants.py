@@ -22,7 +22,7 @@ CONSENT = (
 """Whether a consent permits the study's use, or why not."""
 WITHDRAWN = (
     *("no_new_use", "next_version", "approximate", "retrain"),
-    *("trained", "tuned", "tested", "asked"),
+    *("trained", "tuned", "tested", "pooled", "asked"),
 )
 """What those who withdrew chose, and how they had been used."""
 CHECKS = ("leakage", "data_damage", "split")

@@ -25,6 +25,7 @@ from huizhen.data.readers.tables import read_table
 from huizhen.errors import StudyError
 from huizhen.pipeline.checks.images import OddImages, measured
 from huizhen.pipeline.checks.missing import Missing, missing_by_outcome, missing_of
+from huizhen.pipeline.consent_lists import barred_at
 from huizhen.pipeline.labels.study_risks import training_cases
 
 if TYPE_CHECKING:
@@ -84,15 +85,27 @@ def check_data(
     cache: Path,
     progress: Progress,
     day: date | None = None,
+    home: Path | None = None,
 ) -> Checked:
     """Return what is found in the data of a study, or with `site` in that site's part of it.
 
+    Who withdrew is left out, by the site's list or that in `home`.
+
     Raises `StudyError` for a study of a table, or of a federation without `site`; and what intake raises.
     """
-    study, roots = _part(load_study(study_file), study_file, site, data_root)
+    whole = load_study(study_file)
+    study, roots = _part(whole, study_file, site, data_root)
     held = Cache(cache)
     secret = secrets.token_bytes(32)
-    taken = intake(study, roots=roots, pseudonym_secret=secret, cache=held, progress=progress)
+    taken = intake(
+        study,
+        roots=roots,
+        pseudonym_secret=secret,
+        cache=held,
+        progress=progress,
+        barred=barred_at(site, home),
+        asked=whole,
+    )
     cases = taken.cohort.cases
     images = [
         measured(cases, one.name, modality, taken.readers, held, progress)

@@ -31,6 +31,7 @@ from huizhen.data.pack import images_of, pack_images
 from huizhen.data.splits import split_cohort
 from huizhen.data.tables import TableEncoding
 from huizhen.errors import DataError, StudyError
+from huizhen.pipeline.consent_lists import barred_at
 from huizhen.pipeline.labels.table import AuditInput
 from huizhen.train.features import cached_features
 from huizhen.train.table_regression import INNER_FOLDS, penalised_regression
@@ -80,17 +81,26 @@ def study_risks(
     cache: Path,
     progress: Progress,
     seed: int,
+    home: Path | None = None,
 ) -> AuditInput:
     """Return the training patients of a study with their labels and out-of-sample risks.
 
     With `site`, only that site's sources are read, from its data folder: in a federation each hospital
-    audits its own. Raises `StudyError` for a study of a table or one that doesn't name the site, `DataError`
-    with too few patients of a class, and what intake raises.
+    audits its own. Who withdrew is left out, by the site's list or that in `home`. Raises `StudyError` for a
+    study of a table or one that doesn't name the site, `DataError` with too few patients of a class, and what
+    intake raises.
     """
-    study, roots = _own_part(load_study(study_file), study_file, site, data_root)
+    whole = load_study(study_file)
+    study, roots = _own_part(whole, study_file, site, data_root)
     held = Cache(cache)
     taken = intake(
-        study, roots=roots, pseudonym_secret=secrets.token_bytes(32), cache=held, progress=progress
+        study,
+        roots=roots,
+        pseudonym_secret=secrets.token_bytes(32),
+        cache=held,
+        progress=progress,
+        barred=barred_at(site, home),
+        asked=whole,
     )
     cases = training_cases(taken, study)
     _check_classes(cases)
