@@ -90,7 +90,7 @@ def _table(run: Run, site: str, one: wire.TableRisk, signed: dict[str, str]) -> 
         phantom=run.study.phantom,
         verdict=Verdict.FAIL if failed else Verdict.PASS,
         reason="the bounds of the site's policy " + ("don't hold" if failed else "hold"),
-        detail={**detail, **signed},
+        detail={**detail, "max_risk": 1 / max(1, one.smallest_class), **signed},
     )
 
 

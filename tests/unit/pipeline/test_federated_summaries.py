@@ -102,7 +102,7 @@ def test_the_lead_has_a_row_of_every_site(hospitals: Federation, ran: RunResult)
     found = hospitals.evidence()
     east = found["disclosure/east/0"]
     assert east.n == 40
-    assert east.estimate == east.detail["smallest_class"]
+    assert east.estimate == east.detail["smallest_class"] == 1 / east.detail["max_risk"]
     assert east.detail["signed_by"] == hospitals.folders["east"].key.public.key_id
     assert len(str(east.detail["signature"])) == 128
     reasons = {name: found[f"disclosure/{name}"].reason for name in SITES if name != "east"}
