@@ -35,6 +35,9 @@ NAMED = [
     ("seen by dr. li wei today", "li wei"),
     ("mr brown came", "brown"),
     ("老张复查", "张"),
+    ("老马复查", "马"),
+    ("（欧阳美丽，女）", "欧阳美丽"),
+    ("访视者：车晓光。", "车晓光"),
     ("小王，请看片", "王"),
 ]
 OTHERS = [
@@ -42,6 +45,13 @@ OTHERS = [
     ("date", "阴历2025年腊月二十三日", "阴历2025年腊月二十三日"),
     ("date", "乙巳年八月初五", "乙巳年八月初五"),
     ("date", "正月初一", "正月初一"),
+    ("date", "DOB 19.6.71, well", "19.6.71"),
+    ("phone", "the registrar, bleep 2217", "2217"),
+    ("id", "hosp no RV2 88 1043", "RV2 88 1043"),
+    ("id", "Incident 24-118873 closed", "24-118873"),
+    ("id", "受试者CN-014-0032", "CN-014-0032"),
+    ("address", "at 7 Old Tannery Yard", "7 Old Tannery Yard"),
+    ("address", "PO Box 3310, Ballarat VIC 3350", "PO Box 3310, Ballarat VIC 3350"),
     ("id", "MRN: 00-41-27", "00-41-27"),
     ("id", "Accession # RAD-220913", "RAD-220913"),
     ("id", "NHS 943 476 5919", "943 476 5919"),

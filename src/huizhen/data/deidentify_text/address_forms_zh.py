@@ -39,19 +39,26 @@ def find_address_forms(text: str) -> Iterator[Found]:
 
 def _called(word: str, before: list[str], after: list[str]) -> int | None:
     """Return where in a word a surname of a form of address stands, None where there is none."""
-    if len(word) == 2 and word[0] in _BEFORE and _is_surname(word[1]):
+    if len(word) == 2 and word[0] in _BEFORE and _is_surname(word[1], word[0]):
         return 1 if _goes_on(after) else None
     if len(word) == 2 and _is_surname(word[0]) and word[1] in _AFTER:
         return 0 if _goes_on(after) else None
+    if (
+        len(word) == 1
+        and before
+        and before[0] in _BEFORE
+        and _is_surname(word, before[0])
+        and _goes_on(after)
+    ):
+        return 0
     if len(word) != 1 or not _is_surname(word):
         return None
-    if before and before[0] in _BEFORE and _goes_on(after):
-        return 0
     return 0 if after and after[0] in _AFTER and _goes_on(after[1:]) else None
 
 
-def _is_surname(char: str) -> bool:
-    return char in load_table("names_zh")["called"]
+def _is_surname(char: str, before: str = "") -> bool:
+    table = load_table("names_zh")
+    return char in table["called"] or (before == "老" and char in table["called_old"])
 
 
 def _goes_on(after: list[str]) -> bool:

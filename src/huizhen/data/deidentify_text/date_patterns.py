@@ -39,6 +39,12 @@ _FORMS: tuple[tuple[str, float], ...] = (
     (rf"(?<![\d./-])(?P<a1>{_D})\s?([-/.])\s?(?P<b1>{_D})\s?\2\s?(?P<y1>{_YEAR})(?!\d|[-/]\d)", 0.85),
     (rf"(?<![\d./-])(?P<a1>{_D})([-/])(?P<b1>{_D})\2(?P<y1>\d\d)(?![\d]|[-/.]\d)", 0.75),
     (r"(?<![\d./-])(?P<a1>\d\d)\.(?P<b1>\d\d)\.(?P<y1>\d\d)(?![\d]|[-/.]\d)", 0.75),
+    # born 19.6.71, DOB 7-3-1980
+    (
+        rf"\b(?:born(?:\s+on)?|d\.?o\.?b\.?|date\s+of\s+birth|birth\s*date|geb\.?|geboren(?:\s+am)?|née?\s+le)\s*:?\s*"
+        rf"(?P<a1>{_D})\s?([-/. ])\s?(?P<b1>{_D})\s?\2\s?(?P<y1>{_YEAR}|\d\d)(?!\d)",
+        0.86,
+    ),
     # Thursday, 5th of March 2026; 05-Mar-26; 5. März 2026; the fifth of March
     (
         rf"{_WEEKDAY}(?<![\d.,/])\b{_DAY_WORD}(?:\s+day)?(?:\s+of)?[\s/,-]{{0,2}}{_NAMED}"

@@ -28,6 +28,7 @@ _VALUES: dict[str, tuple[Kind, str, float]] = {
     "plate": (Kind.PLATE, _PLATE, 0.84),
     "handle": (Kind.HANDLE, _HANDLE, 0.84),
     "phone": (Kind.PHONE, _PHONE, 0.88),
+    "pager": (Kind.PHONE, r"\d{3,6}", 0.87),
 }
 _WORDS = frozenset("mri mra crp was and the for with not see per".split())  # noqa: SIM905  # shorter to read
 """Of a handle: words that are none."""
@@ -56,6 +57,8 @@ def _is_value(value: str, kind: Kind) -> bool:
         if value.lower() in _WORDS or not any(char.isalpha() for char in value):
             return False
         return value[0] == "@" or any(c.isdigit() or c in "_." for c in value)
+    if re.fullmatch(r"\d{3,6}", value) and kind is Kind.PHONE:
+        return True
     figures = sum(char.isdigit() for char in value)
     least = {Kind.PHONE: 5, Kind.ACCOUNT: 4, Kind.PLATE: 1}.get(kind, 2)
     return figures >= least and not re.fullmatch(

@@ -84,7 +84,7 @@ _RULES: tuple[tuple[str, Kind, str, float, Callable[[str], bool]], ...] = (
     ("iban", Kind.ACCOUNT, r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}(?: ?[A-Z0-9]{1,3})?", 0.8, _always),
     ("code", Kind.ID, r"[A-Z]{1,4}[-/]?\d{5,}[A-Z]?|\d{2,4}[A-Z]\d{5,}|[A-Z]{1,3}\d{2}[-/]\d{3,}|[A-Z]{2,4}-\d{4,}", 0.6, _is_code),
     ("digits_zh", Kind.PHONE, "[〇零○一二三四五六七八九幺]{7,}", 0.45, _always),
-    ("digits", Kind.ID, r"\d{7,}|\d{2,4}(?:-\d{2,5}){2,5}", 0.45, _always),
+    ("digits", Kind.ID, r"\d{7,}|\d{2,4}(?:-\d{2,5}){2,5}|\d{2}-\d{5,}", 0.45, _always),
 )  # fmt: skip
 
 _COMPILED = tuple(

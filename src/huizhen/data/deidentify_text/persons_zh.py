@@ -356,7 +356,7 @@ def _length_by_segments(cut: list[str], i: int) -> int:
     if not rest or rest[0] in words_of("names_zh", "titles_after"):
         return 0
     if len(rest[0]) == 2 and not set(rest[0]) & never and (i + 2 >= len(cut) or _continues(then)):
-        return len(cut[i]) + 2 if len(cut[i]) == 1 and cut[i] not in _surnames()[2] else 0
+        return len(cut[i]) + 2 if len(cut[i]) > 1 or cut[i] not in _surnames()[2] else 0
     if len(rest[0]) != 1 or rest[0] in never:
         return 0
     if len(rest) > 1 and len(rest[1]) == 1 and rest[1] not in never and not _continues(then):

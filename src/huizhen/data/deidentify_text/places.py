@@ -47,7 +47,7 @@ def _rules() -> tuple[tuple[str, Kind, re.Pattern[str], float], ...]:
             0.82,
         ),
         ("street_es", rf"\b(?:Calle|Avenida|Avda\.|Via|Viale|Piazza|Rua|Ulica|ul\.)\s+(?:(?:de|del|della|di|da)\s+)*{_CAP}(?:\s+{_CAP}){{0,3}},?\s+\d{{1,4}}\b", 0.8),
-        ("po_box", r"\bP\.?\s?O\.?\s?Box\s+\d+\b", 0.85),
+        ("po_box", rf"\bP\.?\s?O\.?\s?Box\s+\d+\b(?:,\s*{_CAP}(?:[ -]{_CAP}){{0,3}}(?:\s+\d{{4,5}}\b)?)?", 0.85),
         ("postcode_uk", rf"\b{_UK_CODE}\b", 0.75),
         ("postcode_us", rf"\b(?:{state})\s+\d{{5}}(?:-\d{{4}})?\b", 0.82),
     )  # fmt: skip
