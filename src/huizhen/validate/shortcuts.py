@@ -18,6 +18,9 @@ PENALTY = 0.1
 patients: a weaker one tells sites better in the folds it learns from and worse in the one it is asked."""
 
 NEIGHBOURS, COMPONENTS, TREES = 25, 40, 60
+FEWEST = 4 * NEIGHBOURS
+"""Patients in all below which neighbours and trees aren't asked: they give most patients their fold's share
+of the site, which is smaller where more of it are held out: an AUC below 0.5 that looks like success."""
 
 
 def told_from_features(
@@ -62,7 +65,7 @@ def told_by_neighbours(
     >>> bool(found[belongs].mean() > found[~belongs].mean() + 0.2)
     True
     """
-    rows, truth = _told_of(features, belongs, folds)
+    rows, truth = _told_of(features, belongs, folds, least=FEWEST)
     place, score = _folds(truth, folds, seed), np.empty(truth.size)
     for k in range(folds):
         held = place == k
@@ -90,7 +93,7 @@ def told_by_trees(
     """
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    rows, truth = _told_of(features, belongs, folds)
+    rows, truth = _told_of(features, belongs, folds, least=FEWEST)
     place, score = _folds(truth, folds, seed), np.empty(truth.size)
     for k in range(folds):
         held = place == k
@@ -112,7 +115,7 @@ def _few(scaled: NDArray[np.float64], held: NDArray[np.bool_]) -> NDArray[np.flo
 
 
 def _told_of(
-    features: NDArray[np.floating], belongs: NDArray[np.bool_], folds: int
+    features: NDArray[np.floating], belongs: NDArray[np.bool_], folds: int, *, least: int = 0
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return features and site as they may be used. Raises as `told_from_features`."""
     truth = checked_outcome(belongs)
@@ -126,6 +129,10 @@ def _told_of(
     if min(int(truth.sum()), int((~truth).sum())) < 2 * folds:
         raise NotEstimableError(
             f"fewer than {2 * folds} patients of the site or of the others", remedy="gather cases"
+        )
+    if truth.size < least:
+        raise NotEstimableError(
+            f"fewer than {least} patients in all for this classifier", remedy="gather cases"
         )
     return rows, truth
 

@@ -25,7 +25,7 @@ def told(sizes: dict[str, int], *, halved: str = "") -> Told:
 def test_the_figures_follow_from_the_table(tmp_path: Path, phantom: bool) -> None:
     """A site of few patients too, of which nothing is said, and a modality of one site alone."""
     made = {
-        "US": telling_of(told({"a": 30, "b": 44, "few": 3}, halved="b"), seed=1),
+        "US": telling_of(told({"a": 60, "b": 74, "few": 3}, halved="b"), seed=1),
         "MR": telling_of(told({"a": 20}), seed=1),
     }
     write_tellings(tmp_path, made, phantom=phantom)
@@ -38,7 +38,7 @@ def test_the_figures_follow_from_the_table(tmp_path: Path, phantom: bool) -> Non
         )
         assert first == second
     assert "few/after/trees" in again["US"].refused
-    assert again["US"].scores["a/after/trees"].shape == (2, 77)
+    assert again["US"].scores["a/after/trees"].shape == (2, 137)
     assert ("phantom" in (tmp_path / "site_telling.csv").read_text(encoding="utf-8")) is phantom
 
 
