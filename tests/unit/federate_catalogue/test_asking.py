@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,7 +15,7 @@ from site_at_work import make_site
 
 from huizhen.data.catalogue.criteria import Query, parse_query
 from huizhen.errors import HuizhenError, MessageError
-from huizhen.federate.catalogue.asking import Folders, ask_sites, at_site
+from huizhen.federate.catalogue.asking import BEAT_S, Folders, ask_sites, at_site, evened
 from huizhen.federate.catalogue.desk import Desk
 from huizhen.federate.catalogue.envelopes import (
     QUESTION,
@@ -188,3 +190,20 @@ def test_a_question_that_is_none_inside_is_refused_by_the_site(sites: dict[str, 
     said = parse(Answer, data)
     assert said.refused is not None
     assert said.refused.code == "HZ10"
+
+
+@pytest.mark.parametrize("worked_s", [0.0001, 0.0046, 0.0249])
+def test_answers_leave_on_a_beat_however_long_they_took(worked_s: float) -> None:
+    waited: list[float] = []
+    evened(100.0, clock=lambda: 100.0 + worked_s, sleep=waited.append)
+    assert worked_s + waited[0] == pytest.approx(BEAT_S)
+
+
+def test_a_question_asked_before_is_not_told_by_its_time(sites: dict[str, SiteFolder]) -> None:
+    north = sites["north"]
+    data = altered(number="7" * 64)
+    with Desk.open(north) as desk:
+        for _ in range(3):
+            began = time.monotonic()
+            assert at_site(data, north, lambda: nullcontext(desk)) is not None
+            assert time.monotonic() - began >= BEAT_S

@@ -7,6 +7,7 @@ else: what it changes doesn't verify.
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
@@ -29,7 +30,11 @@ from huizhen.federate.catalogue.envelopes import (
 from huizhen.federate.site.folder import SiteFolder
 from huizhen.ledger.signing import PublicKey, SigningKey
 
-__all__ = ["Carrier", "Folders", "ask_sites", "asked_of", "at_site", "opened"]
+__all__ = ["BEAT_S", "Carrier", "Folders", "ask_sites", "asked_of", "at_site", "evened", "opened"]
+
+
+BEAT_S = 0.025
+"""Between moments at which answers leave, counted from when the question came."""
 
 
 class Carrier(Protocol):
@@ -81,8 +86,9 @@ def at_site(
     """Return the site's signed answer to the question in `data`; a refusal where the policy is against it.
 
     None where nobody is owed an answer: the question is none, or nobody the site knows asks it. Why stays at
-    the site: `untold` is given it there.
+    the site: `untold` is given it there. Answers leave on a beat (`evened`).
     """
+    began = time.monotonic()
     try:
         question = question_of(data, site=site.name, policy=site.policy(), now=datetime.now(UTC))
     except HuizhenError as error:
@@ -97,7 +103,18 @@ def at_site(
         if untold is not None:
             untold(error)
         return None
+    evened(began)
     return answer.model_dump_json().encode()
+
+
+def evened(
+    began: float,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Wait for the next beat since `began`: by time alone nobody tells few from none, or who asked before."""
+    sleep(BEAT_S - (clock() - began) % BEAT_S)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
