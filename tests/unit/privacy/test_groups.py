@@ -105,3 +105,20 @@ def test_what_makes_no_sense_is_refused() -> None:
     for odd in ({}, {**group(2).to_json(), "members": "2"}, {**group(2).to_json(), "more": 1}):
         with pytest.raises(InvalidInputError):
             GroupSpend.from_json(odd)
+
+
+@pytest.mark.parametrize("members", [1, 3])
+def test_simulated_training_leaks_as_much_as_is_said_and_no_more(members: int) -> None:
+    """The delta of eight steps by drawing what a step shows of the group at worst: E[(1 - exp(e - L))+]."""
+    rate, noise, steps, draws = 0.25, 1.5, 8, 200_000
+    rng = np.random.default_rng(members)
+    weight = stats.binom.pmf(np.arange(members + 1), members, rate)
+    total = np.zeros(draws)
+    for _ in range(steps):
+        x = rng.binomial(members, rate, draws) + noise * rng.standard_normal(draws)
+        clips = np.arange(members + 1)
+        total += np.log(np.exp((2 * np.outer(x, clips) - clips**2) / (2 * noise**2)) @ weight)
+    epsilon = group_account([group(members, rate, noise, steps)], delta=0.02).epsilon
+    seen = np.maximum(0, -np.expm1(epsilon - total))
+    error = seen.std() / np.sqrt(draws)
+    assert abs(seen.mean() - 0.02) < 4 * error + 2e-4
