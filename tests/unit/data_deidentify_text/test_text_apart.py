@@ -25,7 +25,7 @@ def document(*texts: str, path: Path | None = None) -> Document:
 
 
 def test_the_process_does_what_is_done_here_and_outlives_a_slow_document(who: Pseudonymiser) -> None:
-    policy = TextPolicy(seconds_per_document=10)
+    policy = TextPolicy(seconds_per_document=120)
     good = document("Dr. Okonkwo on 2026-03-05", "患者张伟")
     with Cleaner(policy=policy, who=who) as cleaner:
         done = cleaner.done(good, NOBODY)
