@@ -31,8 +31,8 @@ def rows_of(
 ) -> Iterator[Mapping[str, str]]:
     """Yield the named columns of each row as text ("" where a cell is missing).
 
-    `encoding` is one of `table_csv.ENCODINGS`, None to find it out. Raises `DataError` if a column is absent,
-    `UnreadableFileError` if the table is broken.
+    `encoding` is one of `table_csv.ENCODINGS`, None to find it out. Raises `DataError` if a column is absent
+    or stands twice, `UnreadableFileError` if the table is broken.
     """
     return (row for _, row in numbered_rows(path, columns, encoding=encoding))
 
@@ -53,10 +53,16 @@ def numbered_rows(
 
 
 def _refuse_absent(columns: Sequence[str], held: Sequence[str], path: Path) -> None:
-    """Raise `DataError` if a column is absent."""
+    """Raise `DataError` if a column is absent, or stands twice: which of the two is meant can't be told."""
     if absent := [name for name in columns if name not in held]:
         raise DataError(
             f"no column {', '.join(absent)}", remedy="name a column that the table has", file=str(path)
+        )
+    if twice := sorted({name for name in columns if held.count(name) > 1}):
+        raise DataError(
+            f"two columns are called {twice[0]}",
+            remedy="rename or remove all but the one that is meant",
+            file=str(path),
         )
 
 

@@ -30,20 +30,31 @@ def read_toml(
     isn't text or isn't TOML.
     """
     try:
-        return model.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return model.model_validate(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except ValidationError as error:
         raise wrong(error) from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise unreadable(
             f"can't be read as TOML ({_reason(error)})",
-            remedy="check that the file is there and is TOML",
+            remedy=_remedy(error),
             file=path.name,
         ) from error
 
 
+def _remedy(error: Exception) -> str:
+    """Return what to do about a file that isn't TOML."""
+    if isinstance(error, UnicodeDecodeError):
+        return "save it as UTF-8"
+    return "check that the file is there and is TOML"
+
+
 def _reason(error: Exception) -> str:
     """Return why a file isn't TOML: where its text stops being that, or only of what kind the error is."""
-    return str(error) if isinstance(error, tomllib.TOMLDecodeError) else type(error).__name__
+    if isinstance(error, UnicodeDecodeError):
+        return "its text isn't UTF-8"
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return str(error)
 
 
 def place_of(error: ValidationError) -> str | None:

@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from huizhen.core.study_wording import WORDS, Problem, nearest
 from huizhen.errors import HuizhenError
 
-__all__ = ["Form", "listed", "problem_in", "problems_in"]
+__all__ = ["Form", "listed", "problem_in", "problems_in", "refused"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +74,8 @@ def problems_in(
     colour: is no colour (write red)
     widht: is an unknown key (did you mean width?)
     """
-    found = [_problem(one, model, remedy, forms) for one in error.errors(include_url=False)]
+    told = _without_echoes(error.errors(include_url=False))
+    found = [_problem(one, model, remedy, forms) for one in told]
     return list({(one.field, one.reason == "is missing"): one for one in reversed(found)}.values())[::-1]
 
 
@@ -82,6 +83,28 @@ def listed(problems: Sequence[Problem]) -> str:
     """Return several problems as the message of one error, each on its line."""
     lines = "".join(f"\n  {problem}" for problem in problems)
     return f"{len(problems)} problems:{lines}\n"
+
+
+def _without_echoes(found: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Return pydantic's problems but those of a list that is only too short since what is in it is wrong."""
+    inside = {one["loc"][:depth] for one in found for depth in range(len(one["loc"]))}
+    return [one for one in found if one["type"] != "too_short" or one["loc"] not in inside]
+
+
+def refused(
+    error: ValidationError,
+    model: type[BaseModel],
+    kind: type[HuizhenError],
+    *,
+    remedy: str,
+    file: str,
+) -> HuizhenError:
+    """Return the error, of class `kind`, of a file that should have been a `model`, by all its problems."""
+    problems = problems_in(error, model, remedy=remedy)
+    if len(problems) > 1:
+        return kind(listed(problems), remedy=remedy, file=file)
+    (one,) = problems
+    return kind(one.reason, remedy=one.remedy, field=one.field or None, file=file)
 
 
 def _problem(first: ErrorDetails, model: type[BaseModel], remedy: str, forms: Mapping[str, Form]) -> Problem:

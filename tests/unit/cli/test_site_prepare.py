@@ -39,8 +39,8 @@ def raw(tmp_path: Path) -> Path:
 def test_prepare_releases_and_reports(invoke, raw: Path, site: Path, tmp_path: Path) -> None:
     result = invoke("site", "prepare", raw, "--out", tmp_path / "out", "--site", site)
     assert result.exit_code == 0, result.output
-    assert "1 files of 1 patients released" in result.output
-    assert "1 refused" in result.output
+    assert "files: 1, patients: 1" in result.output
+    assert "Refused: 1" in result.output
     assert "Weber" not in result.output.replace(str(tmp_path), "")
     assert len(list((tmp_path / "out" / IMAGES).rglob("*.dcm"))) == 1
     assert (site / KEY_FILE).stat().st_mode & 0o777 == 0o600

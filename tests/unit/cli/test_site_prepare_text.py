@@ -32,7 +32,7 @@ def raw(tmp_path: Path) -> Path:
 def test_prepare_text_releases_and_reports(invoke, raw: Path, site: Path, tmp_path: Path) -> None:
     result = invoke("site", "prepare-text", raw, "--out", tmp_path / "out", "--site", site)
     assert result.exit_code == 0, result.output
-    assert "1 documents of 1 patients released" in result.output
+    assert "documents: 1, patients: 1" in result.output
     assert "Weber" not in result.output.replace(str(tmp_path), "")
     assert len(list((tmp_path / "out" / TEXTS).rglob("*.txt"))) == 1
     assert (site / KEY_FILE).stat().st_mode & 0o777 == 0o600

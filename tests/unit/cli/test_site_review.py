@@ -39,7 +39,7 @@ def raw(tmp_path: Path) -> Path:
 
 def test_from_waiting_to_released_to_audited(invoke, raw: Path, site: Path, tmp_path: Path) -> None:
     prepare = ("site", "prepare", raw, "--out", tmp_path / "out", "--site", site, "--jobs", "1")
-    assert "1 wait" in invoke(*prepare).output
+    assert "person: 1" in invoke(*prepare).output
     shown = invoke("site", "review", site)
     assert "1 items wait for somebody to look" in shown.output
     (asked,) = (site / STATE / PAGES).iterdir()
@@ -50,7 +50,7 @@ def test_from_waiting_to_released_to_audited(invoke, raw: Path, site: Path, tmp_
     assert invoke("site", "review", site, saved).exit_code == 30, "nobody is named"
     done = invoke("site", "review", site, saved, "--reader", "A. Reader")
     assert "0 to release, 1 to blacken, 0 to refuse, for 1 files" in done.output
-    assert "1 files of 1 patients released" in invoke(*prepare).output
+    assert "files: 1, patients: 1" in invoke(*prepare).output
     made = json.loads(invoke("--json", "site", "review", site, "--audit", "5").stdout)
     assert (made["items"], made["population"], made["audit"]) == (1, 1, True)
     saved.write_text(json.dumps({"review": made["review"], "decisions": [{"item": 1, "verdict": "release"}]}))

@@ -54,6 +54,18 @@ def test_risk_reports_and_recode_applies(invoke, table: Path, tmp_path: Path) ->
     assert len((tmp_path / "r.csv").read_text().splitlines()) == report["after"]["patients"] + 1
 
 
+def test_recode_does_not_write_over_its_table_or_recoding(invoke, table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    invoke("site", "risk", table, "--policy", tmp_path / "policy.toml", "--out", out)
+    recoding = out / "recoding.toml"
+    for one in (table, recoding):
+        before = one.read_bytes()
+        result = invoke("site", "recode", table, "--recoding", recoding, "--out", one)
+        assert result.exit_code == 30
+        assert "it would be lost" in result.output
+        assert one.read_bytes() == before
+
+
 def test_risk_in_chinese_and_in_json(invoke, table: Path, tmp_path: Path) -> None:
     flags = ("site", "risk", table, "--policy", tmp_path / "policy.toml", "--out", tmp_path / "out")
     assert "最小等价类" in invoke("--lang", "zh", *flags).output

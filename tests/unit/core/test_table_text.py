@@ -68,3 +68,10 @@ def test_a_table_that_is_not_there_is_said_to_be_absent(tmp_path: Path) -> None:
     with pytest.raises(UnreadableFileError, match="No such file") as caught:
         columns_of(tmp_path / "nope.csv")
     assert "exists" in caught.value.remedy
+
+
+def test_a_column_that_stands_twice_is_refused_where_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("id,age,age\n1,50,1\n", encoding="utf-8")
+    assert list(rows_of(tmp_path / "t.csv", ["id"])) == [{"id": "1"}]
+    with pytest.raises(DataError, match="two columns are called age"):
+        list(rows_of(tmp_path / "t.csv", ["id", "age"]))

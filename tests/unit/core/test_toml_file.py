@@ -47,3 +47,20 @@ def test_what_cannot_be_read_names_the_file(tmp_path: Path, content: bytes | Non
     assert told.value.file == "p.toml"
     with pytest.raises(InvalidInputError, match="can't be read as TOML"):
         read_toml(tmp_path / "p.toml", Policy, wrong=wrong, unreadable=InvalidInputError)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_bytes(b"\xef\xbb\xbf[bounds]\r\nk = 5\r\n")
+    assert read_toml(tmp_path / "p.toml", Policy, wrong=wrong) == Policy(bounds=Bounds(k=5))
+
+
+def test_text_of_another_encoding_is_to_be_saved_as_utf_8(tmp_path: Path) -> None:
+    (tmp_path / "p.toml").write_bytes("[bounds] # 界限\nk = 5\n".encode("gb18030"))
+    with pytest.raises(PolicyError, match="its text isn't UTF-8") as told:
+        read_toml(tmp_path / "p.toml", Policy, wrong=wrong)
+    assert told.value.remedy == "save it as UTF-8"
+
+
+def test_an_absent_file_is_told_in_words(tmp_path: Path) -> None:
+    with pytest.raises(PolicyError, match="No such file or directory"):
+        read_toml(tmp_path / "p.toml", Policy, wrong=wrong)

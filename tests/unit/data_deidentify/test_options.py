@@ -278,3 +278,11 @@ def test_policies(tmp_path: Path) -> None:
             load_policy(path)
     with pytest.raises(PolicyError, match="TOML"):
         load_policy(tmp_path / "absent.toml")
+
+
+def test_all_that_is_wrong_with_a_policy_is_told_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "deid.toml"
+    path.write_text('options = ["devise"]\nmost_shift_day = 1\n[pixels]\ninspect = "orc"\n')
+    with pytest.raises(PolicyError, match="did you mean device") as told:
+        load_policy(path)
+    assert all(key in told.value.message for key in ("options.0", "most_shift_day", "pixels.inspect"))

@@ -157,6 +157,33 @@ def test_another_policy_or_key_needs_another_folder(
         run()
 
 
+def test_a_folder_with_files_of_somebody_else_is_left_alone(
+    make: Make, write: Write, run: Run, tmp_path: Path
+) -> None:
+    write(make(), "in/a.dcm")
+    theirs = write(make(), "out/images/2025/old.dcm")
+    for _ in range(2):
+        with pytest.raises(DataError, match="no preparation wrote") as told:
+            run()
+    assert told.value.file == "out"
+    assert theirs.exists()
+    theirs.rename(tmp_path / "old.dcm")
+    (tmp_path / "out/images/2025").rmdir()
+    (tmp_path / "out/images").rmdir()
+    (tmp_path / "out/.DS_Store").write_bytes(b"")
+    assert run().counts == {Fate.RELEASED: 1}
+
+
+def test_waiting_names_files_as_people_write_them(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/说明.txt").write_text("x")
+    (tmp_path / os.fsdecode(b"in/\xff.txt")).write_text("x")
+    run()
+    text = (tmp_path / "site" / WAITING).read_text(encoding="utf-8")
+    assert "说明.txt" in text
+    assert {json.loads(line)["file"] for line in text.splitlines()} == {"说明.txt", os.fsdecode(b"\xff.txt")}
+
+
 def test_two_runs_at_once_are_kept_apart(make: Make, write: Write, run: Run, tmp_path: Path) -> None:
     write(make(), "in/a.dcm")
     run()

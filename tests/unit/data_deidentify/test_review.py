@@ -265,6 +265,16 @@ def test_what_is_no_decision(
     assert not (state / DECISIONS).exists()
 
 
+def test_a_saved_file_that_is_not_there_is_said_to_be_absent(
+    scan: Callable[..., Path], run: Run, state: Path, tmp_path: Path
+) -> None:
+    scan("a.dcm", 1, Modality="US")
+    run()
+    asked(state)
+    with pytest.raises(DataError, match="there is no such file"):
+        enter(state, [tmp_path / "decisions.json"], reader="x")
+
+
 def test_decisions_of_nobody_of_another_review_or_twice(
     scan: Callable[..., Path], run: Run, state: Path, tmp_path: Path
 ) -> None:

@@ -49,3 +49,10 @@ def test_the_key_has_to_be_there_and_to_name_each_row_once(tmp_path: Path) -> No
 def test_a_distance_is_a_column_and_a_number(text: str) -> None:
     with pytest.raises(InvalidInputError, match="names no column"):
         distances_of([text])
+
+
+def test_a_distance_in_a_column_that_nobody_compares_is_refused(tmp_path: Path) -> None:
+    held = written(tmp_path, "held.csv", HELD)
+    with pytest.raises(InvalidInputError, match="agee is no column of both tables") as told:
+        attack_table(held, held, key="who", near={"agee": 2.0})
+    assert told.value.remedy == "name one of: age, sex"

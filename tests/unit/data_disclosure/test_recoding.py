@@ -77,7 +77,7 @@ def test_a_recoding_of_another_table_is_held_to_the_bounds(table: Path, tmp_path
     [
         (('"age" = ', '"age" = 7'), "don't fit"),
         (('"sex" = ', '"height" = '), "don't fit"),
-        (("made_from", "made_of"), "is no recoding"),
+        (("made_from", "made_of"), "made_of: is an unknown key"),
     ],
     ids=["level", "column", "key"],
 )

@@ -78,7 +78,7 @@ def test_every_fact_that_people_tell_is_asked_for_by_some_rule() -> None:
         (('gate = "route"', 'gate = "rout"'), "belongs to no gate"),
         (("since = 2026-01-01", "since = 2026-01-01\nuntil = 2025-01-01"), "ends before"),
         (('decision = "permit"', 'decision = "exempt"'), "permits nothing"),
-        (('verified = "source"', 'verified = "surely"'), "is no file of rules"),
+        (('verified = "source"', 'verified = "surely"'), "can't be 'surely'"),
         (('id = "OWN-1"', 'id = "CB-3"'), "two files have a rule"),
         (("[law]", "[law"), "TOML"),
     ],

@@ -23,6 +23,7 @@ def command(
     """Read FHIR Consent resources and write the register."""
     screen = screen_of(context)
     from huizhen.data.consent.fhir_import import import_fhir
+    from huizhen.data.consent.replacing import refuse_losses
     from huizhen.data.consent.table import write_register
     from huizhen.errors import DataError
 
@@ -37,6 +38,7 @@ def command(
             file=first.file,
             field=first.path,
         )
+    refuse_losses(out, found.consents)
     write_register(out, found.consents)
     unclear = [{"file": one.file, "path": one.path, "why": one.why} for one in found.unclear]
     patients = len({one.patient for one in found.consents})

@@ -82,5 +82,5 @@ def _known(table: Path | None, dicom: Path | None) -> KnownPatients:
 
     found = read_known(table) if table is not None else KnownPatients({}, {})
     if dicom is not None:
-        known_from_dicom(dicom, list_files(dicom)[0], found)
+        known_from_dicom(dicom, list_files(dicom, field="--dicom")[0], found)
     return found

@@ -23,8 +23,22 @@ def command(
     from huizhen.core.files import write_text
     from huizhen.data.disclosure.recoding import load_recoding, recode
 
+    _refuse_overwriting(out, (table, recoding))
     text, released = recode(table, load_recoding(recoding))
     write_text(out, text)
     kept = int(released.sizes[~released.failing].min())
     screen.answer({"file": str(out), "rows": text.count("\n") - 1, "k": kept})
     screen.say("site.recoded", file=out, rows=text.count("\n") - 1, k=kept)
+
+
+def _refuse_overwriting(out: Path, inputs: tuple[Path, ...]) -> None:
+    """Raise where the recoded table would take the place of what it is made from."""
+    from huizhen.errors import DataError
+
+    if out.exists() and any(one.exists() and out.samefile(one) for one in inputs):
+        raise DataError(
+            "is what is recoded, or the recoding: it would be lost",
+            remedy="choose another file for what leaves",
+            file=str(out),
+            field="--out",
+        )

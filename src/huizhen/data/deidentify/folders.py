@@ -14,17 +14,22 @@ from huizhen.core.files import open_private, private_folder, storage_error, writ
 from huizhen.data.deidentify.profile import STANDARD
 from huizhen.errors import DataError
 
-__all__ = ["CLAIM", "claim", "claimed", "keep_apart", "keep_apart_from", "lines", "tidy"]
+__all__ = ["CLAIM", "as_line", "claim", "claimed", "keep_apart", "keep_apart_from", "lines", "tidy"]
 
 CLAIM = "deid.json"
 """By which policy and key the folder is written."""
+
+CLAIMS = frozenset({CLAIM, "deid-text.json"})
+"""Files that say of a folder that it is a preparation's, of images or of texts."""
 
 
 def keep_apart(folder: Path, out: Path, state: Path) -> None:
     """Raise `DataError` where what is written would lie in what is read, or the other way round."""
     if not folder.is_dir():
         raise DataError(
-            "there is no such folder", remedy="name the folder of the raw files", file=folder.name
+            "is a file, not a folder" if folder.exists() else "there is no such folder",
+            remedy="name the folder of the raw files",
+            file=folder.name,
         )
     keep_apart_from(out, state, reads=lambda one: one.is_relative_to(folder) or folder.is_relative_to(one))
 
@@ -59,7 +64,8 @@ def claim(out: Path, run: Digest) -> None:
 def claimed(out: Path, name: str, run: Mapping[str, str]) -> bool:
     """Note in the file `name` by which `run` a folder is written, and tell whether it is this one's.
 
-    Runs are told apart by their "policy". Raises `DataError` where the file is damaged.
+    Runs are told apart by their "policy". Raises `DataError` where the file is damaged, and where the folder
+    holds what no preparation wrote: it would leave unseen, or be taken for what a killed run left.
     """
     path = out / name
     try:
@@ -67,9 +73,24 @@ def claimed(out: Path, name: str, run: Mapping[str, str]) -> bool:
     except (OSError, ValueError) as error:
         raise DataError("is damaged", remedy="choose another folder for what leaves", file=name) from error
     if found is None:
+        _refuse_others(out)
         write_json(path, dict(run))
         return True
     return isinstance(found, dict) and found.get("policy") == run["policy"]
+
+
+def _refuse_others(out: Path) -> None:
+    """Raise `DataError` where a folder that nobody claimed holds anything but hidden files."""
+    try:
+        names = os.listdir(out) if out.is_dir() else []
+    except OSError as error:
+        raise storage_error(out, error) from error
+    if not set(names) & CLAIMS and any(not name.startswith(".") for name in names):
+        raise DataError(
+            "holds files that no preparation wrote, and they would leave too",
+            remedy="choose an empty folder, or a new one, for what leaves",
+            file=out.name,
+        )
 
 
 def tidy(images: Path, *, known: Container[str] | None) -> None:
@@ -103,4 +124,14 @@ def lines(path: Path) -> Iterator[Callable[[object], None]]:
 
 
 def _write_line(stream: IO[bytes], value: object) -> None:
-    stream.write(json.dumps(value, separators=(",", ":")).encode() + b"\n")
+    stream.write(as_line(value))
+
+
+def as_line(value: object) -> bytes:
+    """Return a value as a line of JSON that people can read: names in any script, lone surrogates escaped.
+
+    >>> as_line({"file": "出院.txt"}).decode()
+    '{"file":"出院.txt"}\\n'
+    """
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return text.encode(errors="backslashreplace") + b"\n"

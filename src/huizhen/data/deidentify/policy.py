@@ -12,7 +12,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from huizhen.core.toml_file import place_of, read_toml
+from huizhen.core.toml_file import read_toml
+from huizhen.core.toml_problem import refused
 from huizhen.data.deidentify.options import Option
 from huizhen.errors import PolicyError
 
@@ -99,14 +100,15 @@ class DeidPolicy(BaseModel):
 
 
 def load_policy(path: Path) -> DeidPolicy:
-    """Return the policy in a TOML file. Raises `PolicyError` when it is none."""
+    """Return the policy in a TOML file. Raises `PolicyError` that names all that is wrong with it."""
     return read_toml(
         path,
         DeidPolicy,
-        wrong=lambda error: PolicyError(
-            f"is no policy of de-identification ({error.errors()[0]['msg']})",
+        wrong=lambda error: refused(
+            error,
+            DeidPolicy,
+            PolicyError,
             remedy="correct it; docs/explanation/de-identification.md names every key",
-            field=place_of(error),
             file=path.name,
         ),
     )

@@ -98,7 +98,7 @@ def prepare(
     folder, out, state = folder.resolve(), out.resolve(), state.resolve()
     keep_apart(folder, out, state)
     check_engine(policy.pixels)
-    files, strays = list_files(folder)
+    files, strays = list_files(folder, field=None)
     decided = DecisionLog(path=state / DECISIONS).last()
     census = take_census(folder, files, most_bytes=policy.largest_mib << 20, progress=progress)
     held = dict(census.held) | {stray: Outcome(fate=Fate.REFUSED, reason=Reason.LINK) for stray in strays}

@@ -203,7 +203,7 @@ def audit_review(state: Path, *, who: Pseudonymiser, images: int) -> Review:
     """
     last = _last(state)
     released = [one for one in _released(last.journal) if (last.out / IMAGES / one.outcome.place).is_file()]
-    paths = {who.file(file): file for file in list_files(last.folder)[0]}
+    paths = {who.file(file): file for file in list_files(last.folder, field=None)[0]}
     known = [one for one in released if one.file in paths]
     if not known:
         raise DataError(

@@ -106,6 +106,8 @@ def _decisions(
 
 def _saved(path: Path) -> tuple[str, list[Mapping[str, Any]]]:
     """Return the review that a file's decisions are of, and these. Raises `DataError` on another file."""
+    if not path.exists():
+        raise DataError("there is no such file", remedy="name the file that the page saved", file=path.name)
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise ValueError

@@ -11,7 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from huizhen.core.toml_file import place_of, read_toml
+from huizhen.core.toml_file import read_toml
+from huizhen.core.toml_problem import refused
 from huizhen.data.deidentify_text.kinds import Kind
 from huizhen.errors import PolicyError
 
@@ -57,10 +58,11 @@ def load_text_policy(path: Path) -> TextPolicy:
     policy = read_toml(
         path,
         TextPolicy,
-        wrong=lambda error: PolicyError(
-            f"is no policy for texts ({error.errors()[0]['msg']})",
+        wrong=lambda error: refused(
+            error,
+            TextPolicy,
+            PolicyError,
             remedy="correct it; docs/explanation/text-de-identification.md names every key",
-            field=place_of(error),
             file=path.name,
         ),
     )

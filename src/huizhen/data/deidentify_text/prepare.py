@@ -7,18 +7,16 @@ goes on where it stood.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 
 from huizhen.core.digests import Digest, digest_value
 from huizhen.core.files import storage_error, write_bytes, write_text
 from huizhen.core.progress import Progress
 from huizhen.core.table_cells import csv_text
-from huizhen.data.deidentify.folders import claimed, keep_apart_from
+from huizhen.data.deidentify.folders import as_line, claimed, keep_apart_from
 from huizhen.data.deidentify.key import Pseudonymiser
 from huizhen.data.deidentify.outcome import Fate
 from huizhen.data.deidentify_text.apart import Cleaner, Done
@@ -274,10 +272,7 @@ def _write_table(
 
 def _write_lines(path: Path, values: list[object]) -> None:
     """Write a line of JSON for each value, whole or not at all."""
-    text = StringIO()
-    for value in values:
-        text.write(json.dumps(value, separators=(",", ":")) + "\n")
-    write_bytes(path, text.getvalue().encode())
+    write_bytes(path, b"".join(map(as_line, values)))
 
 
 def _keep_apart(source: Source, out: Path, state: Path) -> None:

@@ -30,7 +30,8 @@ def attack_table(
 
     `key` tells in both tables who is who, so that links can be judged; it is no part of the attack. With
     `attacker_recoding` the attacker holds an earlier release. Raises `DataError` for tables without the key
-    or a common column, or where a person has several rows in the released table.
+    or a common column, or where a person has several rows in the released table; `InvalidInputError` for a
+    distance in a column that isn't compared: the attack would look weaker than it is.
     """
     who, released = _rows(table, key, recoding)
     known_who, known = _rows(attacker, key, attacker_recoding)
@@ -41,6 +42,7 @@ def attack_table(
             remedy="give an attacker's table with some quasi-identifiers",
             file=attacker.name,
         )
+    _refuse_unknown(near or {}, names)
     place = {person: index for index, person in enumerate(who)}
     if len(place) < len(who):
         raise DataError(
@@ -49,6 +51,16 @@ def attack_table(
     truth = [place.get(person, -1) for person in known_who]
     columns = {name: known[name] for name in names}
     return link(columns, {name: released[name] for name in names}, truth, near=near)
+
+
+def _refuse_unknown(near: Mapping[str, float], names: Sequence[str]) -> None:
+    """Raise `InvalidInputError` for a distance in a column that the tables don't share."""
+    if other := [name for name in near if name not in names]:
+        raise InvalidInputError(
+            f"{other[0][:40]} is no column of both tables",
+            remedy=f"name one of: {', '.join(names)}",
+            field="near",
+        )
 
 
 def _rows(path: Path, key: str, recoding: Recoding | None) -> Keyed:

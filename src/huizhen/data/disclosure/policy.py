@@ -16,8 +16,8 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 
 from huizhen.core.digests import Digest, digest_value
 from huizhen.core.toml_file import read_toml
-from huizhen.core.toml_problem import problem_in
-from huizhen.errors import PolicyError
+from huizhen.core.toml_problem import refused
+from huizhen.errors import HuizhenError, PolicyError
 
 __all__ = ["Bounds", "DisclosurePolicy", "Population", "Quasi", "Search", "Sensitive", "load_policy"]
 
@@ -194,14 +194,12 @@ class DisclosurePolicy(BaseModel):
 def load_policy(path: Path) -> DisclosurePolicy:
     """Return the policy in a TOML file. Raises `PolicyError` when it is none."""
 
-    def wrong(error: ValidationError) -> PolicyError:
-        told = problem_in(
-            error, DisclosurePolicy, remedy="correct it; docs/explanation/disclosure-risk.md names every key"
-        )
-        return PolicyError(
-            f"is no policy of disclosure ({told.reason})",
-            remedy=told.remedy,
-            field=told.field or None,
+    def wrong(error: ValidationError) -> HuizhenError:
+        return refused(
+            error,
+            DisclosurePolicy,
+            PolicyError,
+            remedy="correct it; docs/explanation/disclosure-risk.md names every key",
             file=path.name,
         )
 

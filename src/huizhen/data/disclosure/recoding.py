@@ -18,14 +18,14 @@ from huizhen.core.study_template import toml_value
 from huizhen.core.table_cells import csv_text
 from huizhen.core.table_text import columns_of, rows_of
 from huizhen.core.toml_file import read_toml
-from huizhen.core.toml_problem import problem_in
+from huizhen.core.toml_problem import refused
 from huizhen.data.disclosure.cells import blank_cells
 from huizhen.data.disclosure.ground import Ground, Node, Standing, bounds_hold, ground_of, standing
 from huizhen.data.disclosure.hierarchies import HIDDEN
 from huizhen.data.disclosure.microdata import microdata_of
 from huizhen.data.disclosure.naming import named_by
 from huizhen.data.disclosure.policy import DisclosurePolicy
-from huizhen.errors import DataError, PolicyError
+from huizhen.errors import DataError, HuizhenError, PolicyError
 
 __all__ = ["Recoding", "Released", "load_recoding", "recode", "recoding_toml", "release_of", "released_rows"]
 
@@ -115,12 +115,12 @@ def _tables(name: str, values: Mapping[str, Any]) -> Iterator[str]:
 def load_recoding(path: Path) -> Recoding:
     """Return the recoding in a TOML file. Raises `PolicyError` when it is none."""
 
-    def wrong(error: ValidationError) -> PolicyError:
-        told = problem_in(error, Recoding, remedy="make one with huizhen site risk")
-        return PolicyError(
-            f"is no recoding ({told.reason})",
-            remedy=told.remedy,
-            field=told.field or None,
+    def wrong(error: ValidationError) -> HuizhenError:
+        return refused(
+            error,
+            Recoding,
+            PolicyError,
+            remedy="make one with huizhen site risk",
             file=path.name,
         )
 

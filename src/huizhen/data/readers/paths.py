@@ -82,18 +82,19 @@ def leads_out(path: Path, folder: Path) -> bool:
     return path.is_symlink() and not path.resolve().is_relative_to(folder)
 
 
-def list_files(folder: Path, *, skip: Iterable[Path] = ()) -> Walk:
-    """Return `walk_folder` of a folder that must hold something. Raises `DataError` if it doesn't."""
+def list_files(folder: Path, *, skip: Iterable[Path] = (), field: str | None = "site.source.path") -> Walk:
+    """Return `walk_folder` of a folder that must hold something.
+
+    Raises `DataError` if it doesn't, which names the `field` that said so.
+    """
     if not folder.is_dir():
-        raise DataError(
-            "is a file, not a folder", remedy="name the folder", field="site.source.path", file=folder.name
-        )
+        raise DataError("is a file, not a folder", remedy="name the folder", field=field, file=folder.name)
     files, strays = walk_folder(folder, skip=skip)
     if not files and not strays:
         raise DataError(
             "the folder holds no file",
-            remedy="check that it is the right one",
-            field="site.source.path",
+            remedy="check that it is the right folder",
+            field=field,
             file=folder.name,
         )
     return files, strays

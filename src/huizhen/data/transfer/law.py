@@ -27,10 +27,10 @@ from pydantic import (
 from huizhen.core.digests import Digest, digest_value
 from huizhen.core.jurisdictions import CODES
 from huizhen.core.toml_file import read_toml
-from huizhen.core.toml_problem import problem_in
+from huizhen.core.toml_problem import refused
 from huizhen.data.transfer.conditions import Condition, parse_condition
 from huizhen.data.transfer.documents import document_titles
-from huizhen.errors import PolicyError
+from huizhen.errors import HuizhenError, PolicyError
 
 __all__ = ["Gate", "Law", "Rule", "Texts", "laws_of"]
 
@@ -204,12 +204,12 @@ def _own_files(folder: Path | None) -> Sequence[Path]:
 
 
 def _law(path: Path | Traversable) -> Law:
-    def wrong(error: ValidationError) -> PolicyError:
-        told = problem_in(error, Law, remedy="correct it; docs/how-to/check-a-transfer.md shows the form")
-        return PolicyError(
-            f"is no file of rules ({told.reason})",
-            remedy=told.remedy,
-            field=told.field or None,
+    def wrong(error: ValidationError) -> HuizhenError:
+        return refused(
+            error,
+            Law,
+            PolicyError,
+            remedy="correct it; docs/how-to/check-a-transfer.md shows the form",
             file=path.name,
         )
 
