@@ -4,13 +4,14 @@
 
 Each planted patient is the only one of a band of age, year, sex and maker, which the attacker knows; half of
 them have the diagnosis that is sought. For each, every attack puts questions of the catalogue's own kind to
-five tellers of counts:
+six tellers of counts:
 
     exact    counts as they are
     few      counts below 10 are told as few
     rounded  and the others are rounded to 10
     refusing and what differs from an answered question by 1 to 9 subjects is refused
-    guard    this package: rounded, few as few, and the guard
+    guard    this package without noise: rounded, few as few, and the guard
+    noise    this package with noise of standard deviation 10, at most 200 different questions
 
 An attack names a patient as ill only on evidence, a difference or a refusal. What is printed: of the planted
 who are ill, how many are named (isolated), and of the others how many are named wrongly.
@@ -138,7 +139,28 @@ def tellers(index: Index) -> dict[str, Callable[[], Teller]]:
 
         return tell
 
-    return {"exact": exact, "few": few, "rounded": nearest, "refusing": refusing, "guard": guard}
+    def noise() -> Teller:
+        told: dict[str, float] = {}
+
+        def tell(tree: Tree) -> int | str | None:
+            asked = parse_query({"within": "subject", **tree})
+            if asked.digest not in told:
+                if len(told) >= POLICY.most_questions:
+                    return REFUSED
+                drawn = float(stream(index.subjects, "noise", asked.digest).normal(0.0, 10.0))
+                told[asked.digest] = float(match(index, asked).subjects.sum()) + drawn
+            return rounded(told[asked.digest], POLICY, bounded=False).value
+
+        return tell
+
+    return {
+        "exact": exact,
+        "few": few,
+        "rounded": nearest,
+        "refusing": refusing,
+        "guard": guard,
+        "noise": noise,
+    }
 
 
 # --- attacks: each names a patient as ill, or doesn't ------------------------------------------------
@@ -221,6 +243,44 @@ def by_parts(one: Planted, tell: Teller, seed: int) -> bool:
     return bool(over) and float(np.mean(over)) > 0.5 + 0.5 * spread
 
 
+def by_threshold(one: Planted, tell: Teller, seed: int) -> bool:
+    """Look for a set that the patient takes from few to told; then ask with the patient if ill instead.
+
+    One of the two sets is asked again by that, so whatever is told by sets alone tells which.
+    """
+    sought, draw = both("AND", one.known, leaf("diagnosis", ILL)), stream(seed, "threshold")
+    for _ in range(13):
+        small, last = [], None
+        for _ in range(12):
+            small.append(_cell(draw))
+            without = both("AND", both("OR", *small), both("NOT", one.known))
+            if tell(without) is not None:
+                break
+            last = without
+        if last is not None and isinstance(tell(both("OR", last, one.known)), int):
+            return isinstance(tell(both("OR", last, sought)), int)
+    return False
+
+
+def _cell(draw: np.random.Generator) -> Tree:
+    """Return a set of a few subjects."""
+    low, year = int(draw.integers(6, 16)) * 5, int(draw.integers(2005, 2026))
+    kinds = (_drawn(draw, "modality", 5), leaf("sex", str(draw.choice(["F", "M"]))))
+    return both("AND", band("age", low, low + 4), band("year", year, year), *kinds)
+
+
+def by_wordings(one: Planted, tell: Teller, seed: int) -> bool:
+    """Ask for a set without the patient, and with them if ill, each in 99 wordings that mean the same."""
+    sought, over = both("AND", one.known, leaf("diagnosis", ILL)), []
+    without = both("AND", next(sets(seed, 1)), both("NOT", one.known))
+    for number in range(99):
+        nobody = leaf("manufacturer", f"NONE{number}")
+        told = [tell(both("OR", without, nobody)), tell(both("OR", without, sought, nobody))]
+        if all(isinstance(value, int) for value in told):
+            over.append(told[1] - told[0])  # type: ignore[operator]  # numbers, as just asked
+    return bool(over) and float(np.mean(over)) > 0.5
+
+
 ATTACKS = {
     "alone": directly,
     "one difference": by_difference,
@@ -228,6 +288,8 @@ ATTACKS = {
     "general tracker, 15 sets": by_tracker,
     "refusals": by_refusals,
     "sums of parts, 60 sets": by_parts,
+    "where few begins": by_threshold,
+    "99 wordings of one difference": by_wordings,
 }
 
 

@@ -119,6 +119,22 @@ def test_a_value_that_no_list_has_is_told_with_what_may_be_meant(
     assert "is no modality" not in invoke(*ask, "modality=MR").stdout
 
 
+def test_publishing_without_noise_is_said(
+    site: SiteFolder, tmp_path: Path, invoke: Invoke, as_json: Callable[[Result], dict[str, Any]]
+) -> None:
+    publish_ = ("catalogue", "publish", site.path, "--out", tmp_path / "r.jsonld")
+    assert "told without noise" in invoke(*publish_).stdout
+    text = (site.path / "catalogue.toml").read_text("utf-8")
+    (site.path / "catalogue.toml").write_text(f"{text}\nnoise = 20.0\n", "utf-8")
+    shown = invoke(*publish_).stdout
+    assert "told without noise" not in shown
+    assert "not told studies" in shown
+    assert as_json(invoke("--json", *publish_))["noise"] is True
+    assert "not told studies" in invoke("catalogue", "check", tmp_path / "r.jsonld").stdout
+    found = invoke("catalogue", "search", "--site", site.path, "--with", "modality=MR").stdout
+    assert "studies not told, series not told" in found.splitlines()[-1]
+
+
 def test_a_template_is_written_once(tmp_path: Path, invoke: Invoke) -> None:
     SiteFolder.create(tmp_path / "s", name="s", data=tmp_path)
     assert invoke("catalogue", "new", tmp_path / "s").exit_code == 0

@@ -52,3 +52,13 @@ def test_rounding_alone_falls_to_averaging(index: Index, people: list[Planted]) 
     found = named("thirty differences", "rounded", index, people)
     assert any(found)
     assert not any(guess for guess, one in zip(found, people, strict=True) if not one.ill)
+
+
+def test_where_few_begins_isolates_without_noise_and_guesses_with_it(index: Index) -> None:
+    """The guard alone doesn't withstand a search for its own threshold; this is why there is noise."""
+    some = planted(index, 12, 3)
+    ill = [one.ill for one in some]
+    assert named("where few begins", "guard", index, some) == ill
+    guessed = named("where few begins", "noise", index, some)
+    assert any(guessed[number] != ill[number] for number in range(len(some)))
+    assert any(guess for guess, one in zip(guessed, some, strict=True) if not one.ill)

@@ -13,12 +13,11 @@ from huizhen.core.digests import Digest
 from huizhen.data.catalogue.building import Sources, build_index
 from huizhen.data.catalogue.criteria import Query, parse_query
 from huizhen.data.catalogue.matching import match
-from huizhen.data.catalogue.record import load_catalogue
-from huizhen.errors import DataError, LedgerError, PolicyError, PrivacyError, StorageError
+from huizhen.errors import DataError, LedgerError, PolicyError, StorageError
 from huizhen.federate.catalogue.current import answered_from
 from huizhen.federate.catalogue.desk import Desk
-from huizhen.federate.catalogue.publishing import changed, publish, renew_index
-from huizhen.federate.site.folder import SiteFolder, policy_toml
+from huizhen.federate.catalogue.publishing import changed, publish
+from huizhen.federate.site.folder import SiteFolder
 from huizhen.ledger.reading import read_log
 
 ASKER = "a" * 16
@@ -216,47 +215,6 @@ def test_one_desk_at_a_time(published: MakeSite) -> None:
     site = published()
     with Desk.open(site), pytest.raises(LedgerError):
         Desk.open(site)
-
-
-def test_noise_is_the_same_again_and_is_paid_for(published: MakeSite) -> None:
-    site, asked = published(noise=20.0), question(("modality", "MR"))
-    with Desk.open(site) as desk:
-        first = desk.answer(asked, asker=ASKER)
-        assert (first.studies, first.series) == (None, None)
-        assert first.subjects is not None
-        assert first.subjects.low is None
-        assert desk.answer(asked, asker="b" * 16) == first
-    spends = (site.path / "privacy/spends.jsonl").read_text()
-    assert '"noise_multiplier":20.0' in spends
-    before = spends.count("\n")
-    with Desk.open(site) as desk:
-        desk.answer(asked, asker=ASKER)
-    assert (site.path / "privacy/spends.jsonl").read_text().count("\n") == before
-
-
-def test_questions_whose_digests_begin_alike_are_each_paid_for(tmp_path: Path) -> None:
-    """The two were found by search: their digests share the first 48 bits."""
-    site = make_site(tmp_path / "north", "north", noise=20.0)
-    renew_index(site, load_catalogue(site.path / "catalogue.toml"))
-    spends, pair = site.path / "privacy/spends.jsonl", []
-    for number in (14620627, 15019030):
-        values = ["MG" if number % 2 else "MR", f"X{number:08d}"]
-        leaf = {"key": "modality", "type": "IN", "value": values}
-        pair.append(parse_query({"operand": "AND", "children": [leaf]}))
-    assert pair[0].digest[:12] == pair[1].digest[:12]
-    assert pair[0].digest != pair[1].digest
-    with Desk.open(site) as desk:
-        for paid, asked in enumerate(pair, start=1):
-            desk.answer(asked, asker=ASKER)
-            assert spends.read_text().count("reserve") == paid
-
-
-def test_noise_ends_with_the_patients_budget(tmp_path: Path) -> None:
-    site = make_site(tmp_path / "north", "north", noise=4.0)
-    policy = site.policy().model_copy(update={"maximum_epsilon": 1.0})
-    (site.path / "policy.toml").write_text(policy_toml(policy))
-    with pytest.raises(PrivacyError, match="budget"):
-        publish(site)
 
 
 def test_a_record_says_what_anybody_may_hear(published: MakeSite) -> None:

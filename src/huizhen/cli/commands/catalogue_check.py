@@ -30,7 +30,7 @@ def command(
     screen.say(
         "catalogue.facts",
         subjects=facts.subjects,
-        studies=facts.studies,
+        studies=screen.text("catalogue.untold") if facts.studies is None else facts.studies,
         modalities=", ".join(facts.modalities),
         conditions=", ".join(said.use_conditions),
     )

@@ -27,13 +27,17 @@ def command(
     made = publish(site, progress=screen.progress())
     write_bytes(out, made.data)
     facts = made.facts.model_dump(mode="json")
-    screen.answer({"record": str(out), "site": site.name, "facts": facts, "kept": made.kept})
+    screen.answer(
+        {"record": str(out), "site": site.name, "facts": facts, "kept": made.kept, "noise": not made.exact}
+    )
     screen.say(
         "catalogue.published",
         file=out,
         subjects=made.facts.subjects,
-        studies=made.facts.studies,
+        studies=screen.text("catalogue.untold") if made.facts.studies is None else made.facts.studies,
         site=site.name,
     )
     if made.kept:
         screen.say("catalogue.kept", smallest=made.facts.smallest)
+    if made.exact:
+        screen.say("catalogue.exact")

@@ -81,7 +81,7 @@ def _print(
             screen.say("catalogue.site", site=name, **told)
     if not any(answers.values()):
         return
-    sums = {measure: str(totals[measure].value) for measure in MEASURES}
+    sums = {measure: _sum(screen, totals[measure]) for measure in MEASURES}
     names = ", ".join(totals["subjects"].told) or "-"
     screen.say("catalogue.total", **sums, sites=names)
     subjects = totals["subjects"]
@@ -90,6 +90,13 @@ def _print(
         screen.say(words, low=subjects.low, high=subjects.high)
     if subjects.few:
         screen.say("catalogue.few", sites=", ".join(subjects.few))
+
+
+def _sum(screen: Screen, total: Total) -> str:
+    """Return a sum as text; where no site told a number there is none."""
+    if total.told:
+        return str(total.value)
+    return screen.text("catalogue.too_few" if total.few else "catalogue.untold")
 
 
 def _count(screen: Screen, count: Any) -> str:

@@ -252,7 +252,7 @@ def _people(said: Description) -> dict[str, Any]:
 def _counted(facts: Facts) -> dict[str, Any]:
     return {
         "healthdcatap:numberOfUniqueIndividuals": _number(facts.subjects),
-        "healthdcatap:numberOfRecords": _number(facts.studies),
+        **({} if facts.studies is None else {"healthdcatap:numberOfRecords": _number(facts.studies)}),
         "eucaim:hasBirthSex": _coded("sex", facts.sexes),
         "eucaim:hasImageModality": _coded("modality", facts.modalities),
         "eucaim:hasEquipmentManufacturer": _coded("manufacturer", facts.manufacturers),

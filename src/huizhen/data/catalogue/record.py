@@ -165,7 +165,8 @@ class Facts(BaseModel):
 
     model_config = _STRICT
     subjects: Annotated[int, Field(ge=0)]
-    studies: Annotated[int, Field(ge=0)]
+    studies: Annotated[int, Field(ge=0)] | None = None
+    """None where it isn't told, as with noise."""
     sexes: Annotated[tuple[Line, ...], Field(min_length=1)]
     modalities: Annotated[tuple[Line, ...], Field(min_length=1)]
     manufacturers: Annotated[tuple[Line, ...], Field(min_length=1)]

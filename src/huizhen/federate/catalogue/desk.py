@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
@@ -65,20 +65,25 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Step:
-    """One count told for the first time: `fresh` is what the ledger keeps of it, 0 of one without noise."""
+    """One exact count told for the first time, and how the guard judged it."""
 
     mask: NDArray[np.bool_]
     judgement: Judgement
     value: float
-    fresh: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Plan:
-    """A reply, and what the guards take once it stands in the ledger."""
+    """A reply, and what the guards take once it stands in the ledger; `noisy` is a count with its noise."""
 
     reply: Reply
     steps: Mapping[str, _Step] = field(default_factory=dict)
+    noisy: float | None = None
+
+    @property
+    def fresh(self) -> dict[str, float]:
+        """What the ledger keeps of counts that were told for the first time: 0 of exact ones."""
+        return dict.fromkeys(self.steps, 0.0) if self.noisy is None else {MEASURES[0]: self.noisy}
 
 
 class Desk:
@@ -95,6 +100,7 @@ class Desk:
             name: Guard(owned, smallest=policy.smallest) for name, owned in zip(MEASURES, owners, strict=True)
         }
         self._told: dict[Digest, Reply] = {}
+        self._drawn = 0
         self._asked: Counter[tuple[str, str]] = Counter()
         self._messages: set[Digest] = set()
         self._remember()
@@ -169,12 +175,12 @@ class Desk:
                 refused = {"code": error.code, "field": error.field, "message": message}
                 self._enter(REFUSAL, query, asker, day, refused)
             raise
-        reply, fresh = plan.reply, {name: step.fresh for name, step in plan.steps.items()}
-        policy = self._policy.model_dump(mode="json")
-        told = {"reply": reply.to_json(), "fresh": fresh, "policy": policy, "message": message}
+        reply, policy = plan.reply, self._policy.model_dump(mode="json")
+        told = {"reply": reply.to_json(), "fresh": plan.fresh, "policy": policy, "message": message}
         self._enter(ENTRY, query, asker, day, told)
         for name, step in plan.steps.items():
             self._guards[name].take(step.mask, step.value, step.judgement)
+        self._drawn += plan.noisy is not None
         self._told[query.digest] = reply
         if message is not None:
             self._messages.add(message)
@@ -189,8 +195,9 @@ class Desk:
     def _planned(self, query: Query) -> _Plan:
         """Return the reply to a new question, and what guards have to take once it is written down."""
         masks = match(self._index, query)
-        names = MEASURES if self._noise is None else MEASURES[:1]
-        judged = {name: self._guards[name].judge(getattr(masks, name)) for name in names}
+        if self._noise is not None:
+            return self._drawn_for(query, int(np.count_nonzero(masks.subjects)), self._noise)
+        judged = {name: self._guards[name].judge(getattr(masks, name)) for name in MEASURES}
         if all(one.kind is Kind.EXHAUSTED for one in judged.values()):
             raise PolicyError(
                 "nothing more may be told of so few patients",
@@ -199,22 +206,25 @@ class Desk:
             )
         fresh = [name for name, one in judged.items() if one.kind is Kind.NEW]
         for name in fresh:
-            self._check_room(self._guards[name])
-        steps = {name: self._step(query, getattr(masks, name), judged[name]) for name in fresh}
+            self._check_room(self._guards[name].told - 1)
+        steps = {name: _step(getattr(masks, name), judged[name]) for name in fresh}
         counts: dict[str, Told | None] = {}
         for name, one in judged.items():
             value = steps[name].value if name in steps else one.value
-            told = rounded(value, self._policy, bounded=name == "subjects" and self._noise is None)
+            told = rounded(value, self._policy, bounded=name == MEASURES[0])
             counts[name] = None if one.kind is Kind.EXHAUSTED else told
         return _Plan(reply=self._reply(counts), steps=steps)
 
-    def _step(self, query: Query, mask: NDArray[np.bool_], judgement: Judgement) -> _Step:
-        """Return what is told of a mask for the first time."""
-        value = float(np.count_nonzero(mask))
-        if self._noise is None:
-            return _Step(mask=mask, judgement=judgement, value=value, fresh=0.0)
-        value += self._noise.of(query.digest)
-        return _Step(mask=mask, judgement=judgement, value=value, fresh=value)
+    def _drawn_for(self, query: Query, count: int, noise: Noise) -> _Plan:
+        """Return the reply of a count with noise.
+
+        Nothing else here depends on the count: no guard, and of the room how often was asked, so that what
+        the noise costs is the whole account.
+        """
+        self._check_room(self._drawn)
+        value = count + noise.of(query.digest)
+        told = rounded(value, self._policy, bounded=False)
+        return _Plan(reply=self._reply({MEASURES[0]: told}), noisy=value)
 
     def _reply(self, counts: dict[str, Told | None]) -> Reply:
         return Reply(
@@ -244,8 +254,8 @@ class Desk:
                         field=leaf.key,
                     )
 
-    def _check_room(self, guard: Guard) -> None:
-        if guard.told > self._policy.most_questions:
+    def _check_room(self, told: int) -> None:
+        if told >= self._policy.most_questions:
             raise PolicyError(
                 f"the site has told {self._policy.most_questions} counts of this index",
                 remedy="ask what was asked before, or ask again when the site has renewed its index",
@@ -264,16 +274,23 @@ class Desk:
             if entry.kind == REFUSAL or body["reply"]["index"] != self._index.digest:
                 continue
             query = parse_query(body["question"])
-            if body["fresh"]:
+            if any(body["fresh"].values()):  # with noise, of which no guard knows
+                self._drawn += 1
+            elif body["fresh"]:
                 self._take_again(query, body["fresh"])
             if body["policy"] == policy:
                 self._told[query.digest] = _reply_of(body["reply"])
 
-    def _take_again(self, query: Query, fresh: dict[str, float]) -> None:
+    def _take_again(self, query: Query, names: Iterable[str]) -> None:
         masks = match(self._index, query)
-        for name, value in fresh.items():
-            guard, mask = self._guards[name], getattr(masks, name)
-            guard.take(mask, value or float(np.count_nonzero(mask)))
+        for name in names:
+            mask = getattr(masks, name)
+            self._guards[name].take(mask, float(np.count_nonzero(mask)))
+
+
+def _step(mask: NDArray[np.bool_], judgement: Judgement) -> _Step:
+    """Return what is told of a mask for the first time."""
+    return _Step(mask=mask, judgement=judgement, value=float(np.count_nonzero(mask)))
 
 
 def _ledger(site: SiteFolder, patience_s: float, clock: Callable[[], datetime]) -> Log:

@@ -37,7 +37,7 @@ class Noise(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaidNoise:
-    """Gaussian noise of a `deviation`, keyed by the site's key, the `index` and the question."""
+    """Gaussian noise, keyed by the site's key, the `index`, the question and the `deviation`."""
 
     site: SiteFolder
     index: Digest
@@ -51,7 +51,7 @@ class PaidNoise:
         with SpendLedger.open(
             self.site.path / LEDGER, {GROUP: cap}, witness=SpendWitness(self.site.path)
         ) as ledger:
-            asked = digest_value([self.index, question])
+            asked = digest_value([self.index, question, self.deviation])
             if not ledger.reserved(study=asked, round_number=0, group=GROUP):
                 try:
                     kept = ledger.reserve(study=asked, round_number=0, group=GROUP, spends=[spend])
@@ -63,4 +63,5 @@ class PaidNoise:
                     ) from error
                 ledger.settle(kept, [spend])
         secret = int.from_bytes(self.site.key.derive_secret("catalogue-noise")[:8], "big")
-        return float(stream(secret, self.index, question).normal(0.0, self.deviation))
+        # The deviation is in the key: two scales of one draw would tell the count without noise.
+        return float(stream(secret, self.index, question, self.deviation.hex()).normal(0.0, self.deviation))

@@ -17,6 +17,7 @@ from huizhen.data.catalogue.building import Sources, build_index
 from huizhen.data.catalogue.criteria import ALL, Combined, Criterion, Operand, Query
 from huizhen.data.catalogue.index import Index, open_index
 from huizhen.data.catalogue.jsonld import record_bytes
+from huizhen.data.catalogue.matching import match
 from huizhen.data.catalogue.record import CATALOGUE, Catalogue, Facts, load_catalogue
 from huizhen.errors import DataError, PolicyError
 from huizhen.federate.catalogue.current import STATE, answered_from, make_current
@@ -34,11 +35,14 @@ NAMED = {"sex": "sexes", "modality": "modalities", "manufacturer": "manufacturer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """A signed record, and whether the index before was kept because too few subjects differ."""
+    """A signed record, whether the index before was kept because too few subjects differ, and whether counts
+    of this index are told without noise.
+    """
 
     data: bytes
     facts: Facts
     kept: bool
+    exact: bool
 
 
 def publish(site: SiteFolder, *, progress: Progress | None = None) -> Published:
@@ -50,7 +54,8 @@ def publish(site: SiteFolder, *, progress: Progress | None = None) -> Published:
     kept = renew_index(site, catalogue, progress=progress)
     with Desk.open(site, patience_s=PATIENCE_S) as desk:
         facts = facts_of(desk)
-    return Published(data=record_bytes(site.name, catalogue.record, facts, site.key), facts=facts, kept=kept)
+    data = record_bytes(site.name, catalogue.record, facts, site.key)
+    return Published(data=data, facts=facts, kept=kept, exact=catalogue.disclosure.noise is None)
 
 
 def renew_index(site: SiteFolder, catalogue: Catalogue, *, progress: Progress | None = None) -> bool:
@@ -146,7 +151,7 @@ def facts_of(desk: Desk) -> Facts:
     studies = total.studies.value if total.studies is not None else None
     return Facts(
         subjects=total.subjects.value,
-        studies=studies if studies is not None else total.subjects.value,
+        studies=studies,
         smallest=desk.policy.smallest,
         rounding=desk.policy.rounding,
         **named,  # type: ignore[arg-type]  # four tuples
@@ -155,13 +160,16 @@ def facts_of(desk: Desk) -> Facts:
 
 
 def _named(desk: Desk, key: str) -> tuple[str, ...]:
-    """Return the values of a key that enough subjects have, by name."""
+    """Return the values of a key that enough subjects have, by name.
+
+    Which these are is looked up first: noise alone would at times name what one subject has, and be paid for.
+    """
     found = []
     for value in desk.index.words[key]:
-        if value:
-            leaf = Criterion(key=key, values=(value,))
+        query = Query(tree=Combined(operand=Operand.AND, children=(Criterion(key=key, values=(value,)),)))
+        if value and np.count_nonzero(match(desk.index, query).subjects) >= desk.policy.smallest:
             try:
-                told = desk.answer(Query(tree=Combined(operand=Operand.AND, children=(leaf,))), asker=OWN)
+                told = desk.answer(query, asker=OWN)
             except PolicyError:
                 continue
             if told.subjects is not None and told.subjects.value is not None:
