@@ -10,9 +10,10 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from huizhen.core.toml_problem import listed, problems_in
 from huizhen.errors import HuizhenError, PolicyError
 
-__all__ = ["place_of", "read_toml"]
+__all__ = ["place_of", "read_toml", "refused"]
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -55,6 +56,22 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
     return str(error)
+
+
+def refused(
+    error: ValidationError,
+    model: type[BaseModel],
+    kind: type[HuizhenError],
+    *,
+    remedy: str,
+    file: str,
+) -> HuizhenError:
+    """Return the error, of class `kind`, of a file that should have been a `model`, by all its problems."""
+    problems = problems_in(error, model, remedy=remedy)
+    if len(problems) > 1:
+        return kind(listed(problems), remedy=remedy, file=file)
+    (one,) = problems
+    return kind(one.reason, remedy=one.remedy, field=one.field or None, file=file)
 
 
 def place_of(error: ValidationError) -> str | None:

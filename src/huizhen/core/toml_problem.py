@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 from huizhen.core.study_wording import WORDS, Problem, nearest
 from huizhen.errors import HuizhenError
 
-__all__ = ["Form", "listed", "problem_in", "problems_in", "refused"]
+__all__ = ["Form", "listed", "problem_in", "problems_in"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,22 +89,6 @@ def _without_echoes(found: list[ErrorDetails]) -> list[ErrorDetails]:
     """Return pydantic's problems but those of a list that is only too short since what is in it is wrong."""
     inside = {one["loc"][:depth] for one in found for depth in range(len(one["loc"]))}
     return [one for one in found if one["type"] != "too_short" or one["loc"] not in inside]
-
-
-def refused(
-    error: ValidationError,
-    model: type[BaseModel],
-    kind: type[HuizhenError],
-    *,
-    remedy: str,
-    file: str,
-) -> HuizhenError:
-    """Return the error, of class `kind`, of a file that should have been a `model`, by all its problems."""
-    problems = problems_in(error, model, remedy=remedy)
-    if len(problems) > 1:
-        return kind(listed(problems), remedy=remedy, file=file)
-    (one,) = problems
-    return kind(one.reason, remedy=one.remedy, field=one.field or None, file=file)
 
 
 def _problem(first: ErrorDetails, model: type[BaseModel], remedy: str, forms: Mapping[str, Form]) -> Problem:

@@ -1,11 +1,12 @@
 """A TOML file as a closed type: what is wrong, unreadable or absent is told apart."""
 
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from huizhen.core.toml_file import place_of, read_toml
+from huizhen.core.toml_file import place_of, read_toml, refused
 from huizhen.errors import HuizhenError, InvalidInputError, PolicyError
 
 
@@ -64,3 +65,29 @@ def test_text_of_another_encoding_is_to_be_saved_as_utf_8(tmp_path: Path) -> Non
 def test_an_absent_file_is_told_in_words(tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match="No such file or directory"):
         read_toml(tmp_path / "p.toml", Policy, wrong=wrong)
+
+
+class Boxes(BaseModel, extra="forbid"):
+    boxes: tuple[Literal["red", "blue"], ...] = Field(min_length=1)
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "reason"),
+    [
+        ({"boxes": ["rde"]}, "boxes.0", "can't be 'rde'"),
+        (
+            {"boxes": ["rde", "bleu"]},
+            None,
+            "2 problems:\n  boxes.0: can't be 'rde' (did you mean red?)\n  boxes.1: ",
+        ),
+        ({"boxes": []}, "boxes", "needs at least 1"),
+    ],
+    ids=["one", "several", "empty"],
+)
+def test_a_file_is_refused_by_all_its_problems(given: Any, field: str | None, reason: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Boxes.model_validate(given)
+    error = refused(caught.value, Boxes, InvalidInputError, remedy="look it up", file="b.toml")
+    assert isinstance(error, InvalidInputError)
+    assert (error.field, error.file) == (field, "b.toml")
+    assert error.message.startswith(reason)

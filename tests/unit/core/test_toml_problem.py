@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from huizhen.core.toml_problem import problem_in, refused
+from huizhen.core.toml_problem import problem_in
 from huizhen.errors import InvalidInputError
 
 
@@ -49,29 +49,3 @@ def told(given: dict[str, Any]) -> str:
 )
 def test_the_first_problem_is_told(given: dict[str, Any], text: str) -> None:
     assert told(given) == text
-
-
-class Boxes(BaseModel, extra="forbid"):
-    boxes: tuple[Literal["red", "blue"], ...] = Field(min_length=1)
-
-
-@pytest.mark.parametrize(
-    ("given", "field", "reason"),
-    [
-        ({"boxes": ["rde"]}, "boxes.0", "can't be 'rde'"),
-        (
-            {"boxes": ["rde", "bleu"]},
-            None,
-            "2 problems:\n  boxes.0: can't be 'rde' (did you mean red?)\n  boxes.1: ",
-        ),
-        ({"boxes": []}, "boxes", "needs at least 1"),
-    ],
-    ids=["one", "several", "empty"],
-)
-def test_a_file_is_refused_by_all_its_problems(given: Any, field: str | None, reason: str) -> None:
-    with pytest.raises(ValidationError) as caught:
-        Boxes.model_validate(given)
-    error = refused(caught.value, Boxes, InvalidInputError, remedy="look it up", file="b.toml")
-    assert isinstance(error, InvalidInputError)
-    assert (error.field, error.file) == (field, "b.toml")
-    assert error.message.startswith(reason)

@@ -12,8 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from huizhen.core.toml_file import read_toml
-from huizhen.core.toml_problem import refused
+from huizhen.core.toml_file import read_toml, refused
 from huizhen.data.deidentify.options import Option
 from huizhen.errors import PolicyError
 

@@ -11,8 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from huizhen.core.toml_file import read_toml
-from huizhen.core.toml_problem import refused
+from huizhen.core.toml_file import read_toml, refused
 from huizhen.data.deidentify_text.kinds import Kind
 from huizhen.errors import PolicyError
 

@@ -15,8 +15,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from huizhen.core.digests import Digest, digest_value
-from huizhen.core.toml_file import read_toml
-from huizhen.core.toml_problem import refused
+from huizhen.core.toml_file import read_toml, refused
 from huizhen.errors import HuizhenError, PolicyError
 
 __all__ = ["Bounds", "DisclosurePolicy", "Population", "Quasi", "Search", "Sensitive", "load_policy"]

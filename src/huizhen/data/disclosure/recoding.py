@@ -17,8 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from huizhen.core.study_template import toml_value
 from huizhen.core.table_cells import csv_text
 from huizhen.core.table_text import columns_of, rows_of
-from huizhen.core.toml_file import read_toml
-from huizhen.core.toml_problem import refused
+from huizhen.core.toml_file import read_toml, refused
 from huizhen.data.disclosure.cells import blank_cells
 from huizhen.data.disclosure.ground import Ground, Node, Standing, bounds_hold, ground_of, standing
 from huizhen.data.disclosure.hierarchies import HIDDEN

@@ -26,8 +26,7 @@ from pydantic import (
 
 from huizhen.core.digests import Digest, digest_value
 from huizhen.core.jurisdictions import CODES
-from huizhen.core.toml_file import read_toml
-from huizhen.core.toml_problem import refused
+from huizhen.core.toml_file import read_toml, refused
 from huizhen.data.transfer.conditions import Condition, parse_condition
 from huizhen.data.transfer.documents import document_titles
 from huizhen.errors import HuizhenError, PolicyError
