@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -37,6 +41,58 @@ def test_the_process_does_what_is_done_here_and_outlives_a_slow_document(who: Ps
         cleaner.policy = policy
         assert cleaner.done(good, NOBODY) == done
     assert cleaner.process is None
+
+
+WORKING = """
+import sys, time
+from multiprocessing import get_context
+from huizhen.data.deidentify_text.apart import _end_without_parent
+
+def busy(line, seconds):
+    _end_without_parent(line, float(seconds))
+    line.send_bytes(b"begun")
+    while True:  # as in a library that returns to nobody
+        "a" * 1000 in "b" * 1000
+
+if __name__ == "__main__":
+    ours, theirs = get_context("spawn").Pipe()
+    process = get_context("spawn").Process(target=busy, args=(theirs, sys.argv[1]))
+    process.start()
+    theirs.close()
+    ours.recv_bytes()
+    print(process.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+def gone(process: int, *, within: float) -> bool:
+    end = time.monotonic() + within
+    while time.monotonic() < end:
+        state = Path(f"/proc/{process}/stat")
+        if not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z":
+            return True
+        time.sleep(0.05)
+    return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")
+@pytest.mark.parametrize("killed", [True, False], ids=["parent killed", "limit over"])
+def test_no_process_stays_with_a_text_that_nobody_waits_for(tmp_path: Path, killed: bool) -> None:
+    script = tmp_path / "working.py"
+    script.write_text(WORKING)
+    seconds = "600" if killed else "-4"  # with what is granted beyond the limit: one
+    with subprocess.Popen([sys.executable, script, seconds], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        process = int(parent.stdout.readline())
+        try:
+            if killed:
+                assert not gone(process, within=0.5)
+                parent.kill()
+            assert gone(process, within=20)
+        finally:
+            parent.kill()
+            if not gone(process, within=0):
+                os.kill(process, signal.SIGKILL)
 
 
 def test_what_no_recogniser_foresaw_ends_the_document(

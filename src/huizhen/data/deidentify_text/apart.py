@@ -6,11 +6,13 @@
         done = cleaner.done(document, known.of(document.patient))    # or Unreadable
 
 A damaged or hostile document costs itself and no other: its process ends at the policy's limit of time, and
-has so much memory only.
+has so much memory only. It also ends by itself: at that limit, and at once when who gave it the work is
+killed, so that no text stays in a process that nobody knows of.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -38,6 +40,8 @@ __all__ = ["Cleaner", "Done", "done_here"]
 _MEMORY = 2 << 30
 """Bytes that a document may take beyond what the process has before."""
 _READY = b"ready"
+_GRACE_S = 5.0
+"""Seconds beyond the limit after which the process ends itself, where nobody did."""
 _START_S = 300.0
 """Seconds in which the process must have loaded the recognisers."""
 
@@ -188,9 +192,31 @@ def _serve(line: Connection, policy: str, secret: bytes) -> None:
     while True:
         try:
             asked = json.loads(line.recv_bytes())
+            _end_without_parent(line, rules.seconds_per_document)
+            answer = _answer(asked, lambda one, known: done_here(one, known, policy=rules, who=who))
+            _end_without_parent(line, None)
+            line.send_bytes(answer)
         except (EOFError, OSError):
             return
-        line.send_bytes(_answer(asked, lambda one, known: done_here(one, known, policy=rules, who=who)))
+
+
+def _end_without_parent(line: Connection, seconds: float | None) -> None:
+    """Have the system end this process when `line` breaks or so many seconds pass; None: no more.
+
+    Both signals end a process whatever it does, also within a library that lets no other thread run.
+    """
+    flags = fcntl.fcntl(line.fileno(), fcntl.F_GETFL) & ~os.O_ASYNC
+    if seconds is None:
+        fcntl.fcntl(line.fileno(), fcntl.F_SETFL, flags)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        return
+    signal.signal(signal.SIGIO, signal.SIG_DFL)
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, seconds + _GRACE_S)
+    fcntl.fcntl(line.fileno(), fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(line.fileno(), fcntl.F_SETFL, flags | os.O_ASYNC)
+    if line.poll():  # nothing is sent before the answer: the line broke before it was watched
+        os._exit(1)
 
 
 def _answer(asked: dict[str, Any], do: Callable[[Document, Known], list[Done]]) -> bytes:
