@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from huizhen.core.digests import canonical_json
+from huizhen.errors import MessageError
 from huizhen.federate.messages import Summary, TableRisk
 from huizhen.ledger.signing import PublicKey, SigningKey
 
@@ -39,9 +40,25 @@ def signed_summary(said: Said, *, study: str, site: str, key: SigningKey) -> Sum
 
 
 def check_summary(summary: Summary, key: PublicKey) -> None:
-    """Check the signature of a summary. Raises `VerificationError`."""
+    """Check the signature of a summary: `VerificationError`; and that it can be: `MessageError`."""
     payload = _payload(summary.study, summary.sender, summary.standing, summary.tables, summary.checked)
     key.verify(SUMMARY_DOMAIN, payload, summary.signature)
+    if (summary.standing == "assessed") is not bool(summary.tables):
+        raise _refused("tells of tables and that there are none, or the other way round")
+    if len({one.table for one in summary.tables}) < len(summary.tables):
+        raise _refused("tells of one table twice")
+    if not all(map(_can_be, summary.tables)):
+        raise _refused("tells of a table with more patients in a part of it than in the whole")
+
+
+def _can_be(one: TableRisk) -> bool:
+    """Tell whether a table's numbers go together: every class has patients, and each is among all."""
+    classes = [one.smallest_class, *([] if one.recoded_class is None else [one.recoded_class])]
+    return one.smallest_class >= 1 and max(*classes, one.unique or 0) <= one.patients
+
+
+def _refused(why: str) -> MessageError:
+    return MessageError(f"a summary {why}", remedy="run the same version of huizhen everywhere")
 
 
 def _payload(

@@ -36,6 +36,7 @@ from huizhen.pipeline.federated_privacy import client_stage, privacy_stage
 from huizhen.pipeline.federated_summaries import summaries_stage
 from huizhen.pipeline.federated_tables import tables_stage
 from huizhen.pipeline.finish import RunResult, default_home, finished
+from huizhen.pipeline.given_evidence import check_signers
 from huizhen.pipeline.model_bundle import MODEL
 from huizhen.pipeline.protocol import protocol_stage
 from huizhen.pipeline.reporting import NOTHING, Reporting, added_entries
@@ -68,6 +69,7 @@ def run_federated(
             remedy="let each site join with: huizhen site join",
             field="site",
         )
+    check_signers(added, peers)
     key = SigningKey.create_or_load((home or default_home()) / "signing_key.pem")
     with Log.open(out / "ledger", key) as log:
         run = Run(

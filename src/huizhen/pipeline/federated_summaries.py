@@ -10,7 +10,7 @@ from pathlib import Path
 
 from huizhen.core.evidence import Evidence, Verdict
 from huizhen.data.transfer.own_facts import said_of
-from huizhen.errors import VerificationError
+from huizhen.errors import MessageError, VerificationError
 from huizhen.federate import messages as wire
 from huizhen.federate.lead import Lead
 from huizhen.federate.summaries import check_summary
@@ -53,7 +53,7 @@ def _asked(lead: Lead, sites: tuple[str, ...]) -> dict[str, wire.Summary]:
             continue
         try:
             check_summary(answer.message, lead.peers[site])
-        except VerificationError as error:
+        except (MessageError, VerificationError) as error:
             lead.journal.note("refused", site=site, reason=error.message)
             continue
         found[site] = answer.message
@@ -96,8 +96,8 @@ def _table(run: Run, site: str, one: wire.TableRisk, signed: dict[str, str]) -> 
 
 def _facts(run: Run, site: str, told: wire.Summary | None) -> Evidence:
     """Return what the lead says of a site, divided into what the site checked and what nobody did."""
-    checked = set(told.checked) if told else set()
     said = {*said_of(run.study, site), *(["genetic"] if run.study.use else [])}
+    checked = (set(told.checked) if told else set()) & {*said, "jurisdiction"}  # no name of the site's own
     return Evidence(
         key=f"transfer_facts/{site}",
         metric="transfer_facts",

@@ -7,25 +7,30 @@ the like. Only families that no run measures are taken, so that nothing given ca
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from huizhen.core.evidence import Evidence
-from huizhen.errors import InvalidInputError, StudyError
+from huizhen.core.evidence import Evidence, Verdict
+from huizhen.core.study import Study
+from huizhen.errors import InvalidInputError, StudyError, VerificationError
+from huizhen.ledger.signing import PublicKey
 
-__all__ = ["FAMILIES", "MOST_BYTES", "given_evidence"]
+__all__ = ["FAMILIES", "MOST_BYTES", "check_signers", "given_evidence"]
 
 FAMILIES = (
     *("acquisition", "consent_unlearned", "deidentification"),
     *("disclosure", "label_audit", "missing", "quality"),
 )
 """The first pieces of the keys that may be given; a certificate of unlearning only where it holds."""
+CERTIFICATES = "consent_unlearned"
 MOST_BYTES = 4 << 20
 
 
-def given_evidence(path: Path) -> list[Mapping[str, Any]]:
+def given_evidence(path: Path, study: Study | None = None) -> list[Mapping[str, Any]]:
     """Return the evidence records of a file, each checked and in its plain form.
+
+    A certificate of unlearning must be about `study`, where that is given.
 
     Raises `StudyError` on a file that can't be read, holds none or too much, or a claim of another family,
     `VerificationError` on a site's certificate that doesn't hold.
@@ -47,16 +52,33 @@ def given_evidence(path: Path) -> list[Mapping[str, Any]]:
     if not found:
         raise _refused(path)
     for one in found:
-        _check_certificate(one)
+        _check_certificate(one, study)
     return [one.to_json() for one in found]
 
 
-def _check_certificate(one: Evidence) -> None:
+def check_signers(added: Iterable[tuple[str, Mapping[str, Any]]], peers: Mapping[str, PublicKey]) -> None:
+    """Check that each certificate of unlearning is signed by the site that it names, whose keys are `peers`.
+
+    A certificate carries a key of its own, which anybody can make. Raises `VerificationError`.
+    """
+    for kind, body in added:
+        family, _, site = str(body.get("key", "")).partition("/")
+        if kind != "evidence" or family != CERTIFICATES or body["verdict"] == Verdict.NOT_ASSESSED.value:
+            continue
+        if site not in peers or body["detail"]["signer"] != peers[site].hex:
+            raise VerificationError(
+                "a certificate of approximate unlearning isn't signed by the site that it names",
+                remedy="ask the site for it again",
+                field=CERTIFICATES,
+            )
+
+
+def _check_certificate(one: Evidence, study: Study | None) -> None:
     """Check the signature and the epsilon of a site's certificate. Raises `VerificationError`."""
-    if one.key.startswith("consent_unlearned/"):
+    if one.key.startswith(f"{CERTIFICATES}/"):
         from huizhen.pipeline.unlearning import check_certificate  # accountants load only then
 
-        check_certificate(one.to_json())
+        check_certificate(one.to_json(), study)
 
 
 def _read(path: Path) -> list[Any]:

@@ -63,7 +63,7 @@ def added_entries(study: Study, study_file: Path, named: Reporting) -> tuple[Add
             field="dossier.checklists",
         )
     added = [_checklist(path) for path in (*own, *named.checklists)]
-    before = [("evidence", body) for path in named.evidence for body in given_evidence(path)]
+    before = [("evidence", body) for path in named.evidence for body in given_evidence(path, study)]
     return (*added, *([_form(form)] if form is not None else []), *before)
 
 

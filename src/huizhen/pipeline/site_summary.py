@@ -21,7 +21,11 @@ def checked_facts(study: Study, site: SiteFolder, cases: Sequence[Case]) -> tupl
     """Return the facts of [transfer] that hold here. Raises `PolicyError` for one that doesn't."""
     if study.transfer is None:
         return ()
-    held = {*check_said(study, site.name, own_facts(site.path)), *check_cohort(study, site.name, cases)}
+    least = site.policy().smallest_count
+    held = {
+        *check_said(study, site.name, own_facts(site.path)),
+        *check_cohort(study, site.name, cases, smallest=least),
+    }
     place = {"jurisdiction"} if site.jurisdiction else set()  # compared before anything leaves
     return tuple(sorted(held | place))
 

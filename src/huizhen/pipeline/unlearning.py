@@ -32,13 +32,16 @@ from huizhen.pipeline.consent_lists import people_secret
 from huizhen.pipeline.learned_from import How, Learning, read_learned
 from huizhen.pipeline.patient_spend import places_of, private_study
 from huizhen.pipeline.site_privacy import LEDGER, UNBOUNDED
-from huizhen.privacy.groups import GroupSpend, group_account
+from huizhen.privacy.events import Spend
+from huizhen.privacy.groups import MOST_MEMBERS, GroupSpend, group_account
 from huizhen.privacy.spend_ledger import Cap, SpendLedger
 
 __all__ = ["UNLEARNED", "Against", "Unlearning", "certificate", "check_certificate", "unlearnings"]
 
 UNLEARNED: Final = "consent_unlearned"
 DOMAIN: Final = "unlearning"
+MOST_STEPS: Final = 10_000_000
+"""Steps, and kinds of them, that a certificate may state: more would only take whoever checks it long."""
 APART: Final = 1e-3
 """How far an epsilon that is reckoned again may lie from the one stated, as a share."""
 LEARNED: Final = frozenset({How.TRAINED, How.TUNED, How.POOLED, How.ASKED})
@@ -149,7 +152,10 @@ def _unlearning(ones: Sequence[Affected], site: SiteFolder | None) -> Unlearning
         return Unlearning(**about, against=Against.NO_BOUND)
     if any(asked & one.people and not _noisy(one, study) for one in used):
         return Unlearning(**about, against=Against.OTHER_USE)
-    return _reckoned(about, study, _spends(site, study, used, people))
+    spends = _spends(site, study, used, people)
+    if spends is None:
+        return Unlearning(**about, against=Against.UNKNOWN)
+    return _reckoned(about, study, spends)
 
 
 def _reckoned(about: Mapping[str, Any], study: Study, spends: tuple[GroupSpend, ...]) -> Unlearning:
@@ -187,21 +193,45 @@ def _bound(study: Study, site: SiteFolder) -> float | None:
 
 def _spends(
     site: SiteFolder, study: Study, used: Sequence[Learning], people: set[str]
-) -> tuple[GroupSpend, ...]:
-    """Return what each round cost that any of `people` was in, all attempts at it, with how many were."""
+) -> tuple[GroupSpend, ...] | None:
+    """Return what each round cost that any of `people` was in, all attempts at it, with how many were.
+
+    A round that was noted as trained and that the ledger doesn't know counts as the dearest of the study:
+    it was killed before anything left, or a ledger was put back that lacks it. None where no round is known,
+    or the group is larger than can be reckoned.
+    """
     members: dict[int, set[str]] = {}
     for one in used:
         if one.how is How.TRAINED and (here := people & one.people):
             for place in places_of(study, [one]):
                 members.setdefault(place, set()).update(here)
+    if max(map(len, members.values()), default=0) > MOST_MEMBERS:
+        return None
+    paid = _paid(site, study, {place for one in used for place in places_of(study, [one])})
+    known = sorted((spend for spends in paid.values() for spend in spends), key=_dearness)
+    if members and not known:
+        return None
+    return tuple(
+        GroupSpend(members=len(here), spend=spend)
+        for place, here in sorted(members.items())
+        for spend in paid[place] or known[-1:]
+    )
+
+
+def _paid(site: SiteFolder, study: Study, places: set[int]) -> dict[int, tuple[Spend, ...]]:
+    """Return what the site's ledger has of each round, all attempts at it."""
     caps = {GROUP: Cap(epsilon=UNBOUNDED, delta=study.privacy.delta if study.privacy else 1e-5)}
     with SpendLedger.open(site.path / LEDGER, caps, witness=SpendWitness(site.path)) as ledger:
-        return tuple(
-            GroupSpend(members=len(here), spend=spend)
-            for place, here in sorted(members.items())
-            for paid in ledger.reserved(study=Digest(study.digest), round_number=place, group=GROUP)
-            for spend in paid.spends
-        )
+        reserved = {
+            place: ledger.reserved(study=Digest(study.digest), round_number=place, group=GROUP)
+            for place in places
+        }
+    return {place: tuple(spend for one in ones for spend in one.spends) for place, ones in reserved.items()}
+
+
+def _dearness(spend: Spend) -> float:
+    """Return what orders the rounds of one study by their cost."""
+    return spend.steps * (spend.sampling_rate / spend.noise_multiplier) ** 2
 
 
 # --- the certificate ---
@@ -257,15 +287,19 @@ def check_certificate(record: Mapping[str, Any], study: Study | None = None) -> 
         made = {"n": record["n"], "epsilon": record["estimate"], "site": site, **detail}
         PublicKey(hex=str(detail["signer"])).verify(DOMAIN, canonical_json(made), signature)
         spends = [GroupSpend.from_json(one) for one in detail["spends"]]
+        if sum(one.spend.steps for one in spends) > MOST_STEPS:
+            raise _refused("states more steps than any training has")
         again = group_account(spends, delta=float(detail["delta"])).epsilon
         stated, bound, n = float(record["estimate"]), float(detail["bound"]), int(record["n"])
     except VerificationError:
         raise
     except (KeyError, TypeError, ValueError, HuizhenError) as error:
         raise _refused("can't be read, or reckoned again") from error
-    if abs(again - stated) > APART * max(again, 1e-2):
+    if not abs(again - stated) <= APART * max(again, 1e-2):
         raise _refused(f"states epsilon {stated:.4g}, its steps cost {again:.4g}")
-    if max((one.members for one in spends), default=0) > n:
+    if not spends:
+        raise _refused("states no round")
+    if max(one.members for one in spends) > n:
         raise _refused("counts fewer patients than its rounds")
     if (stated <= bound) != (record.get("verdict") == Verdict.PASS.value):
         raise _refused("says otherwise than its epsilon and bound")

@@ -49,6 +49,10 @@ GRID: Final = 2e-3
 """The grid of privacy losses; rounding is upwards whatever it is."""
 LARGEST: Final = 50_000
 """Points of a grid, above which it is made coarser."""
+MOST_CELLS: Final = 1 << 21
+"""Numbers that a reckoning holds at a time, and that the quadrature of one order may take."""
+WIDEST: Final = 700.0
+"""The greatest loss of a step whose exponential is a number: above, a group's distance says nothing."""
 TAIL: Final = 10.0
 """Standard deviations beyond which losses count as endless: a mass below 1e-23."""
 BRACKETS: Final = 4096
@@ -99,7 +103,8 @@ def group_account(spends: Iterable[GroupSpend], *, delta: float) -> GroupAccount
 
     Neighbours differ by all of the group, present or absent; noise, rates and steps are the same for both.
     Raises `InvalidInputError` on a delta out of range, `PrivacyError` when the epsilon is above its upper
-    bound, or of one patient isn't that of the other accountants.
+    bound, or of one patient isn't that of the other accountants, and where so many patients with so little
+    noise can't be reckoned.
     """
     if not 0 < delta < 1:
         raise InvalidInputError(f"a delta of {delta}", remedy="use a delta well below one by the patients")
@@ -211,7 +216,10 @@ def _pld_epsilon(spends: Sequence[GroupSpend], delta: float) -> float:
 
     reaches = [_reach(one) for one in spends]
     widest = max(max(abs(low), abs(high)) for low, high in reaches)
-    grid = GRID * max(1, math.ceil(2 * widest / GRID / LARGEST))
+    if not widest <= WIDEST:
+        raise _too_many(spends)
+    most = min(LARGEST, MOST_CELLS // (1 + max(one.members for one in spends)))
+    grid = GRID * max(1, math.ceil(2 * widest / GRID / most))
     whole = None
     for one, (low, high) in zip(spends, reaches, strict=True):
         edge = math.ceil(max(abs(low), abs(high)) / grid)
@@ -223,19 +231,37 @@ def _pld_epsilon(spends: Sequence[GroupSpend], delta: float) -> float:
     return float(whole.get_epsilon_for_delta(delta)) if whole is not None else 0.0
 
 
+def _too_many(spends: Sequence[GroupSpend]) -> PrivacyError:
+    members = max(one.members for one in spends)
+    return PrivacyError(
+        f"what {members} patients cost together can't be reckoned with so little noise",
+        remedy="make the model anew",
+        field="epsilon",
+    )
+
+
 def _rdp_epsilon(spends: Sequence[GroupSpend], delta: float) -> float:
-    """Return the upper bound by Renyi divergences of both directions."""
+    """Return the upper bound by Renyi divergences of both directions, at the orders that can be reckoned."""
     from dp_accounting.rdp.rdp_privacy_accountant import compute_epsilon
 
-    total = sum((one.spend.steps * _divergences(one) for one in spends), np.zeros(len(ORDERS)))
-    return float(compute_epsilon(list(ORDERS), list(map(float, total)), delta)[0])
+    orders = [order for order in ORDERS if all(_cells(one, order) <= MOST_CELLS for one in spends)]
+    if not orders:
+        raise _too_many(spends)
+    total = sum((one.spend.steps * _divergences(one, orders) for one in spends), np.zeros(len(orders)))
+    return float(compute_epsilon(orders, list(map(float, total)), delta)[0])
 
 
-def _divergences(one: GroupSpend) -> Floats:
-    """Return the larger Renyi divergence of one step at each of `ORDERS` (o,), by the trapezoidal rule."""
+def _cells(one: GroupSpend, order: float) -> float:
+    """Return how many numbers the quadrature at an order takes: they grow with the members, squared."""
+    points = 32 * (one.members * order / one.spend.noise_multiplier + TAIL)
+    return points * (one.members + 1)
+
+
+def _divergences(one: GroupSpend, orders: Sequence[float]) -> Floats:
+    """Return the larger Renyi divergence of one step at each of `orders` (o,), by the trapezoidal rule."""
     drawn, log_weight = _weights(one)
     noise, found = one.spend.noise_multiplier, []
-    for order in ORDERS:
+    for order in orders:
         low, high = -one.members * order - TAIL * noise, one.members * order + TAIL * noise
         x = np.arange(low, high + noise / 16, noise / 16)
         base = -(x**2) / (2 * noise**2) - math.log(noise * math.sqrt(2 * math.pi)) + math.log(noise / 16)

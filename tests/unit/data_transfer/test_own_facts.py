@@ -32,6 +32,23 @@ def test_no_sensitive_person_is_no_answer_of_a_hospital_with_patients() -> None:
         check_cohort(study(facts={"sensitive_persons": 0}), "north", cases(1))
 
 
+def refused(told: int, patients: int) -> bool:
+    try:
+        check_cohort(study(facts={"sensitive_persons": told}), "north", cases(patients), smallest=10)
+    except PolicyError:
+        return True
+    return False
+
+
+def test_refusals_tell_no_number_of_patients_whatever_is_asked() -> None:
+    """A lead whose study picks out whom it wants learns no small number, and of others the first figure."""
+    answers = {n: tuple(refused(told, n) for told in range(61)) for n in range(60)}
+    assert len({answers[n] for n in range(10)}) == 1, "none told from nine"
+    assert len({answers[n] for n in range(11, 20)}) == len({answers[n] for n in range(41, 50)}) == 1
+    assert [refused(told, 1_040) for told in (999, 1_000, 1_001)] == [True, True, False], "no law's threshold"
+    assert check_cohort(study(facts={"sensitive_persons": 50}), "north", cases(9), smallest=10) == ()
+
+
 def with_columns(*, genetic: bool) -> Study:
     said = study().model_dump(mode="json")
     said["modality"].append({"name": "snps", "kind": "table", "numeric": ["rs6983267"]})

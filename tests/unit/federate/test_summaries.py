@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from huizhen.errors import VerificationError
+from huizhen.errors import MessageError, VerificationError
 from huizhen.federate.messages import TableRisk
 from huizhen.federate.summaries import Said, check_summary, signed_summary
 from huizhen.ledger.signing import SigningKey
@@ -40,3 +40,22 @@ def test_a_changed_summary_does_not_hold(change: dict[str, object]) -> None:
     found = signed_summary(said, study="a" * 64, site="north", key=key).model_copy(update=change)
     with pytest.raises(VerificationError):
         check_summary(found, key.public)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        Said(standing="assessed"),
+        Said(standing="no_policy", tables=(RISK,)),
+        Said(standing="assessed", tables=(RISK, RISK)),
+        Said(standing="assessed", tables=(RISK.model_copy(update={"smallest_class": 41}),)),
+        Said(standing="assessed", tables=(RISK.model_copy(update={"smallest_class": 0}),)),
+        Said(standing="assessed", tables=(RISK.model_copy(update={"unique": 41}),)),
+        Said(standing="assessed", tables=(RISK.model_copy(update={"recoded_class": 2**31}),)),
+    ],
+    ids=["no table", "a table", "twice", "class", "no class", "unique", "recoded"],
+)
+def test_a_signed_summary_that_cannot_be_is_refused(said: Said) -> None:
+    key = SigningKey.generate()
+    with pytest.raises(MessageError, match="a summary tells"):
+        check_summary(signed_summary(said, study="a" * 64, site="north", key=key), key.public)

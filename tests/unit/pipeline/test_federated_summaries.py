@@ -73,9 +73,11 @@ def test_a_site_says_nothing_of_few_patients(hospitals: Federation) -> None:
         assert table_risk.unique is None  # of 40 patients nearly all are alone: the rest are few
         assert set(table_risk.model_dump()) == set(TableRisk.model_fields)
         folder = hospitals.folders["east"]
+        before = (folder.path / "policy.toml").read_text(encoding="utf-8")
         (folder.path / "policy.toml").write_text("smallest_count = 50\n", encoding="utf-8")
         few = site_summary(opened._run, opened._study, folder, opened.cohort.cases)
         assert (few.standing, few.tables) == ("too_few", ())
+        (folder.path / "policy.toml").write_text(before, encoding="utf-8")
 
 
 def test_what_a_sites_patients_contradict_stops_it(hospitals: Federation) -> None:

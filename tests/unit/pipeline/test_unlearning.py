@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,9 +21,10 @@ from huizhen.data.consent.record import Withdrawal
 from huizhen.errors import StudyError, VerificationError
 from huizhen.federate.site.folder import SiteFolder, policy_toml
 from huizhen.federate.site.private_rounds import GROUP
+from huizhen.ledger.signing import SigningKey
 from huizhen.pipeline.consent_cascade import Affected, Withdrawn, affected_by
 from huizhen.pipeline.consent_lists import people_secret
-from huizhen.pipeline.given_evidence import given_evidence
+from huizhen.pipeline.given_evidence import check_signers, given_evidence
 from huizhen.pipeline.learned_from import FOLDER, How, Learned
 from huizhen.pipeline.site_privacy import LEDGER
 from huizhen.pipeline.unlearning import Against, Unlearning, certificate, check_certificate, unlearnings
@@ -148,6 +150,39 @@ def test_the_bound_is_the_studys_and_the_site_may_only_narrow_it(make: Any) -> N
     assert not hospital.answer(anna="approximate").holds
 
 
+def test_a_round_that_the_ledger_lacks_is_not_free(make: Any) -> None:
+    hospital = make()
+    hospital.train(4, "ben", attempts=0)  # noted as trained, and a ledger was put back that lacks it
+    assert hospital.answer(ben="approximate").epsilon == pytest.approx(cost(1, 1))
+    assert hospital.answer(anna="approximate").epsilon == pytest.approx(cost(1, 1, 1, 1))
+
+
+def test_without_any_known_round_nothing_is_certified(tmp_path: Path) -> None:
+    hospital = Hospital(tmp_path, bound=60.0)
+    hospital.train(0, "ben", attempts=0)
+    found = hospital.answer(ben="approximate")
+    assert (found.against, found.epsilon) == (Against.UNKNOWN, None)
+
+
+def test_more_patients_than_can_be_reckoned_are_no_error(tmp_path: Path) -> None:
+    hospital = Hospital(tmp_path, bound=60.0)
+    everybody = [f"p{n}" for n in range(501)]
+    hospital.train(0, *everybody)
+    assert hospital.answer(**dict.fromkeys(everybody, "approximate")).against is Against.UNKNOWN
+    assert hospital.answer(**dict.fromkeys(everybody[:400], "approximate")).against is not None
+
+
+def test_a_certificate_by_another_key_than_the_sites_is_refused(make: Any) -> None:
+    hospital = make()
+    answer, peers = hospital.answer(ben="approximate"), {"north": hospital.site.key.public}
+    check_signers([("evidence", certificate(answer, hospital.site.key, day=DAY).to_json())], peers)
+    forged = certificate(answer, SigningKey.generate(), day=DAY).to_json()
+    check_certificate(forged, hospital.study)  # it holds by the key that it carries itself
+    for known in (peers, {}):
+        with pytest.raises(VerificationError, match="isn't signed by the site"):
+            check_signers([("evidence", forged)], known)
+
+
 def test_without_a_bound_set_beforehand_there_is_none(make: Any) -> None:
     assert make(bound=None).answer(ben="approximate").against is Against.NO_BOUND
 
@@ -194,6 +229,10 @@ def test_a_certificate_is_signed_and_reckoned_again(make: Any, tmp_path: Path) -
         given_evidence(file)
     with pytest.raises(VerificationError, match="another study"):
         check_certificate(plain, study())
+    file.write_text(json.dumps([plain]))
+    assert given_evidence(file, hospital.study) == [plain]
+    with pytest.raises(VerificationError, match="another study"):
+        given_evidence(file, study())
 
 
 def test_a_site_that_signs_a_wrong_epsilon_is_found(make: Any) -> None:
@@ -203,6 +242,13 @@ def test_a_site_that_signs_a_wrong_epsilon_is_found(make: Any) -> None:
     low = certificate(Unlearning(**{**about, "epsilon": 1.0}), hospital.site.key, day=DAY)
     with pytest.raises(VerificationError, match="its steps cost"):
         check_certificate(low.to_json())
+    nothing = certificate(Unlearning(**{**about, "epsilon": 0.0, "spends": ()}), hospital.site.key, day=DAY)
+    with pytest.raises(VerificationError, match="no round"):
+        check_certificate(nothing.to_json())
+    endless = GroupSpend(members=1, spend=replace(SPEND, steps=10**12))
+    long = certificate(Unlearning(**{**about, "spends": (endless,)}), hospital.site.key, day=DAY)
+    with pytest.raises(VerificationError, match="more steps"):
+        check_certificate(long.to_json())
     fewer = certificate(Unlearning(**{**about, "people": 1}), hospital.site.key, day=DAY)
     with pytest.raises(VerificationError, match="fewer patients"):
         check_certificate(fewer.to_json())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 import numpy as np
 import pytest
@@ -122,3 +123,12 @@ def test_simulated_training_leaks_as_much_as_is_said_and_no_more(members: int) -
     seen = np.maximum(0, -np.expm1(epsilon - total))
     error = seen.std() / np.sqrt(draws)
     assert abs(seen.mean() - 0.02) < 4 * error + 2e-4
+
+
+def test_large_groups_are_reckoned_in_time_and_memory_or_refused() -> None:
+    started = time.process_time()
+    many = group_account([group(60, 0.05, 8.0, 20)], delta=1e-5)
+    assert 0 < many.epsilon <= many.upper_bound < math.inf
+    with pytest.raises(PrivacyError, match="can't be reckoned"):
+        group_account([group(500, 0.05, 1.0, 20)], delta=1e-5)
+    assert time.process_time() - started < 30

@@ -71,20 +71,34 @@ def check_said(study: Study, site: str, own: Mapping[str, Value]) -> tuple[str, 
     return tuple(sorted(said.keys() & own.keys()))
 
 
-def check_cohort(study: Study, site: str, cases: Sequence[Case]) -> tuple[str, ...]:
+def check_cohort(study: Study, site: str, cases: Sequence[Case], *, smallest: int = 1) -> tuple[str, ...]:
     """Return the facts that the site's own cohort of the study bears out. Raises `PolicyError` else.
 
     Persons can't be fewer than the patients who are here; columns of genotypes are genetic data.
-    No number of patients stands in the message: the lead reads it.
+    No number of patients stands in the message: the lead reads it. Who leads could still find the number,
+    of patients whom its own study picks out, by what one study after the other is refused for; so fewer than
+    `smallest` are held against nothing, and others to their first figure, by which no law's threshold is
+    missed.
     """
     if study.transfer is None:
         return ()
     said, patients = said_of(study, site), len({case.pseudonym for case in cases})
-    held = [name for name in PERSONS if name in said]
+    held = [name for name in PERSONS if name in said] if patients >= smallest else []
     for name in held:
-        if int(str(said[name])) < patients:
+        if _contradicts(int(str(said[name])), patients):
             raise _otherwise(name, "fewer persons than this site has patients of the study")
     return (*held, *_genetic(study))
+
+
+def _contradicts(told: int, patients: int) -> bool:
+    """Tell whether fewer were told of than the first figure of `patients` says, or as many where it is less.
+
+    >>> [_contradicts(told, 10_500) for told in (9_999, 10_000, 10_001)], _contradicts(13, 14)
+    ([True, True, False], False)
+    """
+    unit: int = 10 ** (len(str(patients)) - 1)
+    first = patients // unit * unit
+    return told < first or told == first < patients
 
 
 def _genetic(study: Study) -> tuple[str, ...]:
