@@ -14,6 +14,9 @@ from consent_hospitals import register, withdraw, write_hospitals
 from huizhen.cli.app import root_command
 from huizhen.cli.commands import consents_check, consents_export, consents_import, consents_withdrawn
 from huizhen.cli.lazy import COMMANDS
+from huizhen.data.consent.barred import read_barred
+from huizhen.federate.site.folder import SiteFolder
+from huizhen.pipeline.consent_lists import people_secret
 
 SITES = ("east", "north")
 
@@ -156,6 +159,20 @@ def test_from_a_withdrawal_to_the_model_made_anew(finished: Path, capsys: pytest
     (refused,) = [json.loads(o)["body"] for o in first.splitlines() if '"consent_unlearned/north"' in o]
     assert (refused["verdict"], refused["detail"]["why"]) == ("not assessed", "no_privacy")
     assert told["trained"] + told["tuned"] + told["tested"] == 3
+
+
+def test_who_withdrew_is_on_the_list_whatever_fails_after(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = SiteFolder.create(tmp_path / "north", name="north", data=tmp_path)
+    (site.path / "learned").mkdir()
+    (site.path / "learned" / "x.jsonl").write_text("damaged\n", encoding="utf-8")
+    path = tmp_path / "consents.csv"
+    path.write_text("patient,version,given,terms,withdrawn\np1,1,2026-01-01,GRU,2026-02-01\n")
+    command = ["site", "consents", "withdrawn", path, "--site", site.path, "--begin"]
+    code, found, _ = call(capsys, *command)
+    assert (code != 0, found["error"]["code"]) == (True, "HZ50")  # type: ignore[index]  # JSON
+    assert read_barred(site.path, people_secret(site.key)).since("north", "p1") is not None
 
 
 def test_whose_register_it_is_must_be_said_where_it_isnt_clear(

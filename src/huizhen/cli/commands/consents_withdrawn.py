@@ -38,7 +38,7 @@ def command(
     screen = screen_of(context)
     from huizhen.data.consent.register import read_register
     from huizhen.data.consent.screening import today
-    from huizhen.pipeline.consent_cascade import affected_by, withdrawn_in
+    from huizhen.pipeline.consent_cascade import affected_by, put_on_list, withdrawn_in
     from huizhen.pipeline.consent_lists import people_secret
     from huizhen.pipeline.learned_from import read_learned
     from huizhen.pipeline.unlearning import unlearnings
@@ -46,6 +46,8 @@ def command(
     kept, key, place = _place(site, name, study or [])
     day = today()
     who = withdrawn_in(read_register(register), site=place, secret=people_secret(key), day=day)
+    if begin or start:  # first, since whatever fails below must not keep anybody in use
+        screen.say("consents.listed", count=(listed := put_on_list(who, kept, key)))
     found = affected_by(who, kept)
     lost = {} if site is None else _lost(site, found)
     answers = unlearnings(found, None if site is None else _folder(site))
@@ -73,7 +75,7 @@ def command(
     if certificates is not None:
         record["certificates"] = _certify(screen, answers, key, certificates)
     if begin or start:
-        record |= _begin(screen, found, who, kept, key, study or [], answers)
+        record |= {"listed": listed, **_begin(screen, found, key, study or [], answers)}
     screen.answer(record)
     for file in record.get("next", []) if start else []:
         _start(screen, Path(file), data)
@@ -210,8 +212,6 @@ def _write(csv: Path, found: list[Affected]) -> None:
 def _begin(
     screen: Screen,
     found: list[Affected],
-    who: list[Any],
-    kept: Path,
     key: SigningKey,
     studies: list[Path],
     answers: list[Unlearning],
@@ -219,13 +219,11 @@ def _begin(
     """Do what those who withdrew asked for, and return what was done."""
     from huizhen.data.consent.record import Withdrawal
     from huizhen.data.consent.screening import today
-    from huizhen.pipeline.consent_cascade import next_version, note_in_ledger, put_on_list
+    from huizhen.pipeline.consent_cascade import next_version, note_in_ledger
     from huizhen.pipeline.unlearning import certificate
 
-    listed = put_on_list(who, kept, key)
     certified = [(one.folder, certificate(one, key, day=today())) for one in answers]
     gone = note_in_ledger(found, key, day=today(), more=certified)
-    screen.say("consents.listed", count=listed)
     for folder in gone:
         screen.say("consents.gone", folder=folder)
     refused = {one.digest for one in answers if not one.holds}
@@ -240,7 +238,7 @@ def _begin(
             continue
         files.append(str(next_version(file, digest=digest)))
         screen.say("consents.next", study=one.study, version=one.version + 1, file=files[-1])
-    return {"listed": listed, "gone": gone, "next": files, "ask_lead": unnamed}
+    return {"gone": gone, "next": files, "ask_lead": unnamed}
 
 
 def _by_digest(studies: list[Path]) -> dict[str, Path]:
