@@ -43,7 +43,7 @@ def test_a_folder_is_made_once_and_opened_again(site):
 )
 def test_another_file_is_no_site(site, text):
     (site.path / SITE).write_text(text, encoding="utf-8")
-    with pytest.raises(PolicyError, match="is no site's file|read as TOML"):
+    with pytest.raises(PolicyError, match=r"is no site's file|read as TOML"):
         SiteFolder.open(site.path)
 
 
