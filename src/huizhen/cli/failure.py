@@ -79,8 +79,13 @@ def _print(record: dict[str, str | None], screen: Screen) -> None:
     """Print an error's values as lines on stderr."""
     place = ": ".join(part for part in (record["file"], record["field"]) if part)
     head = typer.style(screen.text("failure.error", code=record["code"]), fg="red", bold=True)
-    message = screen.told((record["message"] or "").rstrip())
+    message = _plain(screen.told((record["message"] or "").rstrip()))
     typer.echo(f"{head} {visible(f'{place}: ' if place else '')}{visible(message)}", err=True)
     if record["remedy"]:
         label = typer.style(screen.text("failure.remedy"), bold=True)
         typer.echo(f"{label} {visible(screen.told(record['remedy']))}", err=True)
+
+
+def _plain(message: str) -> str:
+    """Return a usage error as people write: without Python's kind of an error, and its form of a day."""
+    return message.replace(": Value error, ", ": ").replace("%Y-%m-%d", "YYYY-MM-DD")

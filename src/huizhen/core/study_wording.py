@@ -80,9 +80,18 @@ WORDS: Mapping[str, tuple[str, str]] = {
         "is not a plain name",
         "use letters, digits, point, dash and underscore only, at most 64, and start with a letter or digit",
     ),
+    "date_type": ("is no day", "write year, month and day as 2026-05-04"),
+    "date_parsing": ("is no day", "write year, month and day as 2026-05-04"),
+    "date_from_datetime_parsing": ("is no day", "write year, month and day as 2026-05-04"),
+    "date_from_datetime_inexact": ("is no day", "write year, month and day as 2026-05-04"),
     "union_tag_invalid": ("has an unknown kind", 'write kind = "image" or kind = "table"'),
 }
 """Pydantic's error types as reason and remedy."""
+
+PATTERNS: Mapping[str, tuple[str, str]] = {
+    "^[A-Z]{2}$": ("is no ISO 3166 code of two capital letters", "write it as CN, DE or US"),
+}
+"""What a text isn't that doesn't fit a pattern, where that is another than a plain name's."""
 
 
 def problems_of(error: Mapping[str, Any], raw: Mapping[str, Any]) -> Iterator[Problem]:
@@ -96,6 +105,9 @@ def problems_of(error: Mapping[str, Any], raw: Mapping[str, Any]) -> Iterator[Pr
             yield _broken_rule(field, part)
     elif kind in ("enum", "literal_error"):
         yield _unknown_choice(field, error["input"], str(context["expected"]))
+    elif kind == "string_pattern_mismatch" and context["pattern"] in PATTERNS:
+        reason, remedy = PATTERNS[context["pattern"]]
+        yield Problem(field=field, reason=reason, remedy=remedy)
     elif kind in WORDS:
         reason, remedy = (text.format(**context) for text in WORDS[kind])
         yield Problem(field=field, reason=reason, remedy=remedy)

@@ -100,6 +100,8 @@ def _absent(name: str, held: Sequence[str], file: str) -> DataError:
         return DataError(
             f"the table has several columns {name}", remedy="rename all but one of them", file=file
         )
+    if not held:
+        return DataError("the table is empty", remedy="check that it is the right one", file=file)
     close = nearest(name, list(held))
     remedy = f"did you mean {close}?" if close else f"it has: {', '.join(held[:20])}"
     return DataError(f"the table has no column {name}", remedy=remedy, file=file)

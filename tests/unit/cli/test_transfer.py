@@ -193,3 +193,12 @@ def test_a_misspelt_document_is_refused_with_file_and_field(invoke, file: Path) 
     assert f"{file.name}: transfer.document[0].kind" in told
     assert "did you mean impact_assessment?" in told
     assert "impact_assesment" in invoke("study", "check", file).output
+
+
+def test_a_day_in_a_local_form_is_refused_in_words_of_both_languages(invoke, file: Path) -> None:
+    command = ("transfer", "check", file, "--as-of", "1.3.2027")
+    result = invoke(*command)
+    assert result.exit_code == 2
+    assert "'1.3.2027' does not match the formats 'YYYY-MM-DD'" in result.output
+    assert "Value error" not in result.output
+    assert "不符合格式 'YYYY-MM-DD'" in invoke("--lang", "zh", *command).output

@@ -128,6 +128,13 @@ def test_digest_is_of_the_content_not_of_comments_or_order(study: Path) -> None:
         ("seed = 7", "seed = 7.5", "seed", "must be a whole number"),
         ("seed = 7", "seed = -1", "seed", "must be at least 0"),
         ("seed = 7", "seed = 7\nphantom = 1", "phantom", "must be true or false"),
+        ("[[endpoint]]", '[transfer]\nlead = "DEU"\n[[endpoint]]', "transfer.lead", "two capital letters"),
+        (
+            "[[endpoint]]",
+            "[transfer]\nlead = 'DE'\nuntil = '1.3.2027'\n[[endpoint]]",
+            "transfer.until",
+            "is no day",
+        ),
         ("seed = 7", "seed = nan", "seed", "not a finite number"),
         ('title = "Tiny"', "title = 1979-05-27", "title", "date or time"),
         ('title = "Tiny"', "title = 3", "title", "must be text"),

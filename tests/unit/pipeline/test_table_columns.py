@@ -120,3 +120,9 @@ def test_formulas_are_named_by_line_and_never_shown() -> None:
     with pytest.raises(DataError, match="the first on line 3") as refused:
         refuse_formulas(columns_of_cells("north", "=cmd|' /C calc'!A0"), ["c"])
     assert "cmd" not in str(refused.value)
+
+
+def test_an_empty_file_is_said_to_be_empty(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("")
+    with pytest.raises(DataError, match="the table is empty"):
+        read_columns(tmp_path / "t.csv", ["id"], encoding=None)

@@ -96,6 +96,18 @@ def test_the_same_audit_may_be_written_again_and_another_may_not(tmp_path: Path)
         read_sheet(tmp_path / "nowhere")
 
 
+def test_what_readers_entered_stays_when_the_audit_is_run_again(tmp_path: Path) -> None:
+    audit = audit_labels(given()[0])
+    write_private(audit, tmp_path)
+    blank = (tmp_path / SHEET).read_text()
+    (tmp_path / SHEET).write_text(blank.replace(",,", ",unsure,", 3))
+    write_private(audit, tmp_path)
+    assert (tmp_path / SHEET).read_text().count("unsure") == 3
+    (tmp_path / SHEET).unlink()
+    write_private(audit, tmp_path)
+    assert (tmp_path / SHEET).read_text() == blank
+
+
 def test_the_second_reading_gives_labels_and_an_estimate(tmp_path: Path) -> None:
     source, truth = given()
     sheet = write_private(audit_labels(source), tmp_path)

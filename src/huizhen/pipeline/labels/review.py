@@ -18,6 +18,7 @@ from huizhen.core.digests import Digest, digest_file
 from huizhen.core.evidence import Evidence
 from huizhen.core.files import write_text
 from huizhen.core.table_cells import as_meant, csv_text
+from huizhen.errors import DataError
 from huizhen.pipeline.labels.audit import FAMILY, SMALLEST, shown_count
 from huizhen.pipeline.labels.suspects import Sheet
 from huizhen.pipeline.table_columns import MISSING, read_columns
@@ -80,31 +81,41 @@ def read_decisions(path: Path, sheet: Sheet) -> Reviewed:
     cases = [as_meant(cell) for cell in table.cells[Column.CASE]]
     said = table.cells[Column.DECISION]
     if twice := [name for name, n in Counter(cases).items() if n > 1]:
-        raise table.refused(
-            Column.CASE, f"{len(twice)} cases stand in several rows", remedy="keep one answer a case"
+        raise DataError(
+            f"{len(twice)} cases stand in several rows",
+            remedy="keep one answer a case",
+            field=Column.CASE,
+            file=table.file,
         )
     asked = {*sheet.listed, *sheet.controls}
     if unknown := set(cases) - asked:
-        raise table.refused(
-            Column.CASE,
+        raise DataError(
             f"{len(unknown)} cases were not on the sheet",
             remedy="answer in the sheet that the audit wrote, and add no rows",
+            field=Column.CASE,
+            file=table.file,
         )
     known = {name.casefold(): name for name in sheet.classes}
     wrong, line = table.first(
         Column.DECISION, lambda c: c.lower() not in MISSING and c.casefold() not in {*known, UNSURE}
     )
     if wrong:
-        raise table.refused(
-            Column.DECISION,
+        raise DataError(
             f"{wrong} decisions are no class, the first on line {line}",
             remedy=f"write one of: {', '.join(sheet.classes)}, {UNSURE}; or leave it empty",
+            field=Column.DECISION,
+            file=table.file,
         )
     given = {
         case: text.casefold() for case, text in zip(cases, said, strict=True) if text.lower() not in MISSING
     }
     if not given:
-        raise table.refused(Column.DECISION, "nothing was decided yet", remedy="fill in the column decision")
+        raise DataError(
+            "nothing was decided yet",
+            remedy="fill in the column decision",
+            field=Column.DECISION,
+            file=table.file,
+        )
     decision = {case: known[text] for case, text in given.items() if text in known}
     unsure = frozenset(case for case in given if case not in decision)
     return Reviewed(

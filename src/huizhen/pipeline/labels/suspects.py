@@ -82,9 +82,9 @@ def write_private(
         raise storage_error(folder, error) from error
     write_text(folder / SUSPECTS, csv_text([HEAD, *_rows(audit, count)]))
     shuffled = draw.permutation(np.array([*sheet.listed, *sheet.controls], dtype=object))
-    write_text(
-        folder / SHEET, csv_text([("case", "decision", "comment"), *((one, "", "") for one in shuffled)])
-    )
+    if not ((folder / SHEET).exists() and (folder / REVIEW).exists()):  # a reader's answers may stand in it
+        head = ("case", "decision", "comment")
+        write_text(folder / SHEET, csv_text([head, *((one, "", "") for one in shuffled)]))
     write_json(folder / REVIEW, _json(sheet))
     return sheet
 

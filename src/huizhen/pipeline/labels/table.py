@@ -88,10 +88,11 @@ def read_audit_table(path: Path, columns: AuditColumns) -> AuditInput:
     classes = _classes(table, columns)
     risks = _probabilities(path, table, held, columns, classes)
     if risks is None and not columns.readers:
-        raise table.refused(
-            columns.label,
+        raise DataError(
             "no column holds probabilities of the classes, and no readers are named",
             remedy="name them with --probability CLASS=COLUMN, or the readers' columns with --reader",
+            field=columns.label,
+            file=table.file,
         )
     label = _codes(table, columns.label, classes)
     keep, left = _kept(table, names, label, risks)
@@ -119,17 +120,19 @@ def _classes(table: Columns, columns: AuditColumns) -> tuple[str, ...]:
     found = {cell for cell in table.cells[columns.label] if cell.lower() not in MISSING}
     named = dict.fromkeys(columns.probability)
     if len(columns.probability) > 1 and (other := found - set(named)):
-        raise table.refused(
-            columns.label,
+        raise DataError(
             f"{len(other)} classes of the labels have no probability",
             remedy="name a column for each with --probability CLASS=COLUMN",
+            field=columns.label,
+            file=table.file,
         )
     classes = (*named, *sorted(found - set(named))) if len(named) < 2 else tuple(named)
     if not 2 <= len(classes) <= MOST_CLASSES:
-        raise table.refused(
-            columns.label,
+        raise DataError(
             f"{len(classes)} different labels; an audit takes 2 to {MOST_CLASSES}",
             remedy="name the column of the labels with --label",
+            field=columns.label,
+            file=table.file,
         )
     return tuple(sorted(classes)) if len(named) < 2 else classes
 
@@ -153,10 +156,11 @@ def _probabilities(
         ((name, risk),) = found.items()
         found[next(one for one in classes if one != name)] = 1 - risk
     if absent := [name for name in classes if name not in found]:
-        raise table.refused(
-            columns.label,
+        raise DataError(
             f"{len(absent)} of {len(classes)} classes have no column of probabilities",
             remedy="name one for each with --probability CLASS=COLUMN",
+            field=columns.label,
+            file=table.file,
         )
     return np.column_stack([found[name] for name in classes])
 
@@ -173,10 +177,11 @@ def _codes(table: Columns, column: str, classes: tuple[str, ...]) -> Ints:
     place = {name: k for k, name in enumerate(classes)}
     count, line = table.first(column, lambda cell: cell.lower() not in MISSING and cell not in place)
     if count:
-        raise table.refused(
-            column,
+        raise DataError(
             f"{count} cells are no class, the first on line {line}; classes are {', '.join(classes)}",
             remedy="write the classes as the labels do, and leave the cell empty where nobody read",
+            field=column,
+            file=table.file,
         )
     return np.array([place.get(cell, -1) for cell in table.cells[column]], dtype=np.int64)
 
