@@ -6,6 +6,7 @@ import logging
 from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
@@ -46,6 +47,7 @@ def build(office: Office) -> FastAPI:
     app.exception_handler(LoginNeededError)(_to_login)
     app.exception_handler(HuizhenError)(_told)
     app.exception_handler(HTTPException)(_absent)
+    app.exception_handler(RequestValidationError)(_absent)  # a number that is none
     app.add_middleware(Fences, settings=office.settings, sorry=_unforeseen)
     return app
 

@@ -6,6 +6,7 @@ is logged is a number, which the page shows too, the error's class, and where in
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import traceback
@@ -27,6 +28,8 @@ Sorry = Callable[[Request, str], Response]
 """Makes the page of an incident by its number."""
 
 MOST_BYTES = 131_072
+BODY_S = 20.0
+"""How long a request's body may take to arrive."""
 
 
 def policy_of(settings: Settings) -> str:
@@ -71,7 +74,7 @@ class Fences:
         if not length.isdigit() or int(length) > MOST_BYTES or b"transfer-encoding" in given:
             return await self._refuse(send, 413)
 
-        begun = False
+        begun, body = False, _Body(receive)
 
         async def sending(message: Message) -> None:
             nonlocal begun
@@ -81,9 +84,10 @@ class Fences:
             await send(message)
 
         try:
-            await self._app(scope, receive, sending)
+            await self._app(scope, body.receive, sending)
         except ClientDisconnect:
-            return None
+            if body.late and not begun:
+                await self._refuse(send, 408)
         except Exception as error:
             number = secrets.token_hex(4)
             _LOG.error("500 incident %s: %s at %s", number, type(error).__name__, _place(error))
@@ -102,6 +106,28 @@ class Fences:
     async def _refuse(self, send: Send, status: int) -> None:
         await send({"type": "http.response.start", "status": status, "headers": self._headers})
         await send({"type": "http.response.body", "body": b""})
+
+
+class _Body:
+    """What a browser sends, for so long: who is slow on purpose holds a connection, and no more than that."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive, self._whole = receive, False
+        self._until = asyncio.get_running_loop().time() + BODY_S
+        self.late = False
+
+    async def receive(self) -> Message:
+        """Return the next message; a disconnect where the body isn't whole in time."""
+        if self._whole:
+            return await self._receive()
+        try:
+            async with asyncio.timeout_at(self._until):
+                message = await self._receive()
+        except TimeoutError:
+            self.late = True
+            return {"type": "http.disconnect"}
+        self._whole = not message.get("more_body", False)
+        return message
 
 
 def _place(error: BaseException) -> str:

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from huizhen.core.digests import canonical_json
 from huizhen.errors import FederationError, HuizhenError, InvalidInputError
 from huizhen.federate.catalogue.asking import at_site
-from huizhen.federate.catalogue.envelopes import Question
+from huizhen.federate.catalogue.envelopes import Moment, Question
 from huizhen.federate.catalogue.standing import Standing
 from huizhen.federate.messages import Hex32, Name, Signature
 from huizhen.federate.site.folder import SiteFolder
@@ -45,7 +45,7 @@ class Poll(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     kind: Literal["catalogue_poll"] = "catalogue_poll"
     site: Name
-    time: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\+00:00$")]
+    time: Moment
     number: Hex32
     wait_s: Annotated[float, Field(ge=0, le=30)] = 0.0
     signature: Signature = "0" * 128

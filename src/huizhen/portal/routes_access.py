@@ -14,7 +14,7 @@ from huizhen.portal.access import Wanted
 from huizhen.portal.pages import page
 from huizhen.portal.roles import Right
 from huizhen.portal.routes_records import record_of
-from huizhen.portal.visits import Form, LoginNeededError, Visiting
+from huizhen.portal.visits import Form, Visiting
 
 __all__ = ["router"]
 
@@ -26,9 +26,8 @@ TICKED = tuple(name for name, field in Wanted.model_fields.items() if field.anno
 @router.get("/requests")
 def requests(visit: Visiting) -> Response:
     """List the requests that this person may see."""
-    if visit.person is None:
-        raise LoginNeededError("/requests")
-    return page(visit, "requests", requests=visit.office.desk.requests(visit.person))
+    person = visit.need(Right.BROWSE)
+    return page(visit, "requests", requests=visit.office.desk.requests(person))
 
 
 @router.get("/records/{name}/request")
@@ -53,10 +52,9 @@ def asked(visit: Visiting, name: str, form: Form) -> Response:
 @router.get("/requests/{number}")
 def request(visit: Visiting, number: int) -> Response:
     """Show one request to who may see it."""
-    if visit.person is None:
-        raise LoginNeededError(f"/requests/{number}")
+    person = visit.need(Right.BROWSE)
     found = _found(visit, number)
-    decides = found.decision is None and found.site in visit.person.officer_of and found.by != visit.person.id
+    decides = found.decision is None and found.site in person.officer_of and found.by != person.id
     return page(visit, "request", one=found, decides=decides, ticked=TICKED, wrong=None)
 
 

@@ -38,12 +38,17 @@ def form(visit: Visiting) -> Response:
 
 @router.post("/search")
 async def search(visit: Visiting, given: Form) -> Response:
-    """Ask the sites, and show what they tell. Waiting for them holds no thread; one search at a time each."""
+    """Note the question, ask the sites, and show what they tell.
+
+    Waiting for them holds no thread; one search at a time each.
+    """
     person, office = visit.need(Right.SEARCH), visit.office
     try:
         query = await run_in_threadpool(query_of, given)
         keys = {site.name: PublicKey(hex=site.key) for site in office.settings.site}
         questions = await run_in_threadpool(asked_of, query, keys, key=office.key, asker=person.id)
+        noted = {"by": person.id, "question": query.plain(), "asked": sorted(keys)}
+        await run_in_threadpool(office.desk.note, SEARCH, noted)
         came = await office.mailbox.ask(questions, asker=person.id, wait_s=office.settings.portal.wait_s)
     except HuizhenError as error:
         return await run_in_threadpool(_wrong, visit, given, error)
@@ -70,7 +75,7 @@ def _wrong(visit: Visit, given: Mapping[str, list[str]], error: HuizhenError) ->
 def _told(
     visit: Visit, given: Mapping[str, list[str]], query: Query, answers: Mapping[str, Answer | None]
 ) -> Response:
-    """Note a search, and show its answers."""
+    """Note who answered, and show it."""
     person = visit.need(Right.SEARCH)
     told = sorted(site for site, answer in answers.items() if answer is not None and answer.counts)
     asked = query.plain()

@@ -203,6 +203,14 @@ def test_no_record_and_bombs_are_refused(data: bytes) -> None:
         read_record(data)
 
 
+def test_an_address_says_no_header_of_an_e_mail(key: SigningKey) -> None:
+    """RFC 6068: what stands percent-encoded after mailto: is decoded, also an end of line."""
+    data = record(key, contact={"email": "a%0D%0ABcc%3Ab@example.org"})
+    points = json.loads(data)["dcat:contactPoint"]
+    assert points[0]["vcard:hasEmail"] == {"@id": "mailto:a%250D%250ABcc%253Ab@example.org"}
+    assert read_record(data).site == "north"
+
+
 def test_files(key: SigningKey, tmp_path: Path) -> None:
     path = tmp_path / "r.jsonld"
     path.write_bytes(record(key))

@@ -30,6 +30,7 @@ from huizhen.federate.catalogue.envelopes import (
 from huizhen.federate.catalogue.publishing import publish
 from huizhen.federate.catalogue.totals import total_of
 from huizhen.federate.site.folder import SiteFolder
+from huizhen.ledger.reading import read_log
 from huizhen.ledger.signing import SigningKey
 
 LEAD = SigningKey.generate()
@@ -175,8 +176,23 @@ def altered(**change: Any) -> bytes:
         (b"{}", "no message"),
         (altered(lead=SigningKey.generate().public.hex), "doesn't know"),
         (altered().replace(b'"F"', b'"M"'), "does not hold"),
+        (altered(time="2026-13-45T25:61:61+00:00"), "no message"),
+        (altered().replace(b'"question":{', b'"question":{"x":NaN,'), "no message|does not hold"),
+        (altered().replace(b'"question":{', b'"question":{"x":1e999,'), "no message|does not hold"),
+        (altered().replace(b'"question":{', b'"question":{"x":"\\ud800",'), "no message|does not hold"),
     ],
-    ids=["elsewhere", "old", "from the future", "nothing", "stranger", "changed"],
+    ids=[
+        "elsewhere",
+        "old",
+        "from the future",
+        "nothing",
+        "stranger",
+        "changed",
+        "on no calendar",
+        "not a number",
+        "endless",
+        "half a sign",
+    ],
 )
 def test_a_question_that_may_not_be_answered(sites: dict[str, SiteFolder], data: bytes, match: str) -> None:
     with pytest.raises(HuizhenError, match=match):
@@ -207,3 +223,12 @@ def test_a_question_asked_before_is_not_told_by_its_time(sites: dict[str, SiteFo
             began = time.monotonic()
             assert at_site(data, north, lambda: nullcontext(desk)) is not None
             assert time.monotonic() - began >= BEAT_S
+
+
+def test_the_ledger_says_whose_asker_it_was(sites: dict[str, SiteFolder]) -> None:
+    """Two leads may know different people by the same digits."""
+    north = sites["north"]
+    question = ask(women(), site="north", asker=ASKER, number="3" * 64, key=LEAD)
+    assert at_site(question.model_dump_json().encode(), north, lambda: Desk.open(north)) is not None
+    entry = read_log(north.path / "catalogue/ledger").entries[-1]
+    assert entry.body["asker"] == f"{LEAD.public.hex[:16]}:{ASKER}"

@@ -68,7 +68,7 @@ def test_without_a_login_nothing_is_shown(house: House) -> None:
         ("rita", {"/", "/requests", "/search"}),
         ("oskar", {"/", "/requests"}),
         ("anton", {"/", "/requests", "/audit"}),
-        ("eve", {"/requests"}),
+        ("eve", set()),
     ],
 )
 def test_roles_open_what_is_theirs(house: House, who: str, allowed: set[str]) -> None:
@@ -161,7 +161,8 @@ def test_a_request_is_seen_by_who_made_it_its_officers_and_auditors(house: House
     path = f"/requests/{number}"
     seen = {who: house.logged_in(who).get(path).status_code for who in ("rita", "oskar", "anton")}
     assert set(seen.values()) == {200}
-    for who in ("rosa", "olga", "vera", "eve"):
+    assert house.logged_in("eve").get(path).status_code == 403
+    for who in ("rosa", "olga", "vera"):
         client = house.logged_in(who)
         hidden, absent = client.get(path), client.get("/requests/99999")
         assert (hidden.status_code, absent.status_code) == (404, 404), who
@@ -221,6 +222,21 @@ def test_answers_say_who_is_silent(house: House) -> None:
     page = post(client, "/search", {"modality": "MR"})
     assert page.text.count("no answer") == 2
     assert "Sum over 0 of 2 hospitals" in page.text
+    assert page.text.count('<td class="number">not told</td>') == 3
+
+
+def test_a_search_is_in_the_ledger_before_any_site_is_asked(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("the portal falls over")
+
+    client = house.logged_in("rita")
+    monkeypatch.setattr(type(house.office.mailbox), "ask", broken)
+    assert post(client, "/search", {"modality": "MR"}).status_code == 500
+    noted = house.office.desk.entries()[-1]
+    assert (noted.kind, noted.body["asked"]) == ("catalogue_search", ["north", "south"])
+    assert noted.body["question"]["children"][0]["value"] == ["MR"]
 
 
 def test_a_site_answers_by_asking_for_questions(house: House) -> None:

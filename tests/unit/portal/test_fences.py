@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from huizhen.data.catalogue.criteria import parse_query
 from huizhen.data.catalogue.jsonld import load_record
 from huizhen.federate.catalogue.asking import asked_of
 from huizhen.ledger.signing import SigningKey
+from huizhen.portal import fences
 from huizhen.portal import shelf as shelf_module
 from huizhen.portal.sessions import Sessions
 from huizhen.portal.shelf import Shelf
@@ -104,3 +106,21 @@ def test_a_leads_question_counts_once(house: House) -> None:
     finally:
         object.__setattr__(house.office, "settings", before)
     assert statuses == [200, 400]
+
+
+@pytest.mark.parametrize("path", ["/requests/abc", "/requests/" + "9" * 5000, "/requests/1e3"])
+def test_a_number_that_is_none_is_no_page(house: House, path: str) -> None:
+    page = house.logged_in("rita").get(path)
+    assert page.status_code == 404
+    assert page.headers["content-type"].startswith("text/html")
+
+
+def test_a_body_that_never_ends_is_given_up(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fences, "BODY_S", 0.2)
+    host = house.address.removeprefix("http://")
+    head = f"POST /exchange/ask HTTP/1.1\r\nHost: {host}\r\nContent-Length: 100\r\n\r\n["
+    with socket.create_connection((host.split(":")[0], int(host.split(":")[1])), timeout=10) as line:
+        line.sendall(head.encode())
+        said = line.recv(65_536).decode().lower()
+    assert said.startswith("http/1.1 408")
+    assert all(name in said for name in STRICT)

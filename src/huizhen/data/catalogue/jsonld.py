@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -302,7 +303,7 @@ def _agent(party: Party) -> dict[str, Any]:
 def _vcard(contact: Contact) -> dict[str, Any]:
     found: dict[str, Any] = {"@type": "vcard:Kind"}
     if contact.email:
-        found["vcard:hasEmail"] = _id(f"mailto:{contact.email}")
+        found["vcard:hasEmail"] = _id(f"mailto:{quote(contact.email, safe='@+')}")  # RFC 6068
     if contact.page:
         found["vcard:hasURL"] = _id(contact.page)
     return found

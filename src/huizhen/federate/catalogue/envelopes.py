@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from huizhen.core.digests import Digest, canonical_json, digest_value
 from huizhen.data.catalogue.criteria import Query, parse_query
@@ -22,6 +22,7 @@ from huizhen.ledger.signing import PublicKey, SigningKey
 __all__ = [
     "Answer",
     "Counts",
+    "Moment",
     "Question",
     "Refused",
     "answer_question",
@@ -35,7 +36,20 @@ __all__ = [
 QUESTION, ANSWER = "catalogue-question", "catalogue-answer"
 VALID = timedelta(minutes=10)
 _STRICT = ConfigDict(extra="forbid", frozen=True)
-_Moment = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\+00:00$")]
+
+
+def _on_a_calendar(text: str) -> str:
+    """Return a time that there is. Raises `ValueError` for a 13th month or a 25th hour."""
+    datetime.fromisoformat(text)
+    return text
+
+
+Moment = Annotated[
+    str,
+    Field(pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\+00:00$"),
+    AfterValidator(_on_a_calendar),
+]
+"""To the second, in UTC."""
 
 
 class _Signed(BaseModel):
@@ -54,7 +68,7 @@ class Question(_Signed):
     lead: Hex32
     site: Name
     asker: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
-    time: _Moment
+    time: Moment
     number: Hex32
     question: dict[str, Any]
 
@@ -152,11 +166,17 @@ def question_of(data: bytes, *, site: str, policy: SitePolicy, now: datetime) ->
 
 
 def answer_question(question: Question, desk: Desk, *, site: str, key: SigningKey) -> Answer:
-    """Return the site's signed answer, which may be a refusal."""
+    """Return the site's signed answer, which may be a refusal.
+
+    An asker is a person as one lead knows them: the ledger says whose, and no lead uses up another's
+    questions.
+    """
     counts, refused = None, None
     try:
         query = parse_query(question.question)
-        reply: Reply = desk.answer(query, asker=question.asker, message=question.digest())
+        reply: Reply = desk.answer(
+            query, asker=f"{question.lead[:16]}:{question.asker}", message=question.digest()
+        )
         counts = Counts.model_validate(reply.to_json())
     except HuizhenError as error:
         refused = _reason(error)
