@@ -69,6 +69,9 @@ OTHERS = [
     ("email", "write to jane.doe+x@clinic.example.org.", "jane.doe+x@clinic.example.org"),
     ("url", "see www.example.org/a?b=1", "www.example.org/a?b=1"),
     ("ip", "from 10.20.30.40", "10.20.30.40"),
+    ("ip", "from fe80::1ff:fe23:4567:890a", "fe80::1ff:fe23:4567:890a"),
+    ("device", "VIN 1HGCM82633A004352", "1HGCM82633A004352"),
+    ("date", "begun 20190305T1200, ended", "20190305"),
     ("address", "lives at 27 Rowan Mews, Leicester", "27 Rowan Mews, Leicester"),
     ("address", "LS1 4QH", "LS1 4QH"),
     ("address", "Lindenstraße 14, 50674 Köln", "Lindenstraße 14, 50674 Köln"),
@@ -99,6 +102,7 @@ HARMLESS = [
     "左肺上叶结节，右乳外上象限低回声，左侧大脑中动脉供血区梗死，主动脉钙化，余肺未见异常。",
     "霍奇金淋巴瘤、帕金森病、克罗恩病、桥本甲状腺炎、威利斯环未见异常。病史5年3个月。",
     "肝小叶，骨小梁，小于5mm，最小黄斑，中老年，小张口，小关节，缩小，扩张总胆管，三月初。",
+    "Scope std::cout and a::b, cafe::x; ratio 1::2 at 12:30:45; grades 1,2,3,4 of 5.",
     "The dr. will see her; dr. to call; dr said so.",
     "术后给予阿司匹林、氯吡格雷、阿托伐他汀。单侧、双侧、全身、边缘光整、安静、强化明显、高级别胶质瘤。",
 ]

@@ -149,6 +149,18 @@ def test_a_killed_run_goes_on(
     assert (done.known, done.counts[Fate.RELEASED]) == (1, 3)
 
 
+def test_what_a_killed_run_began_or_could_not_note_is_taken_away(
+    raw: Path, tmp_path: Path, who: Pseudonymiser
+) -> None:
+    run(raw, tmp_path, who)
+    before = set((tmp_path / "out").rglob("*"))
+    begun = next((tmp_path / "out" / TEXTS).iterdir())
+    for path in (begun / ".a.txt.x1.part", begun / "unnoted.txt", tmp_path / "out" / ".actions.jsonl.x.part"):
+        path.write_text(MARKER)
+    run(raw, tmp_path, who)
+    assert set((tmp_path / "out").rglob("*")) == before
+
+
 def test_one_bad_text_ends_itself_only(raw: Path, tmp_path: Path, who: Pseudonymiser) -> None:
     (raw / "4712" / "odd.html").write_text("<p>x<![foo]>")
     (raw / "4712" / "slow.txt").write_text("1/" * 500_000)

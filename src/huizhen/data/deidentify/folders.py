@@ -93,16 +93,17 @@ def _refuse_others(out: Path) -> None:
         )
 
 
-def tidy(images: Path, *, known: Container[str] | None) -> None:
+def tidy(images: Path, *, known: Container[str] | None, ending: str = "dcm") -> None:
     """Remove what a killed run had begun to write, and what it wrote and could not note any more.
 
-    `known` has the places of all noted files; None where there is no journal yet: nothing can be told.
+    `known` has the places of all noted files, which have an `ending`; None where there is no journal yet:
+    nothing can be told.
     """
-    for path in images.rglob(".*.part"):
+    for path in (*images.rglob(".*.part"), *images.parent.glob(".*.part")):
         path.unlink(missing_ok=True)
     if known is None:
         return
-    for path in images.rglob("*.dcm"):
+    for path in images.rglob(f"*.{ending}"):
         if path.relative_to(images).as_posix() not in known:
             path.unlink(missing_ok=True)
 

@@ -30,6 +30,9 @@ __all__ = ["Known", "find_known", "name_parts"]
 _WRAP = r"-?[ \t]{0,2}\r?\n[ \t]{0,12}"
 """The end of a line within a value, with the hyphen that may break it."""
 
+_SIGN = "[ \\t.,:;*|/_\u00b7\u2022\u2027\u2219\u2502\u30fb-]"
+"""What may stand between the characters of a value that is written with gaps, or in cells."""
+
 _PARTS = re.compile(r"[\s^=,.;:/\\()\[\]]+")
 _HAN = re.compile(r"[\u3400-\u9fff]+")
 _LATIN_WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
@@ -133,7 +136,7 @@ def _of_name(name: str) -> Iterator[tuple[str, Kind, str, bool]]:
         yield from (("known_name", Kind.NAME, form, False) for form in _of_han(han))
     latin = [part for part in parts if not _HAN.search(part)]
     for part in latin:
-        look, spread = look_of(part), rf"(?:[ .-]|{_WRAP})?".join(map(re.escape, part))
+        look, spread = look_of(part), rf"(?:{_SIGN}|{_WRAP})?".join(map(re.escape, part))
         if len(part) >= _ANYWHERE and not look.word:
             yield "known_name", Kind.NAME, spread, False
         elif len(part) >= _LEAST and not look.particle:
@@ -152,7 +155,7 @@ def _of_name(name: str) -> Iterator[tuple[str, Kind, str, bool]]:
 
 def _of_han(name: str) -> Iterator[str]:
     """Yield the patterns of a Chinese name: with spaces, its given name alone, before a title, in pinyin."""
-    yield rf"(?:\s{{0,2}}|{_WRAP})".join(name)
+    yield rf"(?:\s{{0,2}}|{_SIGN}|{_WRAP})".join(name)
     surname = surname_of(name) or name[0]
     given = name[len(surname) :]
     if len(given) == 2 and not is_word(given):
@@ -176,10 +179,11 @@ def _of_number(number: str) -> Iterator[tuple[str, Kind, str, bool]]:
     if len(bare) >= 4 and any(char.isdigit() for char in bare):
         core = bare.lstrip("0") or bare
         if len(core) >= 4:
+            sign = _SIGN if len(core) >= _TYPO else "[ ./_-]"  # 1,2,3,4 is a list
             yield (
                 "known_number",
                 Kind.ID,
-                r"(?<![0-9])0*" + rf"(?:[ ./_-]|{_WRAP})?".join(map(re.escape, core)),
+                r"(?<![0-9])0*" + rf"(?:{sign}|{_WRAP})?".join(map(re.escape, core)),
                 False,
             )
 
@@ -201,8 +205,9 @@ def _of_text(text: str) -> Iterator[tuple[str, Kind, str, bool]]:
         return
     figures = re.sub(r"\D", "", text)
     if len(figures) >= 7 and not re.search(r"[^\W\d_]", text):
-        last = rf"(?:[ ()./+-]{{0,2}}|{_WRAP})".join(figures[-7:])
-        yield "known_phone", Kind.PHONE, rf"(?:\+?\d[\d ()./\r\n-]{{0,14}}?)?{last}(?!\d)", False
+        last = rf"(?:[ ()./+-]{{0,2}}|{_SIGN}|{_WRAP})".join(figures[-7:])
+        for first in (r"(?:\+?\d[\d ()./\r\n-]{0,14}?)?", rf"(?:\d{_SIGN}){{1,8}}"):
+            yield "known_phone", Kind.PHONE, rf"{first}{last}(?!\d)", False
         return
     for part in re.split(r"[,;\n\uff0c\uff1b]+", text):
         words = part.split()

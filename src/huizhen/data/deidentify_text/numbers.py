@@ -47,6 +47,11 @@ def _is_ip(text: str) -> bool:
     return all(int(part) < 256 for part in text.split("."))
 
 
+def _is_short_ipv6(text: str) -> bool:
+    """Tell whether groups with zeros left out are long enough for an address, and not a time or a scope."""
+    return sum(char != ":" for char in text) >= 8 and text.count(":") <= 7
+
+
 def _is_code(text: str) -> bool:
     """Tell whether a mixed code is no dose, level, gene or time."""
     return not re.fullmatch(r"(?:CD|HLA|PT|T|N|M|G|L|C|S|Ki)?-?\d{1,4}", text, re.IGNORECASE)
@@ -76,6 +81,7 @@ _RULES: tuple[tuple[str, Kind, str, float, Callable[[str], bool]], ...] = (
     ("uuid", Kind.ID, r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", 0.9, _always),
     ("ipv4", Kind.IP, r"\d{1,3}(?:\.\d{1,3}){3}", 0.8, _is_ip),
     ("ipv6", Kind.IP, r"(?:[0-9A-Fa-f]{1,4}:){4,7}[0-9A-Fa-f]{1,4}", 0.8, _always),
+    ("ipv6_short", Kind.IP, r"(?:[0-9A-Fa-f]{1,4}:){1,6}(?::[0-9A-Fa-f]{1,4}){1,6}", 0.8, _is_short_ipv6),
     ("plate_cn", Kind.PLATE, rf"[{_CN}][A-Z][· ]?[A-Z0-9]{{5,6}}", 0.9, _always),
     ("plate_uk", Kind.PLATE, r"[A-Z]{2}\d{2} [A-Z]{3}", 0.6, _always),
     *(("phone", Kind.PHONE, form, 0.8, _always) for form in _PHONES),

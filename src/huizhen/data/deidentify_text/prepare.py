@@ -16,7 +16,7 @@ from huizhen.core.digests import Digest, digest_value
 from huizhen.core.files import storage_error, write_bytes, write_text
 from huizhen.core.progress import Progress
 from huizhen.core.table_cells import csv_text
-from huizhen.data.deidentify.folders import as_line, claimed, keep_apart_from
+from huizhen.data.deidentify.folders import as_line, claimed, keep_apart_from, tidy
 from huizhen.data.deidentify.key import Pseudonymiser
 from huizhen.data.deidentify.outcome import Fate
 from huizhen.data.deidentify_text.apart import Cleaner, Done
@@ -45,7 +45,7 @@ MAPS = "texts-actions.jsonl"
 CLAIM = "deid-text.json"
 """By which policy, key and known values the folder is written."""
 
-_VERSION = "deid-text-3"
+_VERSION = "deid-text-4"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,10 +112,12 @@ def prepare_texts(
         is_table=isinstance(source, TableSource),
         done=journal.known(),
     )
+    old = journal.path.exists()
     marks: dict[str, str] = {}
     names: dict[str, str] = {}
     again = 0
     with journal.appending() as stream, work.cleaner, progress.track("deidentify", len(source)) as advance:
+        tidy(out / TEXTS, known={place for *_, place in work.done.values()} if old else None, ending="txt")
         for document in source.documents():
             name = who.file(document.name)
             marks[name], names[name] = document.mark, document.name
