@@ -93,7 +93,7 @@ def test_a_register_is_checked_row_by_row_and_against_a_study(
     _, found, _ = call(capsys, "site", "consents", "check", path, "--study", file)
     assert found["study"] == {"permitted": 38, "denied": 2}
     assert found["unknown_names"] == 1
-    assert "1 patients; these deny everything" in said(
+    assert "these deny everything. Patients: 1." in said(
         capsys, "site", "consents", "check", path, "--study", file
     )
     register(tmp_path / "data", "north", {1: {"terms": "CC"}, 2: {"given": "2031-01-01"}})
@@ -186,7 +186,7 @@ def test_whose_register_it_is_must_be_said_where_it_isnt_clear(
     command = ["site", "consents", "withdrawn", path, "--name", "north"]
     _, found, _ = call(capsys, *command)
     assert (found["withdrawn"], found["unfound"], found["affected"]) == (1, 1, []), "an id spelt otherwise"
-    assert "1 of them are in no index" in said(capsys, *command)
+    assert "Of them in no index, as the register writes their ids: 1." in said(capsys, *command)
     for words in (("withdrawn", path), ("check", path, "--study", finished / "data" / "study.toml")):
         code, found, _ = call(capsys, "site", "consents", *words, "--name", "nroth")
         assert (code, found["error"]["remedy"]) == (10, "did you mean north?")  # type: ignore[index]  # JSON
