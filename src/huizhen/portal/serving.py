@@ -18,7 +18,7 @@ __all__ = ["serve"]
 def serve(settings: Settings, file: Path, *, told: Told) -> None:
     """Serve the portal whose settings `file` holds, until it is stopped.
 
-    Raises `InvalidInputError` without the packages of the extra or TLS for another machine's browsers,
+    Raises `InvalidInputError` without the packages of the extra or the files of certificate and private_key,
     `StageError` when the address is taken, and what `Office.open` raises.
     """
     try:
@@ -35,6 +35,11 @@ def serve(settings: Settings, file: Path, *, told: Told) -> None:
     logging.getLogger("httpx").setLevel(logging.WARNING)  # its lines hold whole addresses
     certificate, private = settings.portal.certificate, settings.portal.private_key
     home = file.parent
+    for name, given in (("certificate", certificate), ("private_key", private)):
+        if given is not None and not (home / given).is_file():
+            raise InvalidInputError(
+                "there is no such file", remedy="check that it is there", field=f"portal.{name}", file=given
+            )
     office = Office.open(settings, home, told=told, file=file)
     try:
         uvicorn.run(

@@ -139,3 +139,14 @@ def test_a_taken_address_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(serving.logging, "basicConfig", lambda **options: None)
     with pytest.raises(StageError, match="can't listen"):
         serve(Settings.model_validate(GOOD), tmp_path / "portal.toml", told=lambda text, language: text)
+
+
+@pytest.mark.parametrize("there", [[], ["portal.pem"]])
+def test_a_certificate_that_is_not_there_is_said(there: list[str], tmp_path: Path) -> None:
+    for name in there:
+        (tmp_path / name).touch()
+    with_tls = {**GOOD["portal"], "certificate": "portal.pem", "private_key": "portal.key"}
+    settings = Settings.model_validate({**GOOD, "portal": with_tls})
+    with pytest.raises(InvalidInputError, match="no such file") as caught:
+        serve(settings, tmp_path / "portal.toml", told=lambda text, language: text)
+    assert caught.value.field == ("portal.private_key" if there else "portal.certificate")
