@@ -128,9 +128,9 @@ def test_publishing_without_noise_is_said(
     (site.path / "catalogue.toml").write_text(f"{text}\nnoise = 20.0\n", "utf-8")
     shown = invoke(*publish_).stdout
     assert "told without noise" not in shown
-    assert "not told studies" in shown
+    assert "studies: not told" in shown
     assert as_json(invoke("--json", *publish_))["noise"] is True
-    assert "not told studies" in invoke("catalogue", "check", tmp_path / "r.jsonld").stdout
+    assert "studies: not told" in invoke("catalogue", "check", tmp_path / "r.jsonld").stdout
     found = invoke("catalogue", "search", "--site", site.path, "--with", "modality=MR").stdout
     assert "studies not told, series not told" in found.splitlines()[-1]
 
