@@ -31,8 +31,8 @@ from torch import nn
 from huizhen.core.files import write_json, write_text
 from huizhen.core.streams import stream
 from huizhen.core.study_privacy import Privacy
+from huizhen.privacy.dp_settings import DpSettings
 from huizhen.privacy.dp_training import (
-    DpSettings,
     noise_generator,
     poisson_samples,
     private_optimiser,

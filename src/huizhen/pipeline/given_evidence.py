@@ -76,7 +76,7 @@ def check_signers(added: Iterable[tuple[str, Mapping[str, Any]]], peers: Mapping
 def _check_certificate(one: Evidence, study: Study | None) -> None:
     """Check the signature and the epsilon of a site's certificate. Raises `VerificationError`."""
     if one.key.startswith(f"{CERTIFICATES}/"):
-        from huizhen.pipeline.unlearning import check_certificate  # accountants load only then
+        from huizhen.pipeline.unlearning_check import check_certificate  # accountants load only then
 
         check_certificate(one.to_json(), study)
 

@@ -33,7 +33,7 @@ from huizhen.pipeline.robustness_again import robustness_again
 from huizhen.pipeline.table_thresholds import tuned_again
 from huizhen.pipeline.tuned import decided
 from huizhen.pipeline.tuning_file import TUNING, read_tuning
-from huizhen.pipeline.unlearning import UNLEARNED, check_certificate
+from huizhen.pipeline.unlearning_check import UNLEARNED, check_certificate
 
 __all__ = ["Difference", "Recomputed", "recompute"]
 

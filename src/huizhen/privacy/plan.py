@@ -17,7 +17,7 @@ from functools import lru_cache
 from huizhen.core.study_privacy import Privacy
 from huizhen.errors import PrivacyError
 from huizhen.privacy.accounting import Account, account, calibrate_noise
-from huizhen.privacy.dp_training import DpSettings
+from huizhen.privacy.dp_settings import DpSettings
 from huizhen.privacy.events import Spend
 
 __all__ = ["PrivatePlan", "make_plan"]

@@ -16,8 +16,8 @@ from torch import Tensor
 from huizhen.errors import ModelError
 from huizhen.models.batch import CaseBatch
 from huizhen.models.network import Network, Output
+from huizhen.privacy.dp_settings import DpSettings
 from huizhen.privacy.dp_training import (
-    DpSettings,
     check_network,
     noise_generator,
     poisson_samples,

@@ -27,7 +27,8 @@ from huizhen.pipeline.consent_lists import people_secret
 from huizhen.pipeline.given_evidence import check_signers, given_evidence
 from huizhen.pipeline.learned_from import FOLDER, How, Learned
 from huizhen.pipeline.site_privacy import LEDGER
-from huizhen.pipeline.unlearning import Against, Unlearning, certificate, check_certificate, unlearnings
+from huizhen.pipeline.unlearning import Against, Unlearning, certificate, unlearnings
+from huizhen.pipeline.unlearning_check import check_certificate
 from huizhen.privacy.groups import GroupSpend, group_account
 from huizhen.privacy.spend_ledger import Cap, SpendLedger
 

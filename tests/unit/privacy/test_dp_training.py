@@ -17,8 +17,8 @@ from huizhen.core.study import Study, Variant
 from huizhen.errors import InvalidInputError, PrivacyError
 from huizhen.models.batch import Bag, CaseBatch, Row
 from huizhen.models.build import build_network
+from huizhen.privacy.dp_settings import DpSettings
 from huizhen.privacy.dp_training import (
-    DpSettings,
     check_network,
     noise_generator,
     poisson_samples,

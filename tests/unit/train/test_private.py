@@ -13,7 +13,7 @@ import torch
 from huizhen.core.study import Study
 from huizhen.core.study_federation import Federation, StrategyKind
 from huizhen.errors import PrivacyError
-from huizhen.privacy.dp_training import DpSettings
+from huizhen.privacy.dp_settings import DpSettings
 from huizhen.train.local import LocalFit, shared_weights
 from huizhen.train.private import PrivateEpochs
 
