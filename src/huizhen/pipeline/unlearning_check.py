@@ -1,4 +1,4 @@
-"""A certificate of approximate unlearning held against itself and its study: loads no torch, for verifiers."""
+"""A certificate of approximate unlearning held against itself and its study. Verifiers need no torch."""
 
 from __future__ import annotations
 
