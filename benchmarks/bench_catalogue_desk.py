@@ -40,8 +40,8 @@ LEAD = SigningKey.generate()
 MOST_NEW = 1000
 
 
-def site_in(folder: Path, series: int, most: int) -> tuple[SiteFolder, Index]:
-    """Return a site with a synthetic index, and the index."""
+def site_in(folder: Path, series: int, most: int, noise: float) -> tuple[SiteFolder, Index]:
+    """Return a site with a synthetic index, and the index; without `noise` its guard stands."""
     site = SiteFolder.create(folder, name="north", data=folder)
     index = synthetic_index(folder / STATE / "index-synthetic", series=series, seed=1)
     write_json(folder / STATE / CURRENT, {"index": "index-synthetic"})
@@ -53,6 +53,7 @@ def site_in(folder: Path, series: int, most: int) -> tuple[SiteFolder, Index]:
 
     text = "".join(f"{name} = {toml_of(value)}\n" for name, value in SAID.items())
     limits = f"age_step = 1\nmost_questions = {most}\nmost_a_day = 100000\n"
+    limits += f"noise = {noise}\n" if noise else ""
     (folder / "catalogue.toml").write_text(f"[index]\n[record]\n{text}[disclosure]\n{limits}")
     return site, index
 
@@ -62,9 +63,9 @@ def asked(standing: Standing, site: SiteFolder, query: Query) -> tuple[float, fl
     question = ask(query, site="north", asker="0" * 16, number=secrets.token_hex(32), key=LEAD)
     start, worked = time.perf_counter(), time.process_time()
     with standing.lend() as desk:
-        before = desk._guards["subjects"].told
+        before = desk.told
         answer: Answer = answer_question(question, desk, site="north", key=site.key)
-        told = desk._guards["subjects"].told > before
+        told = desk.told > before
     spent = 1000 * (time.perf_counter() - start), 1000 * (time.process_time() - worked)
     return *spent, "refused" if answer.refused else "new" if told else "known or few"
 
@@ -101,11 +102,12 @@ def main() -> None:
     options.add_argument("--past", type=int, nargs="+", default=[1, 100, 1000, 5000])
     options.add_argument("--timed", type=int, default=60)
     options.add_argument("--most", type=int, default=200)
+    options.add_argument("--noise", type=float, default=0.0, help="of catalogue.toml; 0: the guard")
     options.add_argument("--seconds", type=float, default=110.0, help="stop then, and say so")
     given = options.parse_args()
     began, load = time.monotonic(), os.getloadavg()
     with tempfile.TemporaryDirectory() as scratch:
-        site, index = site_in(Path(scratch) / "north", given.series, given.most)
+        site, index = site_in(Path(scratch) / "north", given.series, given.most, given.noise)
         drawn = iter(questions(MOST_NEW + given.timed * (len(given.past) + 1), 2))
         exact = [one for one in questions(60, 3) if match(index, one)]
         spent = []
@@ -131,7 +133,7 @@ def main() -> None:
                 break
             if timed:
                 with standing.lend() as desk:
-                    told = desk._guards["subjects"].told
+                    told = desk.told
                 clock, worked, kinds = zip(*results, strict=True)
                 found[f"after {past}"] = {
                     "told": told,

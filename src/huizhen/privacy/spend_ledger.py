@@ -36,12 +36,12 @@ from huizhen.ledger.lock import WriterLock
 from huizhen.privacy.accounting import Account, account, rdp_epsilon
 from huizhen.privacy.events import Spend, merged
 from huizhen.privacy.spend_records import (
-    FIRST,
+    Content,
     Reservation,
     Settlement,
     chained,
     digest_of,
-    record_of,
+    parsed,
     within,
 )
 
@@ -76,15 +76,6 @@ class Witness(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Content:
-    """What a ledger's file holds: its records, its bytes of whole lines, and the digest of the last."""
-
-    records: tuple[Reservation | Settlement, ...]
-    size: int
-    head: Digest
-
-
 @final
 class SpendLedger:
     """The open ledger of one site; one process at a time. Make one by `open`."""
@@ -94,7 +85,7 @@ class SpendLedger:
         folder: Path,
         caps: Mapping[str, Cap],
         lock: WriterLock,
-        content: _Content,
+        content: Content,
         witness: Witness | None,
     ) -> None:
         self._witness = witness
@@ -150,6 +141,22 @@ class SpendLedger:
         Raises `PrivacyError` when the group has no cap, this round was reserved before (start a new attempt),
         or the cap would be passed; then nothing is written.
         """
+        reservation = self._reservation(study, round_number, attempt, group, spends)
+        self._append(reservation)
+        return reservation
+
+    def spend(self, *, study: Digest, round_number: int, group: str, spends: Sequence[Spend]) -> None:
+        """Charge what is spent at once: a reservation and its settlement in one write.
+
+        Raises as `reserve`.
+        """
+        kept = self._reservation(study, round_number, 0, group, spends)
+        self._append(kept, Settlement(number=kept.number + 1, of=kept.number, spends=kept.spends))
+
+    def _reservation(
+        self, study: Digest, round_number: int, attempt: int, group: str, spends: Sequence[Spend]
+    ) -> Reservation:
+        """Return a reservation that the cap allows, not yet written."""
         cap = self._cap(group)
         if not spends:
             raise InvalidInputError("a reservation of nothing", remedy="reserve what the round will spend")
@@ -161,7 +168,7 @@ class SpendLedger:
                 field="round",
             )
         self._check_budget(cap, group, spends)
-        reservation = Reservation(
+        return Reservation(
             number=len(self._records),
             study=study,
             round_number=round_number,
@@ -169,8 +176,6 @@ class SpendLedger:
             group=group,
             spends=merged(spends),
         )
-        self._append(reservation)
-        return reservation
 
     def _check_budget(self, cap: Cap, group: str, spends: Sequence[Spend]) -> None:
         """Refuse what would pass the cap: by the cheap upper bound if that settles it, else exactly."""
@@ -257,16 +262,19 @@ class SpendLedger:
             if isinstance(record, Reservation) and record.number not in settled
         }
 
-    def _append(self, record: Reservation | Settlement) -> None:
-        """Write a record; after a failure the ledger takes no more until it is opened again."""
+    def _append(self, *records: Reservation | Settlement) -> None:
+        """Write records in one go; after a failure the ledger takes no more until it is opened again."""
         if self._broken or not self._lock.held:
             raise PrivacyError("the ledger is closed, or a write failed", remedy="open it again")
-        line = chained(record, self._head)
+        lines, head = b"", self._head
+        for record in records:
+            line = chained(record, head)
+            lines, head = lines + line, digest_of(line)
         self._broken = True
-        self._file.append(line)
+        self._file.append(lines)
         self._file.settle()
-        self._records.append(record)
-        self._head = digest_of(line)
+        self._records += records
+        self._head = head
         _write_head(self._folder, len(self._records), self._head)
         if self._witness is not None:
             self._witness.note(len(self._records), self._head)
@@ -292,7 +300,7 @@ def _write_head(folder: Path, count: int, head: Digest) -> None:
     write_json(folder / HEAD, {"count": count, "head": head})
 
 
-def _read(folder: Path, witness: Witness | None) -> _Content:
+def _read(folder: Path, witness: Witness | None) -> Content:
     """Return what the ledger holds, with an unacknowledged end cut off and the head brought up to date."""
     path = folder / SPENDS
     if not path.exists():
@@ -303,7 +311,7 @@ def _read(folder: Path, witness: Witness | None) -> _Content:
         data = path.read_bytes()
     except OSError as error:
         raise storage_error(path, error) from error
-    content, digests = _parsed(data, path)
+    content, digests = parsed(data, path)
     known, noted = _known(folder), witness.last() if witness is not None else None
     if known is None and content.records:
         raise _forgotten(folder)
@@ -311,19 +319,9 @@ def _read(folder: Path, witness: Witness | None) -> _Content:
         if count > len(content.records) or digests[count] != head:
             raise _forgotten(folder)
     _cut(path, content.size, len(data))
-    _write_head(folder, len(content.records), content.head)
+    if known != (len(content.records), content.head):
+        _write_head(folder, len(content.records), content.head)
     return content
-
-
-def _parsed(data: bytes, path: Path) -> tuple[_Content, list[Digest]]:
-    """Return the content of whole lines, and the chain's digest after 0, 1, ... of them."""
-    records: list[Reservation | Settlement] = []
-    digests = [FIRST]
-    size = data.rfind(b"\n") + 1
-    for number, line in enumerate(data[:size].split(b"\n")[:-1]):
-        records.append(record_of(line, number=number, previous=digests[-1], file=path.name))
-        digests.append(digest_of(line + b"\n"))
-    return _Content(records=tuple(records), size=size, head=digests[-1]), digests
 
 
 def _known(folder: Path) -> tuple[int, Digest] | None:

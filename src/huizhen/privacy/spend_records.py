@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from huizhen.core.digests import Digest, canonical_json, digest_bytes
 from huizhen.errors import InvalidInputError, PrivacyError
 from huizhen.privacy.events import Spend
 
-__all__ = ["FIRST", "Reservation", "Settlement", "chained", "record_of"]
+__all__ = ["FIRST", "Content", "Reservation", "Settlement", "chained", "parsed", "record_of"]
 
 FIRST: Final = Digest("0" * 64)
 """What stands for the line before the first."""
@@ -117,3 +118,43 @@ def within(done: Sequence[Spend], reserved: Sequence[Spend]) -> bool:
         key = (spend.sampling_rate, spend.noise_multiplier)
         left[key] = left.get(key, 0) - spend.steps
     return min(left.values(), default=0) >= 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What a ledger's file holds: its records, its bytes of whole lines, and the digest of the last."""
+
+    records: tuple[Reservation | Settlement, ...]
+    size: int
+    head: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Begun:
+    """What a ledger's first `size` bytes, of that digest, were found to hold, and the chain's digests."""
+
+    size: int
+    digest: Digest
+    records: tuple[Reservation | Settlement, ...]
+    chain: tuple[Digest, ...]
+
+
+_NOTHING: Final = _Begun(size=0, digest=digest_bytes(b""), records=(), chain=(FIRST,))
+_begun: Final[dict[Path, _Begun]] = {}
+"""By file what this process has parsed: a ledger opened for every count is parsed from where it has grown."""
+
+
+def parsed(data: bytes, path: Path) -> tuple[Content, list[Digest]]:
+    """Return the content of whole lines, and the chain's digest after 0, 1, ... of them."""
+    size = data.rfind(b"\n") + 1
+    begun = _begun.get(path, _NOTHING)
+    if begun.size > size or digest_bytes(data[: begun.size]) != begun.digest:
+        begun = _NOTHING
+    records, digests = list(begun.records), list(begun.chain)
+    for number, line in enumerate(data[begun.size : size].split(b"\n")[:-1], len(records)):
+        records.append(record_of(line, number=number, previous=digests[-1], file=path.name))
+        digests.append(digest_of(line + b"\n"))
+    _begun[path] = _Begun(
+        size=size, digest=digest_bytes(data[:size]), records=tuple(records), chain=tuple(digests)
+    )
+    return Content(records=tuple(records), size=size, head=digests[-1]), digests

@@ -86,6 +86,26 @@ def test_settling_gives_back_what_was_not_spent(tmp_path: Path) -> None:
         assert ledger.spends("breast") == (spend(22),)
 
 
+def test_what_is_spent_at_once_is_reserved_and_settled_in_one_write(tmp_path: Path) -> None:
+    told: list[tuple[int, Digest]] = []
+
+    class Teller:
+        def last(self) -> tuple[int, Digest] | None:
+            return told[-1] if told else None
+
+        def note(self, count: int, head: Digest) -> None:
+            told.append((count, head))
+
+    with SpendLedger.open(tmp_path, CAPS, witness=Teller()) as ledger:
+        ledger.spend(study=STUDY, round_number=0, group="breast", spends=[spend()])
+        assert (ledger.unsettled(), ledger.spends("breast")) == ((), (spend(),))
+        with pytest.raises(PrivacyError, match="was reserved before"):
+            ledger.spend(study=STUDY, round_number=0, group="breast", spends=[spend()])
+    assert [count for count, _ in told] == [2]
+    with SpendLedger.open(tmp_path, CAPS, witness=Teller()) as ledger:
+        assert (ledger.unsettled(), ledger.spends("breast"), ledger.head) == ((), (spend(),), told[-1][1])
+
+
 def test_a_round_is_reserved_once(tmp_path: Path) -> None:
     with SpendLedger.open(tmp_path, CAPS) as ledger:
         reserve(ledger, 0)
@@ -137,6 +157,20 @@ def test_any_edit_of_a_line_is_found(tmp_path: Path) -> None:
             SpendLedger.open(tmp_path, CAPS)
     (tmp_path / "spends.jsonl").write_bytes(data)
     SpendLedger.open(tmp_path, CAPS).close()
+
+
+def test_what_was_parsed_before_is_parsed_again_where_it_was_changed(tmp_path: Path) -> None:
+    for number in range(3):  # each opening goes on from what this process has parsed
+        with SpendLedger.open(tmp_path, CAPS) as ledger:
+            reserve(ledger, number)
+    path = tmp_path / "spends.jsonl"
+    lines = path.read_bytes()
+    path.write_bytes(lines.replace(b'"steps":10', b'"steps":11', 1))
+    with pytest.raises(PrivacyError):
+        SpendLedger.open(tmp_path, CAPS)
+    path.write_bytes(lines)
+    with SpendLedger.open(tmp_path, CAPS) as ledger:
+        assert ledger.spends("breast") == (spend(30),)
 
 
 def test_a_ledger_cut_at_a_line_or_gone_is_found_by_its_head(tmp_path: Path) -> None:

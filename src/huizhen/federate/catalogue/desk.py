@@ -154,6 +154,11 @@ class Desk:
         """How counts are told."""
         return self._policy
 
+    @property
+    def told(self) -> int:
+        """How many counts of subjects the guard knows, or were drawn with noise."""
+        return self._drawn if self._noise is not None else self._guards[MEASURES[0]].told
+
     def answer(self, query: Query, *, asker: str, message: Digest | None = None) -> Reply:
         """Return what may be told of `query`, and enter it in the ledger first.
 

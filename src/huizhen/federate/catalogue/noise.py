@@ -54,14 +54,13 @@ class PaidNoise:
             asked = digest_value([self.index, question, self.deviation])
             if not ledger.reserved(study=asked, round_number=0, group=GROUP):
                 try:
-                    kept = ledger.reserve(study=asked, round_number=0, group=GROUP, spends=[spend])
+                    ledger.spend(study=asked, round_number=0, group=GROUP, spends=[spend])
                 except PrivacyError as error:
                     raise PrivacyError(
                         "the patients' privacy budget leaves no further count",
                         remedy="ask what was asked before",
                         field="noise",
                     ) from error
-                ledger.settle(kept, [spend])
         secret = int.from_bytes(self.site.key.derive_secret("catalogue-noise")[:8], "big")
         # The deviation is in the key: two scales of one draw would tell the count without noise.
         return float(stream(secret, self.index, question, self.deviation.hex()).normal(0.0, self.deviation))
