@@ -39,7 +39,9 @@ def test_an_error_nobody_foresaw_says_its_number_and_nothing_else(
     client = house.logged_in("vera")
     strict = {name for name in client.get("/").headers if name.lower() in STRICT}
     monkeypatch.setattr(Shelf, "all", broken)
-    with caplog.at_level("DEBUG"):
+    monkeypatch.setattr(fences._LOG, "disabled", False)  # what other tests start may have silenced loggers
+    monkeypatch.setattr(fences._LOG, "handlers", [caplog.handler])
+    with caplog.at_level("DEBUG"), caplog.at_level("DEBUG", logger=fences._LOG.name):
         page = client.get("/")
     assert page.status_code == 500
     number = re.search(r"Incident ([0-9a-f]{8})", page.text)
